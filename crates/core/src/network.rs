@@ -1,0 +1,38 @@
+//! Networks: an isolated layer 2 segment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{NetworkId, ProjectId, SubnetId, Vni};
+
+/// Smallest MTU of a link that carries IPv6 (RFC 8200 §5), bytes.
+pub const MTU_MIN: u32 = 1280;
+/// What VXLAN over IPv6 adds to each frame: 40 IPv6, 8 UDP, 8 VXLAN, 14 inner Ethernet, bytes.
+pub const OVERLAY_OVERHEAD: u32 = 70;
+
+/// A stored network. Its JSON is its document: public members first, then those that only administrators see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name, at most 255 characters, not unique.
+    pub name: String,
+    /// The project that owns it.
+    pub project_id: ProjectId,
+    /// False cuts all traffic of its ports.
+    pub admin_state_up: bool,
+    /// `ACTIVE`.
+    pub status: String,
+    /// Its subnets, in the order of their creation.
+    pub subnets: Vec<SubnetId>,
+    /// Largest IP packet, bytes, at least [`MTU_MIN`] once there is an IPv6 subnet.
+    pub mtu: u32,
+    /// Rises with each change.
+    pub revision_number: u64,
+    /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.
+    pub created_at: String,
+    /// When it was last changed.
+    pub updated_at: String,
+    /// Its number on the wire, handed out at creation. The first member that only administrators see.
+    #[serde(rename = "provider:segmentation_id")]
+    pub vni: Vni,
+}

@@ -1,0 +1,92 @@
+//! From the whole cloud to one host's plan: a pure function, whole or key by key.
+
+use std::collections::BTreeSet;
+
+use crate::ids::HostId;
+use crate::modes::RaSender;
+use crate::plan::{Generation, HostPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use crate::snapshot::Snapshot;
+use crate::subnet::Subnet;
+
+/// The whole plan of a host.
+pub fn compile(snapshot: &Snapshot, host: &HostId, generation: Generation) -> HostPlan {
+    let entries = keys(snapshot, host)
+        .into_iter()
+        .filter_map(|key| compile_key(snapshot, host, key).map(|entry| (key, entry)))
+        .collect();
+    HostPlan {
+        generation,
+        entries,
+    }
+}
+
+/// The keys of a host's plan: the cloud, its ports, their networks and the subnets of these.
+pub fn keys(snapshot: &Snapshot, host: &HostId) -> BTreeSet<PlanKey> {
+    let mut keys = BTreeSet::from([PlanKey::Cloud]);
+    for port in snapshot.ports_on(host) {
+        keys.insert(PlanKey::Port(port.id));
+        keys.extend(snapshot.network_keys(port.network_id));
+    }
+    keys
+}
+
+/// One entry of a host's plan; `None` when the key is not in it.
+pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<PlanEntry> {
+    match key {
+        PlanKey::Cloud => Some(PlanEntry::Cloud(snapshot.settings().clone())),
+        PlanKey::Network(vni) => {
+            let network = snapshot.network_of(vni)?;
+            if !snapshot.is_on(network.id, host) {
+                return None;
+            }
+            Some(PlanEntry::Network(NetworkPlan {
+                vni,
+                id: network.id,
+                mtu: network.mtu,
+                admin_state_up: network.admin_state_up,
+            }))
+        }
+        PlanKey::Subnet(id) => {
+            let subnet = snapshot.subnet(id)?;
+            if !snapshot.is_on(subnet.network_id, host) {
+                return None;
+            }
+            Some(PlanEntry::Subnet(subnet_plan(snapshot, subnet)?))
+        }
+        PlanKey::Port(id) => {
+            let port = snapshot
+                .port(id)
+                .filter(|port| port.host_id.as_ref() == Some(host))?;
+            Some(PlanEntry::Port(PortPlan {
+                id,
+                number: port.number,
+                vni: snapshot.network(port.network_id)?.vni,
+                mac: port.mac_address,
+                admin_state_up: port.admin_state_up,
+                fixed_ips: port.fixed_ips.clone(),
+            }))
+        }
+    }
+}
+
+/// `None` for a combination of modes that was never accepted, which the store does not hold.
+fn subnet_plan(snapshot: &Snapshot, subnet: &Subnet) -> Option<SubnetPlan> {
+    let row = subnet.modes.row().ok()?;
+    let ours = row.flags.filter(|_| row.sender == RaSender::Us);
+    Some(SubnetPlan {
+        id: subnet.id,
+        vni: snapshot.network(subnet.network_id)?.vni,
+        sequence: subnet.sequence,
+        cidr: subnet.cidr,
+        sender: row.sender,
+        autonomous: ours.is_some_and(|flags| flags.autonomous),
+        managed: ours.is_some_and(|flags| flags.managed),
+        other: ours.is_some_and(|flags| flags.other),
+        dhcpv6: subnet.enable_dhcp.then_some(row.dhcpv6),
+        solicit_without_address: row.solicit_without_address,
+        dns_nameservers: subnet.dns_nameservers.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::address::default_pools;
+use crate::ids::{NetworkId, PortId, PortNumber, ProjectId, SubnetId, Vni};
+use crate::mac::Mac;
+use crate::modes::{Ipv6Mode, Ipv6Modes};
+use crate::network::Network;
+use crate::port::{FixedIp, Port, PortStatus};
+use crate::settings::CloudSettings;
+use crate::snapshot::Change;
+
+const GENERATION: Generation = Generation {
+    epoch: 7,
+    revision: 1,
+};
+
+proptest! {
+    /// An agent that is sent only the touched keys holds what a fresh compile says, on every host, after every change.
+    #[test]
+    fn incremental_equals_whole(changes in prop::collection::vec(change(), 1..60)) {
+        let mut snapshot = Snapshot::new(CloudSettings::with_defaults(Uuid::nil()));
+        let mut held: BTreeMap<HostId, BTreeMap<PlanKey, PlanEntry>> = BTreeMap::new();
+        for host in 0..3 {
+            held.insert(host_id(host), compile(&snapshot, &host_id(host), GENERATION).entries);
+        }
+        for change in changes {
+            if !keeps_references(&snapshot, &change) {
+                continue;
+            }
+            for (host, keys) in snapshot.apply(change) {
+                let entries = held.get_mut(&host).expect("a host of the test");
+                for key in keys {
+                    match compile_key(&snapshot, &host, key) {
+                        Some(entry) => entries.insert(key, entry),
+                        None => entries.remove(&key),
+                    };
+                }
+            }
+            for (host, entries) in &held {
+                let whole = compile(&snapshot, host, GENERATION);
+                prop_assert_eq!(entries, &whole.entries);
+                prop_assert_eq!(&compile(&snapshot, host, GENERATION), &whole, "compile is deterministic");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_subnet_is_planned_where_its_network_has_a_port_and_nowhere_else() {
+    let mut snapshot = Snapshot::new(CloudSettings::with_defaults(Uuid::nil()));
+    snapshot.apply(Change::Network(network(1, 1430)));
+    snapshot.apply(Change::Subnet(subnet(1, 1, 0)));
+    snapshot.apply(Change::Port(port(1, 1, Some(0))));
+    assert_eq!(
+        keys(&snapshot, &host_id(0)).len(),
+        4,
+        "cloud, network, subnet, port"
+    );
+    assert_eq!(
+        keys(&snapshot, &host_id(1)),
+        BTreeSet::from([PlanKey::Cloud])
+    );
+}
+
+/// What the store guarantees: nothing refers to a network that is not there.
+fn keeps_references(snapshot: &Snapshot, change: &Change) -> bool {
+    match change {
+        Change::Subnet(subnet) => snapshot.network(subnet.network_id).is_some(),
+        Change::Port(port) => snapshot.network(port.network_id).is_some(),
+        Change::NetworkGone(id) => {
+            let subnets = (0..4).filter_map(|n| snapshot.subnet(SubnetId(uuid(1, n))));
+            let ports = (0..8).filter_map(|n| snapshot.port(PortId(uuid(2, n))));
+            subnets
+                .map(|subnet| subnet.network_id)
+                .chain(ports.map(|port| port.network_id))
+                .all(|network| network != *id)
+        }
+        _ => true,
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let id = 0u8..4;
+    prop_oneof![
+        (id.clone(), 1280u32..1500).prop_map(|(n, mtu)| Change::Network(network(n, mtu))),
+        // A subnet stays in its network for life.
+        (id.clone(), 0u8..4).prop_map(|(s, mode)| Change::Subnet(subnet(s, s, mode))),
+        (0u8..8, id.clone(), prop::option::of(0u8..3))
+            .prop_map(|(p, n, h)| Change::Port(port(p, n, h))),
+        (0u8..8).prop_map(|p| Change::PortGone(PortId(uuid(2, p)))),
+        id.clone()
+            .prop_map(|s| Change::SubnetGone(SubnetId(uuid(1, s)))),
+        id.prop_map(|n| Change::NetworkGone(NetworkId(uuid(0, n)))),
+    ]
+}
+
+fn uuid(kind: u8, n: u8) -> Uuid {
+    Uuid::from_bytes([kind, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+}
+
+fn host_id(n: u8) -> HostId {
+    HostId(format!("host{n}"))
+}
+
+fn network(n: u8, mtu: u32) -> Network {
+    Network {
+        id: NetworkId(uuid(0, n)),
+        name: String::new(),
+        project_id: ProjectId(String::new()),
+        admin_state_up: true,
+        status: "ACTIVE".into(),
+        subnets: vec![],
+        mtu,
+        revision_number: 0,
+        created_at: String::new(),
+        updated_at: String::new(),
+        vni: Vni(u32::from(n) + 1),
+    }
+}
+
+fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
+    let mode = [
+        None,
+        Some(Ipv6Mode::Slaac),
+        Some(Ipv6Mode::Dhcpv6Stateful),
+        Some(Ipv6Mode::Dhcpv6Stateless),
+    ][usize::from(mode)];
+    let cidr = format!("2001:db8:{n}::/64").parse().unwrap();
+    Subnet {
+        id: SubnetId(uuid(1, n)),
+        name: String::new(),
+        project_id: ProjectId(String::new()),
+        network_id: NetworkId(uuid(0, network)),
+        ip_version: 6,
+        cidr,
+        gateway_ip: None,
+        allocation_pools: default_pools(cidr, None),
+        dns_nameservers: vec![],
+        enable_dhcp: true,
+        modes: Ipv6Modes {
+            ra: mode,
+            address: mode,
+        },
+        revision_number: 0,
+        created_at: String::new(),
+        updated_at: String::new(),
+        sequence: u64::from(n),
+    }
+}
+
+fn port(n: u8, network: u8, host: Option<u8>) -> Port {
+    Port {
+        id: PortId(uuid(2, n)),
+        name: String::new(),
+        project_id: ProjectId(String::new()),
+        network_id: NetworkId(uuid(0, network)),
+        mac_address: Mac([2, 0, 0, 0, 0, n]),
+        fixed_ips: vec![FixedIp {
+            subnet_id: SubnetId(uuid(1, network)),
+            ip_address: format!("2001:db8:{network}::{n}").parse().unwrap(),
+        }],
+        admin_state_up: true,
+        status: PortStatus::Down,
+        device_id: String::new(),
+        device_owner: String::new(),
+        revision_number: 0,
+        created_at: String::new(),
+        updated_at: String::new(),
+        host_id: host.map(host_id),
+        number: PortNumber(u32::from(n) + 1),
+        bound_at: 0,
+    }
+}

@@ -1,0 +1,2 @@
+//! hextet
+fn main() {}
