@@ -1,2 +1,73 @@
-//! xtask
-fn main() {}
+//! The project's own verbs: `cargo xtask test` runs every lane, `cargo xtask LANE` one of them.
+
+mod lanes;
+#[cfg(test)]
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Lanes and chores of the project", long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Every lane in order, cheapest first; stops at the first that fails.
+    Test,
+    /// Formatting, clippy with warnings as errors, tidiness of the tree.
+    Check,
+    /// The pure crates and every unit test that sits with its code.
+    Unit,
+    /// The store's contract, and no acknowledged write lost.
+    Store,
+    /// Whole links on virtual time, from scenarios/.
+    Scenarios,
+    /// Every decoder on its committed corpus and on mutations of it.
+    FuzzReplay,
+    /// Real kernel: links, eBPF, server and agent in network namespaces (root, or sudo).
+    Netns,
+    /// The lab: real guests with real clients, and faults that it must see (root, or sudo).
+    Interop,
+    /// The openstack CLI and openstacksdk as judges of the API.
+    Api,
+    /// Builds and runs `hextet lab` with these arguments.
+    Lab {
+        /// Passed on to `hextet lab`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Release build and the benchmarks of bench/.
+    Bench {
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Test => lanes::all(),
+        Verb::Check => lanes::check(),
+        Verb::Unit => lanes::tests(lanes::Lane::Unit),
+        Verb::Store => lanes::tests(lanes::Lane::Store),
+        Verb::Scenarios => lanes::tests(lanes::Lane::Scenarios),
+        Verb::FuzzReplay => lanes::tests(lanes::Lane::FuzzReplay),
+        Verb::Netns => lanes::tests(lanes::Lane::Netns),
+        Verb::Interop => lanes::interop(),
+        Verb::Api => lanes::api(),
+        Verb::Lab { args } => lanes::lab(&args),
+        Verb::Bench { args } => lanes::bench(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

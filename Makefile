@@ -1,0 +1,21 @@
+# The two commands: `make lab` shows it working, `make test` proves it. Both do all their own set-up.
+.PHONY: help lab test bench setup
+ARGS ?=
+
+help:
+	@echo 'make lab              real guests with real clients on one host; stays up so that you can try it'
+	@echo 'make lab ARGS=--once  the same, ends with a verdict'
+	@echo 'make test             every lane: check, unit, store, scenarios, fuzz-replay, netns, interop, api'
+	@echo 'make bench            release build and the benchmarks of bench/'
+
+setup:
+	@tools/setup
+
+lab: setup
+	@cargo xtask lab $(ARGS)
+
+test: setup
+	@cargo xtask test
+
+bench: setup
+	@cargo xtask bench $(ARGS)

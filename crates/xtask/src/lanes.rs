@@ -1,0 +1,268 @@
+//! The lanes. All tests are built once, by one `cargo test --no-run`, and each lane runs its own test programs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// A lane that runs test programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    Unit,
+    Store,
+    Scenarios,
+    FuzzReplay,
+    Netns,
+    Interop,
+}
+
+/// A built test program.
+struct TestProgram {
+    package: String,
+    /// `lib`, `bin` or `test`.
+    kind: String,
+    name: String,
+    path: PathBuf,
+    /// Where cargo would run it: the folder of its package.
+    directory: PathBuf,
+}
+
+impl TestProgram {
+    /// Which lane a test program belongs to. What needs root sits in a package's `tests/` folder.
+    fn lane(&self) -> Lane {
+        match (self.package.as_str(), self.kind.as_str()) {
+            ("hextet-store", _) => Lane::Store,
+            ("hextet-testkit", _) => Lane::Scenarios,
+            ("hextet-fuzz", _) => Lane::FuzzReplay,
+            ("hextet-lab", "test") => Lane::Interop,
+            ("hextet-agent" | "hextet", "test") => Lane::Netns,
+            _ => Lane::Unit,
+        }
+    }
+}
+
+/// Every lane in order.
+pub fn all() -> Result<()> {
+    let start = Instant::now();
+    check()?;
+    let programs = build()?;
+    for lane in [
+        Lane::Unit,
+        Lane::Store,
+        Lane::Scenarios,
+        Lane::FuzzReplay,
+        Lane::Netns,
+    ] {
+        run_lane(&programs, lane)?;
+    }
+    run_lane(&programs, Lane::Interop)?;
+    lab_once()?;
+    api()?;
+    say(&format!(
+        "every lane is green ({} s)",
+        start.elapsed().as_secs()
+    ));
+    Ok(())
+}
+
+/// Formatting and clippy; the tree's tidiness is a test of this package and runs in the unit lane too.
+pub fn check() -> Result<()> {
+    banner("check");
+    run(cargo(&["fmt", "--all", "--check"]))?;
+    run(cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+/// One lane of test programs.
+pub fn tests(lane: Lane) -> Result<()> {
+    run_lane(&build()?, lane)
+}
+
+/// The lab's own tests, then the lab itself with a verdict.
+pub fn interop() -> Result<()> {
+    tests(Lane::Interop)?;
+    lab_once()
+}
+
+/// The judges from PyPI against the built binary.
+pub fn api() -> Result<()> {
+    banner("api");
+    let python = root().join("target/venv/bin/python");
+    if !python.exists() {
+        bail!("the api lane has no Python environment: run tools/setup first");
+    }
+    build_binary()?;
+    run(Command::new(python)
+        .args(["-m", "pytest", "-q", "tests/api"])
+        .current_dir(root()))
+}
+
+/// The lab in the foreground.
+pub fn lab(args: &[String]) -> Result<()> {
+    build_binary()?;
+    run(as_root(&root().join("target/debug/hextet"))
+        .arg("lab")
+        .args(args))
+}
+
+/// The benchmarks, on a release build of their own.
+pub fn bench(args: &[String]) -> Result<()> {
+    banner("bench");
+    run(cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "hextet",
+    ]))?;
+    run(as_root(&root().join("bench/run")).args(args))
+}
+
+fn lab_once() -> Result<()> {
+    banner("lab");
+    lab(&["--once".to_owned()])
+}
+
+/// With the whole workspace in view, so that dependencies are built with the same features as for the tests.
+fn build_binary() -> Result<()> {
+    say("building the binary");
+    run(cargo(&["build", "--quiet", "--workspace", "--bins"]))
+}
+
+/// Builds every test program of the workspace, and the binary that some of them drive.
+fn build() -> Result<Vec<TestProgram>> {
+    build_binary()?;
+    say("building the test programs");
+    let mut command = cargo(&[
+        "test",
+        "--workspace",
+        "--no-run",
+        "--quiet",
+        "--message-format=json",
+    ]);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("could not start cargo")?;
+    if !output.status.success() {
+        bail!("the tests do not build");
+    }
+    let text = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
+    let messages = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let programs: Vec<TestProgram> = messages
+        .filter_map(|message| test_program(&message))
+        .collect();
+    if programs.is_empty() {
+        bail!("cargo named no test program");
+    }
+    Ok(programs)
+}
+
+fn test_program(message: &Value) -> Option<TestProgram> {
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+        return None;
+    }
+    let manifest = PathBuf::from(message["manifest_path"].as_str()?);
+    let directory = manifest.parent()?.to_owned();
+    let text = std::fs::read_to_string(&manifest).ok()?;
+    let package = text
+        .lines()
+        .find_map(|line| line.strip_prefix("name = "))?
+        .trim_matches('"')
+        .to_owned();
+    Some(TestProgram {
+        package,
+        kind: message["target"]["kind"][0].as_str()?.to_owned(),
+        name: message["target"]["name"].as_str()?.to_owned(),
+        path: PathBuf::from(message["executable"].as_str()?),
+        directory,
+    })
+}
+
+fn run_lane(programs: &[TestProgram], lane: Lane) -> Result<()> {
+    banner(&format!("{lane:?}").to_lowercase());
+    let mine: Vec<&TestProgram> = programs
+        .iter()
+        .filter(|program| program.lane() == lane)
+        .collect();
+    if mine.is_empty() {
+        bail!("the {lane:?} lane has no test program");
+    }
+    for program in mine {
+        say(&format!(
+            "{} ({} {})",
+            program.package, program.kind, program.name
+        ));
+        let needs_root = matches!(lane, Lane::Netns | Lane::Interop);
+        let mut command = if needs_root {
+            as_root(&program.path)
+        } else {
+            Command::new(&program.path)
+        };
+        if needs_root {
+            // Namespaces and pinned maps are shared by the machine: one at a time.
+            command.arg("--test-threads=1");
+        }
+        run(command
+            .current_dir(&program.directory)
+            .env("CARGO_MANIFEST_DIR", &program.directory))?;
+    }
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// The program itself for root, through sudo for everybody else.
+fn as_root(program: &Path) -> Command {
+    if nix::unistd::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command
+        .args(["--preserve-env=PATH,HOME,RUST_LOG,HEXTET_UPDATE"])
+        .arg(program);
+    command
+}
+
+fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
+    let command = command.borrow_mut();
+    let status = command
+        .status()
+        .with_context(|| format!("could not start {:?}", command.get_program()))?;
+    if !status.success() {
+        bail!("{:?} failed ({status})", command.get_program());
+    }
+    Ok(())
+}
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("this package sits in crates/")
+        .to_owned()
+}
+
+fn banner(lane: &str) {
+    println!("\n== {lane}");
+}
+
+fn say(what: &str) {
+    println!("-- {what}");
+}
