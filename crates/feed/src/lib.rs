@@ -1,1 +1,12 @@
-//! hextet-feed
+//! What the server and the agents say to each other, and the command line to its machine's agent: the protobuf files,
+//! their conversion to and from `core`, and the rule of which entries differ. No decisions.
+
+pub mod convert;
+pub mod digest;
+pub mod sync;
+
+/// The generated messages and services.
+#[allow(missing_docs, clippy::all)]
+pub mod v1 {
+    tonic::include_proto!("hextet.feed.v1");
+}

@@ -1,0 +1,253 @@
+//! Generations, keys and entries.
+
+use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
+use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
+use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use hextet_core::port::FixedIp;
+use hextet_core::settings::CloudSettings;
+
+use super::{Malformed, address, mac, narrow, prefix, uuid};
+use crate::v1;
+
+/// VNIs have 24 bits (RFC 7348 §5); zero is never handed out.
+const VNI_MAX: u32 = (1 << 24) - 1;
+
+impl From<Generation> for v1::Generation {
+    fn from(generation: Generation) -> Self {
+        v1::Generation {
+            epoch: generation.epoch,
+            revision: generation.revision,
+        }
+    }
+}
+
+impl From<v1::Generation> for Generation {
+    fn from(generation: v1::Generation) -> Self {
+        Generation {
+            epoch: generation.epoch,
+            revision: generation.revision,
+        }
+    }
+}
+
+impl From<PlanKey> for v1::Key {
+    fn from(key: PlanKey) -> Self {
+        use v1::key::Key;
+        let key = match key {
+            PlanKey::Cloud => Key::Cloud(true),
+            PlanKey::Network(vni) => Key::Network(vni.0),
+            PlanKey::Subnet(id) => Key::Subnet(id.0.as_bytes().to_vec()),
+            PlanKey::Port(id) => Key::Port(id.0.as_bytes().to_vec()),
+        };
+        v1::Key { key: Some(key) }
+    }
+}
+
+impl TryFrom<&v1::Key> for PlanKey {
+    type Error = Malformed;
+
+    fn try_from(key: &v1::Key) -> Result<Self, Malformed> {
+        use v1::key::Key;
+        match key.key.as_ref().ok_or(Malformed::Missing("key"))? {
+            Key::Cloud(_) => Ok(PlanKey::Cloud),
+            Key::Network(number) => Ok(PlanKey::Network(vni(*number)?)),
+            Key::Subnet(id) => Ok(PlanKey::Subnet(SubnetId(uuid("key.subnet", id)?))),
+            Key::Port(id) => Ok(PlanKey::Port(PortId(uuid("key.port", id)?))),
+        }
+    }
+}
+
+impl From<&PlanEntry> for v1::Entry {
+    fn from(entry: &PlanEntry) -> Self {
+        use v1::entry::Entry;
+        let entry = match entry {
+            PlanEntry::Cloud(settings) => Entry::Cloud(cloud_out(settings)),
+            PlanEntry::Network(network) => Entry::Network(v1::Network {
+                vni: network.vni.0,
+                id: network.id.0.as_bytes().to_vec(),
+                mtu: network.mtu,
+                admin_state_up: network.admin_state_up,
+            }),
+            PlanEntry::Subnet(subnet) => Entry::Subnet(subnet_out(subnet)),
+            PlanEntry::Port(port) => Entry::Port(port_out(port)),
+        };
+        v1::Entry { entry: Some(entry) }
+    }
+}
+
+impl TryFrom<&v1::Entry> for PlanEntry {
+    type Error = Malformed;
+
+    fn try_from(entry: &v1::Entry) -> Result<Self, Malformed> {
+        use v1::entry::Entry;
+        Ok(
+            match entry.entry.as_ref().ok_or(Malformed::Missing("entry"))? {
+                Entry::Cloud(cloud) => PlanEntry::Cloud(cloud_in(cloud)?),
+                Entry::Network(network) => PlanEntry::Network(NetworkPlan {
+                    vni: vni(network.vni)?,
+                    id: NetworkId(uuid("network.id", &network.id)?),
+                    mtu: network.mtu,
+                    admin_state_up: network.admin_state_up,
+                }),
+                Entry::Subnet(subnet) => PlanEntry::Subnet(subnet_in(subnet)?),
+                Entry::Port(port) => PlanEntry::Port(port_in(port)?),
+            },
+        )
+    }
+}
+
+fn cloud_out(settings: &CloudSettings) -> v1::Cloud {
+    v1::Cloud {
+        server_duid: settings.server_duid.as_bytes().to_vec(),
+        max_rtr_adv_interval_s: u32::from(settings.max_rtr_adv_interval_s),
+        preferred_lifetime_s: settings.preferred_lifetime_s,
+        valid_lifetime_s: settings.valid_lifetime_s,
+        retrans_timer_ms: settings.retrans_timer_ms,
+        dns_search: settings.dns_search.clone(),
+    }
+}
+
+fn cloud_in(cloud: &v1::Cloud) -> Result<CloudSettings, Malformed> {
+    Ok(CloudSettings {
+        server_duid: uuid("cloud.server_duid", &cloud.server_duid)?,
+        max_rtr_adv_interval_s: narrow(
+            "cloud.max_rtr_adv_interval_s",
+            cloud.max_rtr_adv_interval_s,
+        )?,
+        preferred_lifetime_s: cloud.preferred_lifetime_s,
+        valid_lifetime_s: cloud.valid_lifetime_s,
+        retrans_timer_ms: cloud.retrans_timer_ms,
+        dns_search: cloud.dns_search.clone(),
+    })
+}
+
+fn subnet_out(subnet: &SubnetPlan) -> v1::Subnet {
+    let dhcpv6 = match subnet.dhcpv6 {
+        None => v1::Dhcpv6::Off,
+        Some(Dhcpv6Service::Addresses) => v1::Dhcpv6::Addresses,
+        Some(Dhcpv6Service::Options) => v1::Dhcpv6::Options,
+    };
+    let sender = match subnet.sender {
+        RaSender::Us => v1::RaSender::Us,
+        RaSender::Outside => v1::RaSender::Outside,
+    };
+    let solicit = match subnet.solicit_without_address {
+        SolicitWithoutAddress::NoAddrsAvail => v1::SolicitWithoutAddress::NoAddrsAvail,
+        SolicitWithoutAddress::Silence => v1::SolicitWithoutAddress::Silence,
+    };
+    v1::Subnet {
+        id: subnet.id.0.as_bytes().to_vec(),
+        vni: subnet.vni.0,
+        sequence: subnet.sequence,
+        prefix: subnet.cidr.network().octets().to_vec(),
+        prefix_len: u32::from(subnet.cidr.prefix_len()),
+        sender: sender.into(),
+        autonomous: subnet.autonomous,
+        managed: subnet.managed,
+        other: subnet.other,
+        dhcpv6: dhcpv6.into(),
+        solicit_without_address: solicit.into(),
+        dns_nameservers: subnet
+            .dns_nameservers
+            .iter()
+            .map(|server| server.octets().to_vec())
+            .collect(),
+    }
+}
+
+fn subnet_in(subnet: &v1::Subnet) -> Result<SubnetPlan, Malformed> {
+    let unknown = |field, value: i32| Malformed::Range {
+        field,
+        value: u64::from(value.unsigned_abs()),
+    };
+    let dhcpv6 = match subnet.dhcpv6() {
+        v1::Dhcpv6::Unspecified => return Err(unknown("subnet.dhcpv6", subnet.dhcpv6)),
+        v1::Dhcpv6::Off => None,
+        v1::Dhcpv6::Addresses => Some(Dhcpv6Service::Addresses),
+        v1::Dhcpv6::Options => Some(Dhcpv6Service::Options),
+    };
+    let sender = match subnet.sender() {
+        v1::RaSender::Unspecified => return Err(unknown("subnet.sender", subnet.sender)),
+        v1::RaSender::Us => RaSender::Us,
+        v1::RaSender::Outside => RaSender::Outside,
+    };
+    let solicit_without_address = match subnet.solicit_without_address() {
+        v1::SolicitWithoutAddress::Unspecified => {
+            return Err(unknown(
+                "subnet.solicit_without_address",
+                subnet.solicit_without_address,
+            ));
+        }
+        v1::SolicitWithoutAddress::NoAddrsAvail => SolicitWithoutAddress::NoAddrsAvail,
+        v1::SolicitWithoutAddress::Silence => SolicitWithoutAddress::Silence,
+    };
+    Ok(SubnetPlan {
+        id: SubnetId(uuid("subnet.id", &subnet.id)?),
+        vni: vni(subnet.vni)?,
+        sequence: subnet.sequence,
+        cidr: prefix("subnet.prefix", &subnet.prefix, subnet.prefix_len)?,
+        sender,
+        autonomous: subnet.autonomous,
+        managed: subnet.managed,
+        other: subnet.other,
+        dhcpv6,
+        solicit_without_address,
+        dns_nameservers: subnet
+            .dns_nameservers
+            .iter()
+            .map(|server| address("subnet.dns_nameservers", server))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn port_out(port: &PortPlan) -> v1::Port {
+    v1::Port {
+        id: port.id.0.as_bytes().to_vec(),
+        number: port.number.0,
+        vni: port.vni.0,
+        mac: port.mac.0.to_vec(),
+        admin_state_up: port.admin_state_up,
+        fixed_ips: port
+            .fixed_ips
+            .iter()
+            .map(|fixed| v1::FixedIp {
+                subnet_id: fixed.subnet_id.0.as_bytes().to_vec(),
+                address: fixed.ip_address.octets().to_vec(),
+            })
+            .collect(),
+    }
+}
+
+fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
+    if port.number == 0 {
+        return Err(Malformed::Range {
+            field: "port.number",
+            value: 0,
+        });
+    }
+    let fixed_ips = port.fixed_ips.iter().map(|fixed| {
+        Ok(FixedIp {
+            subnet_id: SubnetId(uuid("port.fixed_ips.subnet_id", &fixed.subnet_id)?),
+            ip_address: address("port.fixed_ips.address", &fixed.address)?,
+        })
+    });
+    Ok(PortPlan {
+        id: PortId(uuid("port.id", &port.id)?),
+        number: PortNumber(port.number),
+        vni: vni(port.vni)?,
+        mac: mac("port.mac", &port.mac)?,
+        admin_state_up: port.admin_state_up,
+        fixed_ips: fixed_ips.collect::<Result<_, Malformed>>()?,
+    })
+}
+
+fn vni(number: u32) -> Result<Vni, Malformed> {
+    if (1..=VNI_MAX).contains(&number) {
+        Ok(Vni(number))
+    } else {
+        Err(Malformed::Range {
+            field: "vni",
+            value: u64::from(number),
+        })
+    }
+}

@@ -1,0 +1,104 @@
+use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
+use hextet_core::mac::Mac;
+use hextet_core::plan::{PlanEntry, PlanKey, PortPlan};
+use hextet_core::port::FixedIp;
+use hextet_core::report::{HostReport, PortReport, PortState};
+use prost::Message;
+
+use super::*;
+use crate::v1;
+
+#[test]
+fn a_port_that_lacks_a_field_is_refused_by_its_name() {
+    let good = v1::Entry::from(&port());
+    assert_eq!(PlanEntry::try_from(&good), Ok(port()));
+    check(
+        |port| port.id.truncate(3),
+        "port.id has 3 octets instead of 16",
+    );
+    check(|port| port.number = 0, "port.number cannot be 0");
+    check(|port| port.vni = 1 << 24, "vni cannot be 16777216");
+    check(
+        |port| port.mac.push(0),
+        "port.mac has 7 octets instead of 6",
+    );
+    check(
+        |port| port.fixed_ips[0].address.clear(),
+        "port.fixed_ips.address has 0 octets instead of 16",
+    );
+}
+
+#[test]
+fn an_entry_and_a_key_without_content_are_refused() {
+    assert_eq!(
+        PlanEntry::try_from(&v1::Entry::default()),
+        Err(Malformed::Missing("entry"))
+    );
+    assert_eq!(
+        PlanKey::try_from(&v1::Key::default()),
+        Err(Malformed::Missing("key"))
+    );
+}
+
+#[test]
+fn a_prefix_with_host_bits_or_an_impossible_length_is_refused() {
+    let octets = "2001:db8::1".parse::<Ipv6Addr>().unwrap().octets();
+    assert_eq!(prefix("p", &octets, 64), Err(Malformed::HostBits("p")));
+    assert!(prefix("p", &octets, 129).is_err());
+    assert!(prefix("p", &octets, 300).is_err());
+    assert_eq!(
+        prefix("p", &octets, 128).unwrap().to_string(),
+        "2001:db8::1/128"
+    );
+}
+
+#[test]
+fn a_report_survives_the_wire() {
+    let report = HostReport {
+        generation: hextet_core::plan::Generation {
+            epoch: u64::MAX,
+            revision: 9,
+        },
+        ports: vec![
+            PortReport {
+                port: PortId(Uuid::from_u128(1)),
+                state: PortState::Up,
+                carrier: false,
+            },
+            PortReport {
+                port: PortId(Uuid::from_u128(2)),
+                state: PortState::Down("no link".to_owned()),
+                carrier: true,
+            },
+        ],
+    };
+    let encoded = v1::Report::from(&report).encode_to_vec();
+    let decoded = v1::Report::decode(encoded.as_slice()).unwrap();
+    assert_eq!(HostReport::try_from(&decoded), Ok(report));
+}
+
+fn port() -> PlanEntry {
+    PlanEntry::Port(PortPlan {
+        id: PortId(Uuid::from_u128(7)),
+        number: PortNumber(3),
+        vni: Vni(5),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        admin_state_up: true,
+        fixed_ips: vec![FixedIp {
+            subnet_id: SubnetId(Uuid::from_u128(8)),
+            ip_address: "2001:db8::2".parse().unwrap(),
+        }],
+    })
+}
+
+fn check(spoil: impl FnOnce(&mut v1::Port), expected: &str) {
+    let mut entry = v1::Entry::from(&port());
+    let Some(v1::entry::Entry::Port(inner)) = entry.entry.as_mut() else {
+        panic!("a port");
+    };
+    spoil(inner);
+    assert_eq!(
+        PlanEntry::try_from(&entry).unwrap_err().to_string(),
+        expected
+    );
+}
