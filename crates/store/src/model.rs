@@ -1,0 +1,149 @@
+//! The read model: every document's text by kind, and the snapshot that plans are compiled from. It follows the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hextet_core::ids::{NetworkId, PortId, SubnetId};
+use hextet_core::plan::Generation;
+use hextet_core::settings::CloudSettings;
+use hextet_core::snapshot::{Change, Snapshot, Touched};
+
+use crate::document::Document;
+use crate::engine::EngineError;
+use crate::tx::{Logged, Tx};
+use crate::{NETWORK, PORT, SUBNET};
+
+/// A commit, as subscribers hear of it.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The log's revision that the model has reached with it.
+    pub revision: u64,
+    /// The plan keys that it can have changed, by host.
+    pub touched: Touched,
+}
+
+/// Everything that is stored, in memory.
+#[derive(Clone, Debug)]
+pub struct Model {
+    generation: Generation,
+    documents: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Document>>>,
+    snapshot: Snapshot,
+}
+
+impl Model {
+    /// Which database's log, and how far the model has followed it.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// What plans are compiled from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The document of this kind and id.
+    pub fn document(&self, kind: &str, id: &str) -> Option<&Arc<Document>> {
+        self.documents.get(kind)?.get(id)
+    }
+
+    /// Every document of a kind, in the order of their ids.
+    pub fn documents(&self, kind: &str) -> impl Iterator<Item = &Arc<Document>> {
+        self.documents
+            .get(kind)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// Reads the database whole.
+    pub(crate) async fn load(
+        tx: &mut Tx,
+        epoch: u64,
+        settings: CloudSettings,
+    ) -> Result<Self, EngineError> {
+        let mut model = Self {
+            generation: Generation {
+                epoch,
+                revision: tx.newest_revision().await?,
+            },
+            documents: BTreeMap::new(),
+            snapshot: Snapshot::new(settings),
+        };
+        let rows = tx
+            .rows("SELECT DISTINCT kind FROM resource ORDER BY kind", &[])
+            .await?;
+        let mut kinds = Vec::new();
+        for row in &rows {
+            kinds.push(row.text(0)?.to_owned());
+        }
+        // A network comes before what stands on it.
+        kinds.sort_by_key(|kind| {
+            [NETWORK, SUBNET, PORT]
+                .iter()
+                .position(|first| first == kind)
+                .unwrap_or(usize::MAX)
+        });
+        for kind in kinds {
+            for document in tx.documents(&kind).await? {
+                let change = decode(&kind, &document.id, Some(&document))?;
+                model.take(Logged {
+                    kind: kind.as_str().into(),
+                    id: document.id.clone(),
+                    document: Some(Arc::new(document)),
+                    change,
+                });
+            }
+        }
+        Ok(model)
+    }
+
+    /// Takes a transaction in, and says what it touched.
+    pub(crate) fn apply(&mut self, revision: u64, logged: Vec<Logged>) -> Committed {
+        let mut touched = Touched::new();
+        for change in logged {
+            for (host, keys) in self.take(change) {
+                touched.entry(host).or_default().extend(keys);
+            }
+        }
+        self.generation.revision = revision;
+        Committed { revision, touched }
+    }
+
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        self.generation.epoch = epoch;
+    }
+
+    fn take(&mut self, logged: Logged) -> Touched {
+        let documents = self.documents.entry(logged.kind).or_default();
+        match logged.document {
+            Some(document) => documents.insert(logged.id, document),
+            None => documents.remove(&logged.id),
+        };
+        logged
+            .change
+            .map(|change| self.snapshot.apply(change))
+            .unwrap_or_default()
+    }
+}
+
+/// A document as the snapshot's change; `None` for kinds that no plan depends on. Where the document is gone, so is the
+/// noun.
+pub(crate) fn decode(
+    kind: &str,
+    id: &str,
+    document: Option<&Document>,
+) -> Result<Option<Change>, EngineError> {
+    let gone = || {
+        id.parse()
+            .map_err(|_| EngineError::Unsound("id: it is no UUID"))
+    };
+    let change = match (kind, document) {
+        (NETWORK, Some(document)) => Change::Network(document.parse(kind)?),
+        (NETWORK, None) => Change::NetworkGone(NetworkId(gone()?)),
+        (SUBNET, Some(document)) => Change::Subnet(document.parse(kind)?),
+        (SUBNET, None) => Change::SubnetGone(SubnetId(gone()?)),
+        (PORT, Some(document)) => Change::Port(document.parse(kind)?),
+        (PORT, None) => Change::PortGone(PortId(gone()?)),
+        _ => return Ok(None),
+    };
+    Ok(Some(change))
+}

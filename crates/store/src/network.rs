@@ -1,0 +1,108 @@
+//! Networks in the store: the document, and the segment that no other network may have.
+
+use hextet_core::ids::{NetworkId, Vni};
+use hextet_core::network::Network;
+
+use crate::document::Layout;
+use crate::engine::EngineError;
+use crate::tx::Tx;
+use crate::{NETWORK, PORT, SUBNET};
+
+/// Highest VNI (RFC 7348 §5: 24 bits).
+pub const VNI_MAX: u32 = (1 << 24) - 1;
+/// How many numbers are tried before the segments count as used up; with half of them in use, all tries fail once in 2^64.
+const VNI_PROBES: usize = 64;
+
+const LAYOUT: Layout = Layout {
+    first_admin: Some("provider:segmentation_id"),
+    first_internal: None,
+};
+
+impl Tx {
+    /// The network of this id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>, EngineError> {
+        self.value(NETWORK, &id.to_string()).await
+    }
+
+    /// Hands out a segment; `None` when none is left.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_vni(&mut self, network: NetworkId) -> Result<Option<Vni>, EngineError> {
+        for _ in 0..VNI_PROBES {
+            let vni: u32 = rand::random_range(1..=VNI_MAX);
+            let taken = self
+                .exec(
+                    "INSERT INTO segment (vni, network_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    &[vni.into(), network.to_string().into()],
+                )
+                .await?;
+            if taken == 1 {
+                return Ok(Some(Vni(vni)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores a new network.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_network(&mut self, network: &Network) -> Result<(), EngineError> {
+        let id = network.id.to_string();
+        let project = network.project_id.0.as_str();
+        if !self.insert(NETWORK, &id, project, network, LAYOUT).await? {
+            return Err(EngineError::Unsound("network id: it is taken"));
+        }
+        Ok(())
+    }
+
+    /// Replaces a network.
+    ///
+    /// # Errors
+    /// When the database fails, or it is not there.
+    pub async fn update_network(&mut self, network: &Network) -> Result<(), EngineError> {
+        let id = network.id.to_string();
+        if !self.update(NETWORK, &id, network, LAYOUT).await? {
+            return Err(EngineError::Unsound("network to update"));
+        }
+        Ok(())
+    }
+
+    /// Deletes a network and gives its segment back.
+    ///
+    /// # Errors
+    /// When the database fails, or subnets or ports stand on it.
+    pub async fn delete_network(&mut self, id: NetworkId) -> Result<(), EngineError> {
+        let id = id.to_string();
+        self.delete(NETWORK, &id).await?;
+        self.exec("DELETE FROM segment WHERE network_id = $1", &[id.into()])
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the network has a port.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_ports(&mut self, network: NetworkId) -> Result<bool, EngineError> {
+        let ports = self
+            .referrers((NETWORK, &network.to_string()), PORT)
+            .await?;
+        Ok(!ports.is_empty())
+    }
+
+    /// Whether the network has a subnet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_subnets(&mut self, network: NetworkId) -> Result<bool, EngineError> {
+        let subnets = self
+            .referrers((NETWORK, &network.to_string()), SUBNET)
+            .await?;
+        Ok(!subnets.is_empty())
+    }
+}

@@ -1,0 +1,116 @@
+//! Ports in the store: the document, its MAC and its addresses.
+
+use hextet_core::ids::{NetworkId, PortId};
+use hextet_core::mac::Mac;
+use hextet_core::port::Port;
+
+use crate::document::Layout;
+use crate::engine::EngineError;
+use crate::tx::Tx;
+use crate::{NETWORK, PORT};
+
+const LAYOUT: Layout = Layout {
+    first_admin: Some("binding:host_id"),
+    first_internal: Some("number"),
+};
+
+impl Tx {
+    /// The port of this id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn port(&mut self, id: PortId) -> Result<Option<Port>, EngineError> {
+        self.value(PORT, &id.to_string()).await
+    }
+
+    /// A network's ports, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ports_of(&mut self, network: NetworkId) -> Result<Vec<Port>, EngineError> {
+        let mut ports = Vec::new();
+        for id in self
+            .referrers((NETWORK, &network.to_string()), PORT)
+            .await?
+        {
+            let port = self.value(PORT, &id).await?;
+            ports.push(port.ok_or(EngineError::Unsound("port that a reference names"))?);
+        }
+        Ok(ports)
+    }
+
+    /// Takes a MAC of a network for a port. False when another port, or this one, has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_mac(
+        &mut self,
+        network: NetworkId,
+        mac: Mac,
+        port: PortId,
+    ) -> Result<bool, EngineError> {
+        let rows = self
+            .exec(
+                "INSERT INTO mac (network_id, mac, port_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                &[
+                    network.to_string().into(),
+                    mac.0.to_vec().into(),
+                    port.to_string().into(),
+                ],
+            )
+            .await?;
+        Ok(rows == 1)
+    }
+
+    /// Gives a MAC of a network back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn free_mac(&mut self, network: NetworkId, mac: Mac) -> Result<(), EngineError> {
+        self.exec(
+            "DELETE FROM mac WHERE network_id = $1 AND mac = $2",
+            &[network.to_string().into(), mac.0.to_vec().into()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Stores a new port. Its MAC and its addresses must have been taken.
+    ///
+    /// # Errors
+    /// When the database fails, or its network is not there.
+    pub async fn insert_port(&mut self, port: &Port) -> Result<(), EngineError> {
+        let id = port.id.to_string();
+        let project = port.project_id.0.as_str();
+        if !self.insert(PORT, &id, project, port, LAYOUT).await? {
+            return Err(EngineError::Unsound("port id: it is taken"));
+        }
+        let network = port.network_id.to_string();
+        self.refer((NETWORK, &network), (PORT, &id)).await
+    }
+
+    /// Replaces a port. What changed of its MAC and its addresses must have been taken and given back.
+    ///
+    /// # Errors
+    /// When the database fails, or it is not there.
+    pub async fn update_port(&mut self, port: &Port) -> Result<(), EngineError> {
+        let id = port.id.to_string();
+        if !self.update(PORT, &id, port, LAYOUT).await? {
+            return Err(EngineError::Unsound("port to update"));
+        }
+        Ok(())
+    }
+
+    /// Deletes a port, and gives its MAC and its addresses back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_port(&mut self, port: &Port) -> Result<(), EngineError> {
+        let id = port.id.to_string();
+        self.delete(PORT, &id).await?;
+        self.free_mac(port.network_id, port.mac_address).await?;
+        self.exec("DELETE FROM ip_allocation WHERE port_id = $1", &[id.into()])
+            .await?;
+        Ok(())
+    }
+}

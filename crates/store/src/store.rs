@@ -1,0 +1,256 @@
+//! The door: open, write, read, follow.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hextet_core::settings::CloudSettings;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::engine::EngineError;
+use crate::model::{Committed, Model};
+use crate::schema::{self, SCHEMA_VERSION};
+use crate::tx::Tx;
+use crate::writer::{self, Audience, Order, Write, ready};
+
+/// Most writes that wait for the writer; whoever comes then waits to be let in.
+const WRITE_QUEUE_MAX: usize = 1024;
+/// Most commits that a subscriber may be behind before it must look at everything.
+const COMMITS_BEHIND_MAX: usize = 1024;
+/// How long an opening waits for another process to let go of the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many prepared statements are kept.
+const STATEMENTS_KEPT: usize = 128;
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// It does: what was acknowledged survives the loss of power.
+    #[default]
+    Full,
+    /// It does not: for tests that show what is lost then, and for throw-away clouds.
+    Off,
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The database file; made when it is not there.
+    pub path: PathBuf,
+    /// Whether a commit waits for the disk.
+    pub synchronous: Synchronous,
+    /// The cloud's settings. Their `server_duid` is taken into a new database; later the database's own holds.
+    pub settings: CloudSettings,
+}
+
+impl StoreConfig {
+    /// A durable store with these settings.
+    pub fn new(path: impl AsRef<Path>, settings: CloudSettings) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            synchronous: Synchronous::Full,
+            settings,
+        }
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened as a database.
+    #[error("cannot open the database {path}")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: EngineError,
+    },
+    /// Another process has it open: one server writes a SQLite database.
+    #[error("the database {path} is in use by another process")]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A newer program made it.
+    #[error(
+        "the database {path} has schema version {found}; this program knows versions up to {known}"
+    )]
+    NewerSchema {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// Ours.
+        known: u64,
+    },
+    /// The writer's thread cannot be started.
+    #[error("cannot start the writer thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a write changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError<E> {
+    /// The closure said no.
+    #[error("the write was refused")]
+    Refused(E),
+    /// The database failed.
+    #[error("the database failed")]
+    Engine(#[source] EngineError),
+}
+
+/// A handle of the store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    orders: mpsc::Sender<Order>,
+    model: Arc<RwLock<Model>>,
+    committed: broadcast::Sender<Arc<Committed>>,
+}
+
+impl Store {
+    /// Opens a database, makes one where there is none, and reads it into the model. Blocks; meant for the start.
+    ///
+    /// # Errors
+    /// When it cannot be read, is in use, or was made by a newer program.
+    pub fn open(config: StoreConfig) -> Result<Self, OpenError> {
+        let path = config.path.clone();
+        let (tx, model) = open_sqlite(config).map_err(|error| match error {
+            Opening::Newer(found) => OpenError::NewerSchema {
+                path,
+                found,
+                known: SCHEMA_VERSION,
+            },
+            Opening::Engine(EngineError::Statement(rusqlite::Error::SqliteFailure(code, _)))
+                if code.code == rusqlite::ErrorCode::DatabaseBusy =>
+            {
+                OpenError::InUse { path }
+            }
+            Opening::Engine(source) => OpenError::Open { path, source },
+        })?;
+        let model = Arc::new(RwLock::new(model));
+        let (orders, inbox) = mpsc::channel(WRITE_QUEUE_MAX);
+        let (committed, _) = broadcast::channel(COMMITS_BEHIND_MAX);
+        let audience = Audience {
+            model: model.clone(),
+            committed: committed.clone(),
+        };
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer::run(tx, inbox, &audience))
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            orders,
+            model,
+            committed,
+        })
+    }
+
+    /// Runs a closure in one transaction. What it changed is on the disk and in the model when this answers `Ok`; with an
+    /// error nothing is changed. The closure may await nothing but its [`Tx`], and may be run again.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] with what the closure answered, [`WriteError::Engine`] when the database failed.
+    pub async fn write<T, E, F>(&self, make: F) -> Result<T, WriteError<E>>
+    where
+        F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let closed = || WriteError::Engine(EngineError::Closed);
+        let (reply, answer) = oneshot::channel();
+        let order = Order::Write(Box::new(Write::new(make, reply)));
+        self.orders.send(order).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Shows the model, which holds every write that was acknowledged before. The closure should be quick: commits wait
+    /// for it.
+    pub async fn read<R>(&self, look: impl FnOnce(&Model) -> R) -> R {
+        // The writer thread takes a commit into the model before it acknowledges it, so that there is nothing to wait
+        // for. An engine that others write to waits here until the model has reached the newest revision.
+        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        look(&model)
+    }
+
+    /// Every commit from now on, in order. A subscriber that falls too far behind gets `Lagged` and must look at the
+    /// whole model. Subscribe first, then read: commits of a revision that the model had reached are then known.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.committed.subscribe()
+    }
+
+    /// Begins a new epoch: the log of this database does not continue what others have seen (it was restored from a copy).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn renew_epoch(&self) -> Result<u64, WriteError<EngineError>> {
+        let epoch = schema::new_epoch();
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.exec(
+                    "UPDATE meta SET value = $1 WHERE name = 'epoch'",
+                    &[epoch.to_string().into()],
+                )
+                .await
+            })
+        })
+        .await?;
+        self.model
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_epoch(epoch);
+        Ok(epoch)
+    }
+
+    /// Finishes what is under way and closes the database. Later writes fail.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.orders.send(Order::Close(done)).await.is_ok() {
+            // The sender is dropped, not used, once the database is closed.
+            let _ = closed.await;
+        }
+    }
+}
+
+enum Opening {
+    Newer(u64),
+    Engine(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for Opening {
+    fn from(error: E) -> Self {
+        Opening::Engine(error.into())
+    }
+}
+
+fn open_sqlite(config: StoreConfig) -> Result<(Tx, Model), Opening> {
+    let connection = rusqlite::Connection::open(&config.path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Exclusive: the model is fed by this process's commits alone, so a second writer must be kept out.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = match config.synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Off => "OFF",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut tx = Tx::new(connection);
+    match ready(schema::version(&mut tx))? {
+        None => ready(schema::create(&mut tx, config.settings.server_duid))?,
+        Some(SCHEMA_VERSION) => {}
+        Some(found) if found > SCHEMA_VERSION => return Err(Opening::Newer(found)),
+        Some(_) => return Err(EngineError::Unsound("schema version").into()),
+    }
+    let identity = ready(schema::identity(&mut tx))?;
+    let settings = CloudSettings {
+        server_duid: identity.server_duid,
+        ..config.settings
+    };
+    let model = ready(Model::load(&mut tx, identity.epoch, settings))?;
+    tx.connection().execute_batch("COMMIT")?;
+    Ok((tx, model))
+}

@@ -1,0 +1,200 @@
+//! Subnets in the store: the document, and the addresses that are handed out of it.
+
+use std::net::Ipv6Addr;
+
+use hextet_core::address::AddressRange;
+use hextet_core::ids::{NetworkId, PortId, SubnetId};
+use hextet_core::subnet::Subnet;
+
+use crate::document::Layout;
+use crate::engine::{EngineError, Row, Value};
+use crate::tx::Tx;
+use crate::{NETWORK, SUBNET};
+
+const LAYOUT: Layout = Layout {
+    first_admin: None,
+    first_internal: Some("sequence"),
+};
+
+impl Tx {
+    /// The subnet of this id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn subnet(&mut self, id: SubnetId) -> Result<Option<Subnet>, EngineError> {
+        self.value(SUBNET, &id.to_string()).await
+    }
+
+    /// A network's subnets, in the order of their creation.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn subnets_of(&mut self, network: NetworkId) -> Result<Vec<Subnet>, EngineError> {
+        let mut subnets: Vec<Subnet> = Vec::new();
+        for id in self
+            .referrers((NETWORK, &network.to_string()), SUBNET)
+            .await?
+        {
+            let subnet = self.value(SUBNET, &id).await?;
+            subnets.push(subnet.ok_or(EngineError::Unsound("subnet that a reference names"))?);
+        }
+        subnets.sort_by_key(|subnet| subnet.sequence);
+        Ok(subnets)
+    }
+
+    /// Stores a new subnet.
+    ///
+    /// # Errors
+    /// When the database fails, or its network is not there.
+    pub async fn insert_subnet(&mut self, subnet: &Subnet) -> Result<(), EngineError> {
+        let id = subnet.id.to_string();
+        let project = subnet.project_id.0.as_str();
+        if !self.insert(SUBNET, &id, project, subnet, LAYOUT).await? {
+            return Err(EngineError::Unsound("subnet id: it is taken"));
+        }
+        let network = subnet.network_id.to_string();
+        self.refer((NETWORK, &network), (SUBNET, &id)).await
+    }
+
+    /// Replaces a subnet.
+    ///
+    /// # Errors
+    /// When the database fails, or it is not there.
+    pub async fn update_subnet(&mut self, subnet: &Subnet) -> Result<(), EngineError> {
+        let id = subnet.id.to_string();
+        if !self.update(SUBNET, &id, subnet, LAYOUT).await? {
+            return Err(EngineError::Unsound("subnet to update"));
+        }
+        Ok(())
+    }
+
+    /// Deletes a subnet. Addresses handed out of it must have been taken back.
+    ///
+    /// # Errors
+    /// When the database fails, or an address is still handed out.
+    pub async fn delete_subnet(&mut self, id: SubnetId) -> Result<(), EngineError> {
+        if !self.holders_in(id).await?.is_empty() {
+            return Err(EngineError::Unsound(
+                "subnet to delete: addresses are handed out",
+            ));
+        }
+        self.delete(SUBNET, &id.to_string()).await?;
+        Ok(())
+    }
+
+    /// Hands an address out. False when another port, or this one, has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_address(
+        &mut self,
+        subnet: SubnetId,
+        address: Ipv6Addr,
+        port: PortId,
+    ) -> Result<bool, EngineError> {
+        let rows = self
+            .exec(
+                "INSERT INTO ip_allocation (subnet_id, address, port_id) VALUES ($1, $2, $3) \
+                 ON CONFLICT DO NOTHING",
+                &[
+                    subnet.to_string().into(),
+                    bytes(address),
+                    port.to_string().into(),
+                ],
+            )
+            .await?;
+        Ok(rows == 1)
+    }
+
+    /// Takes an address back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn free_address(
+        &mut self,
+        subnet: SubnetId,
+        address: Ipv6Addr,
+    ) -> Result<(), EngineError> {
+        self.exec(
+            "DELETE FROM ip_allocation WHERE subnet_id = $1 AND address = $2",
+            &[subnet.to_string().into(), bytes(address)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The ports that hold an address of the subnet, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holders_in(&mut self, subnet: SubnetId) -> Result<Vec<PortId>, EngineError> {
+        let rows = self
+            .rows(
+                "SELECT DISTINCT port_id FROM ip_allocation WHERE subnet_id = $1 ORDER BY port_id",
+                &[subnet.to_string().into()],
+            )
+            .await?;
+        rows.iter().map(read_port_id).collect()
+    }
+
+    /// The lowest address of a range that nobody has. Costs by what is handed out, not by how long the range is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lowest_free(
+        &mut self,
+        subnet: SubnetId,
+        range: AddressRange,
+    ) -> Result<Option<Ipv6Addr>, EngineError> {
+        /// How many rows are looked at in one go.
+        const PAGE: i64 = 1024;
+        let mut candidate = range.start;
+        loop {
+            let rows = self
+                .rows(
+                    "SELECT address FROM ip_allocation \
+                     WHERE subnet_id = $1 AND address >= $2 AND address <= $3 \
+                     ORDER BY address LIMIT $4",
+                    &[
+                        subnet.to_string().into(),
+                        bytes(candidate),
+                        bytes(range.end),
+                        PAGE.into(),
+                    ],
+                )
+                .await?;
+            let full = rows.len() == PAGE as usize;
+            for row in &rows {
+                if read_address(row)? != candidate {
+                    return Ok(Some(candidate));
+                }
+                if candidate == range.end {
+                    return Ok(None);
+                }
+                candidate = Ipv6Addr::from_bits(candidate.to_bits() + 1);
+            }
+            if !full {
+                return Ok(Some(candidate));
+            }
+        }
+    }
+}
+
+/// Addresses are stored as their 16 bytes, which sort as the addresses do.
+fn bytes(address: Ipv6Addr) -> Value {
+    Value::Blob(address.octets().to_vec())
+}
+
+fn read_address(row: &Row) -> Result<Ipv6Addr, EngineError> {
+    let octets: [u8; 16] = row
+        .bytes(0)?
+        .try_into()
+        .map_err(|_| EngineError::Unsound("address"))?;
+    Ok(Ipv6Addr::from(octets))
+}
+
+fn read_port_id(row: &Row) -> Result<PortId, EngineError> {
+    row.text(0)?
+        .parse()
+        .map_err(|_| EngineError::Unsound("port id"))
+}
