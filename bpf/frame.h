@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the stages know about the frame in hand: per-CPU scratch that each stage reads again. A stage returns NEXT or the
+ * verdict.
+ */
+#pragma once
+
+#include "maps.h"
+
+#define NEXT 0
+
+#define ETH_LEN 14
+#define IPV6_LEN 40
+#define L4_OFFSET_MIN (ETH_LEN + IPV6_LEN)
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_ARP 0x0806
+#define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_IPV6 0x86dd
+#define ETHERTYPE_QINQ 0x88a8
+#define ETHERTYPE_MIN 0x0600 /* below: a length (IEEE 802.3) */
+
+#define PROTO_HOP_BY_HOP 0
+#define PROTO_TCP 6
+#define PROTO_UDP 17
+#define PROTO_ROUTING 43
+#define PROTO_FRAGMENT 44
+#define PROTO_AH 51
+#define PROTO_ICMPV6 58
+#define PROTO_NONE 59
+#define PROTO_DESTINATION 60
+
+enum fragment_state {
+	WHOLE,
+	ATOMIC, /* a fragment header, yet the whole packet (RFC 6946) */
+	FIRST,
+	LATER,
+};
+
+struct ethernet {
+	__u8 destination[MAC_LEN];
+	__u8 source[MAC_LEN];
+	__u16 type; /* as on the wire */
+};
+_Static_assert(sizeof(struct ethernet) == ETH_LEN, "as on the wire");
+
+struct ipv6 {
+	__u8 version_class_flow[4];
+	__u16 payload_len; /* as on the wire */
+	__u8 next;
+	__u8 hop_limit;
+	__u8 source[ADDR_LEN];
+	__u8 destination[ADDR_LEN];
+};
+_Static_assert(sizeof(struct ipv6) == IPV6_LEN, "as on the wire");
+
+#define ND_LEN 24 /* Neighbor Solicitation and Advertisement without options (RFC 4861 sections 4.3, 4.4) */
+#define RS_LEN 8
+#define ICMPV6_LEN 8
+#define UDP_LEN 8
+#define TCP_LEN 20
+
+struct frame {
+	struct port port;
+	struct ethernet eth;
+	__u16 pad;
+	struct ipv6 ip;
+	__u32 l4; /* offset of the upper-layer header */
+	__u32 end; /* offset behind the packet */
+	__u32 fragment; /* enum fragment_state */
+	__u32 fragment_id; /* as on the wire */
+	__u32 extensions; /* headers walked, the fragment header included */
+	__u32 proto;
+	__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
+	__u32 target; /* ifindex chosen by a stage */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct frame);
+} scratch SEC(".maps");
+
+INLINE struct frame *frame(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+INLINE struct trace *trace(void)
+{
+	__u32 zero = 0;
+
+	return trace_enabled ? bpf_map_lookup_elem(&traces, &zero) : 0;
+}
+
+INLINE int same_mac(const __u8 *a, const __u8 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
+}
+
+/* `a` and `b` are aligned to four bytes or less; compared by bytes so that no alignment is assumed. */
+INLINE int same_addr(const __u8 *a, const __u8 *b)
+{
+	__u8 differs = 0;
+
+#pragma unroll
+	for (int i = 0; i < ADDR_LEN; i++)
+		differs |= a[i] ^ b[i];
+	return !differs;
+}
+
+INLINE void copy_addr(__u8 *to, const __u8 *from)
+{
+#pragma unroll
+	for (int i = 0; i < ADDR_LEN; i++)
+		to[i] = from[i];
+}
+
+INLINE int is_unspecified(const __u8 *addr)
+{
+	__u8 set = 0;
+
+#pragma unroll
+	for (int i = 0; i < ADDR_LEN; i++)
+		set |= addr[i];
+	return !set;
+}
+
+INLINE int is_link_local(const __u8 *addr)
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+INLINE int is_multicast(const __u8 *addr)
+{
+	return addr[0] == 0xff;
+}
+
+/* The network's service address: 02:68:78 and the VNI; its EUI-64 link-local. The agent has the same rule. */
+INLINE int is_service_mac(const __u8 *mac, __u32 net)
+{
+	return mac[0] == 0x02 && mac[1] == 0x68 && mac[2] == 0x78 && mac[3] == (__u8)(net >> 16) &&
+	       mac[4] == (__u8)(net >> 8) && mac[5] == (__u8)net;
+}
+
+INLINE int is_service_link_local(const __u8 *addr, __u32 net)
+{
+	return addr[0] == 0xfe && addr[1] == 0x80 && !addr[2] && !addr[3] && !addr[4] && !addr[5] && !addr[6] &&
+	       !addr[7] && addr[8] == 0x00 && addr[9] == 0x68 && addr[10] == 0x78 && addr[11] == 0xff &&
+	       addr[12] == 0xfe && addr[13] == (__u8)(net >> 16) && addr[14] == (__u8)(net >> 8) &&
+	       addr[15] == (__u8)net;
+}
+
+/* The port's row for this address; none: the port may not use it. */
+INLINE struct source *source_row(const struct frame *f, const __u8 *addr)
+{
+	struct source_key key = { .port = f->port.port };
+
+	copy_addr(key.addr, addr);
+	return bpf_map_lookup_elem(&sources, &key);
+}

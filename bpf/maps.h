@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The maps: the contract between the agent and the program. Each struct has a Rust mirror in the agent's
+ * kernel/maps/raw.rs; a test holds both against this file's BTF. A change here is a new schema version.
+ *
+ * Numbers are in host byte order, addresses as on the wire. `net` is the network's VNI. Maps that the agent writes are
+ * plain hashes: a full one refuses the newest row and never evicts a live one.
+ */
+#pragma once
+
+#include "helpers.h"
+
+#define ADDR_LEN 16
+#define MAC_LEN 6
+
+enum verdict {
+#define VERDICT(value, name, kind, why) V_##name = value,
+#include "verdicts.def"
+#undef VERDICT
+	VERDICT_MAX = 64,
+};
+
+enum punt_reason {
+#define REASON(value, name, why) R_##name = value,
+#include "reasons.def"
+#undef REASON
+};
+
+/* Of struct port. */
+#define PORT_ADMIN_UP 1u
+/* Of struct source: other guests must not see it, another port of the network holds it. */
+#define SOURCE_LOCAL_ONLY 1u
+/* Of struct neighbour: the answer's R flag. */
+#define NEIGHBOUR_ROUTER 1u
+
+struct port {
+	__u32 port; /* number, never used again; at least 1 */
+	__u32 net;
+	__u32 flags;
+	__u32 mtu; /* largest IP packet, bytes */
+	__u8 mac[MAC_LEN];
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct port) == 24, "no hidden padding");
+
+struct source_key {
+	__u32 port;
+	__u8 addr[ADDR_LEN];
+};
+_Static_assert(sizeof(struct source_key) == 20, "no hidden padding");
+
+struct source {
+	__u32 flags;
+};
+
+struct neighbour_key {
+	__u32 net;
+	__u8 addr[ADDR_LEN];
+};
+_Static_assert(sizeof(struct neighbour_key) == 20, "no hidden padding");
+
+struct neighbour {
+	__u8 mac[MAC_LEN];
+	__u8 pad[2];
+	__u32 port; /* whose it is; 0: the service's */
+	__u32 flags;
+};
+_Static_assert(sizeof(struct neighbour) == 16, "no hidden padding");
+
+struct fdb_key {
+	__u32 net;
+	__u8 mac[MAC_LEN];
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct fdb_key) == 12, "no hidden padding");
+
+struct fdb {
+	__u32 ifindex;
+};
+
+/* A network's ports, in chunks 0, 1, ... without gaps: only the last may have fewer than MEMBERS_PER_CHUNK. */
+#define MEMBERS_PER_CHUNK 64
+#define MEMBER_CHUNKS 16
+struct members_key {
+	__u32 net;
+	__u32 chunk;
+};
+struct members {
+	__u32 count;
+	__u32 ifindex[MEMBERS_PER_CHUNK];
+};
+_Static_assert(sizeof(struct members) == 4 + 4 * MEMBERS_PER_CHUNK, "no hidden padding");
+
+struct fragment_key {
+	__u32 port;
+	__u32 id; /* as on the wire */
+	__u8 source[ADDR_LEN];
+	__u8 destination[ADDR_LEN];
+};
+_Static_assert(sizeof(struct fragment_key) == 40, "no hidden padding");
+
+struct fragment {
+	__u64 until; /* ns of CLOCK_MONOTONIC */
+};
+
+struct counter_key {
+	__u32 port; /* 0: the link has no row in ports */
+	__u32 verdict;
+};
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* The head of a punt record; `length` bytes of the frame follow. */
+struct punt_head {
+	__u64 ktime; /* ns of CLOCK_MONOTONIC */
+	__u32 ifindex;
+	__u32 port;
+	__u32 net;
+	__u32 reason; /* enum punt_reason */
+	__u32 length; /* bytes of the frame in this record */
+	__u32 whole; /* bytes of the whole frame; more than length only for a first frame */
+};
+_Static_assert(sizeof(struct punt_head) == 32, "no hidden padding");
+#define PUNT_SMALL (256 - sizeof(struct punt_head))
+#define PUNT_LARGE (2048 - sizeof(struct punt_head))
+struct punt_small {
+	struct punt_head head;
+	__u8 frame[PUNT_SMALL];
+};
+struct punt_large {
+	struct punt_head head;
+	__u8 frame[PUNT_LARGE];
+};
+
+/* What was decided about the last frame on this CPU, where the loader asks for it (`trace`). */
+struct trace {
+	__u32 verdict;
+	__u32 target; /* ifindex of the redirect; 0: none */
+	__u32 reason; /* of the last punt record; 0: none */
+	__u32 copies; /* multicast copies made */
+};
+
+#define MAP(map_name, map_type, key_type, value_type, entries, flags) \
+	struct { \
+		__uint(type, map_type); \
+		__uint(max_entries, entries); \
+		__uint(map_flags, flags); \
+		__type(key, key_type); \
+		__type(value, value_type); \
+	} map_name SEC(".maps")
+
+/* Written by the agent. Key of ports: the ifindex of the link's host end. */
+MAP(ports, BPF_MAP_TYPE_HASH, __u32, struct port, 16384, 0);
+MAP(sources, BPF_MAP_TYPE_HASH, struct source_key, struct source, 65536, 0);
+MAP(neigh, BPF_MAP_TYPE_HASH, struct neighbour_key, struct neighbour, 262144, BPF_F_NO_PREALLOC);
+MAP(fdb, BPF_MAP_TYPE_HASH, struct fdb_key, struct fdb, 262144, BPF_F_NO_PREALLOC);
+MAP(members, BPF_MAP_TYPE_HASH, struct members_key, struct members, 16384, BPF_F_NO_PREALLOC);
+
+/* Written by the program, cleared by the agent. Key: the port's number. */
+MAP(seen, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);
+MAP(budget, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);
+MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 262144, BPF_F_NO_PREALLOC);
+
+/* Written by the program only. An old entry may give way: its later fragments are then dropped. */
+MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} punt_ring SEC(".maps");
+
+MAP(traces, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct trace, 1, 0);
+
+/* Set by the loader. */
+const volatile __u32 punt_per_second = 200; /* frames of one port shown to the agent, each second */
+const volatile __u32 punt_burst = 400; /* and at once */
+const volatile __u32 trace_enabled = 0;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
+/*
+ * L2 lookup and delivery: unicast by MAC to one port, multicast to the network's other ports. The receiving port's row is
+ * judged here too, as nothing runs on the way out.
+ */
+#pragma once
+
+#include "../frame.h"
+#include "count.h"
+
+#define MEMBERS_MAX (MEMBERS_PER_CHUNK * MEMBER_CHUNKS)
+#define FRAGMENT_NS 30000000000ull /* how long later fragments may follow their first */
+
+/* Whether this link carries an active port of this network. A reused ifindex or an old row does not. */
+INLINE int receives(__u32 ifindex, __u32 net)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+
+	return port && port->net == net && port->flags & PORT_ADMIN_UP;
+}
+
+struct replication {
+	struct __sk_buff *skb;
+	__u32 net;
+	__u32 sender;
+	__u32 copies;
+	__u32 failed;
+};
+
+static long replicate_one(__u32 index, struct replication *r)
+{
+	struct members_key key = { .net = r->net, .chunk = index / MEMBERS_PER_CHUNK };
+	__u32 place = index % MEMBERS_PER_CHUNK;
+	struct members *chunk = bpf_map_lookup_elem(&members, &key);
+	__u32 ifindex;
+
+	if (!chunk || place >= chunk->count)
+		return 1;
+	ifindex = chunk->ifindex[place];
+	if (ifindex == r->sender || !receives(ifindex, r->net))
+		return 0;
+	if (bpf_clone_redirect(r->skb, ifindex, 0) < 0)
+		r->failed++;
+	else
+		r->copies++;
+	return 0;
+}
+
+STAGE int replicate(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	struct replication r = { .skb = skb, .sender = skb->ifindex };
+	const __u8 *group;
+	struct trace *t;
+
+	if (!f)
+		return V_INTERNAL;
+	group = f->ip.destination;
+	if (!is_multicast(group) || f->eth.destination[0] != 0x33 || f->eth.destination[1] != 0x33 ||
+	    f->eth.destination[2] != group[12] || f->eth.destination[3] != group[13] ||
+	    f->eth.destination[4] != group[14] || f->eth.destination[5] != group[15])
+		return V_GROUP_MISMATCH;
+	r.net = f->port.net;
+	bpf_loop(MEMBERS_MAX, replicate_one, &r, 0);
+	if (r.failed)
+		count(skb, V_COPY_FAILED);
+	t = trace();
+	if (t)
+		t->copies = r.copies;
+	return r.copies ? V_MULTICAST : V_NO_RECEIVER;
+}
+
+STAGE int unicast(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	struct fdb_key key = {};
+	struct fdb *row;
+
+	if (!f)
+		return V_INTERNAL;
+	if (is_service_mac(f->eth.destination, f->port.net))
+		return V_SERVICE_UNSERVED;
+	key.net = f->port.net;
+	__builtin_memcpy(key.mac, f->eth.destination, MAC_LEN);
+	row = bpf_map_lookup_elem(&fdb, &key);
+	if (!row)
+		return V_UNKNOWN_UNICAST;
+	if (row->ifindex == skb->ifindex)
+		return V_HAIRPIN;
+	if (!receives(row->ifindex, f->port.net))
+		return V_RECEIVER_DOWN;
+	f->target = row->ifindex;
+	return V_UNICAST;
+}
+
+STAGE int deliver(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	struct fragment_key key = {};
+	struct fragment value;
+	int verdict;
+
+	if (!f)
+		return V_INTERNAL;
+	verdict = f->eth.destination[0] & 1 ? replicate(skb) : unicast(skb);
+	if (f->fragment == FIRST && (verdict == V_UNICAST || verdict == V_MULTICAST)) {
+		key.port = f->port.port;
+		key.id = f->fragment_id;
+		copy_addr(key.source, f->ip.source);
+		copy_addr(key.destination, f->ip.destination);
+		value.until = bpf_ktime_get_ns() + FRAGMENT_NS;
+		bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+	}
+	return verdict;
+}

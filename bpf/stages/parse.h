@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Who sent the frame, and where its upper layer begins. Nothing is passed that cannot be parsed within the bound: what a
+ * receiver might read otherwise than we do is how guests get round a guard (RFC 7113).
+ *
+ * Headers are read by bpf_skb_load_bytes, so that it does not matter which part of the frame is linear.
+ */
+#pragma once
+
+#include "../frame.h"
+#include "count.h"
+#include "punt.h"
+
+#define EXTENSIONS_MAX 8
+
+/* The link's port, whether it may speak at all, and whether its guest has just begun to. */
+STAGE int admit(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	__u32 ifindex = skb->ifindex;
+	struct port *port;
+	__u64 now;
+
+	if (!f)
+		return V_INTERNAL;
+	f->port.port = 0;
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port)
+		return V_NO_PORT;
+	f->port = *port;
+	if (!(port->flags & PORT_ADMIN_UP))
+		return V_PORT_DOWN;
+	if (bpf_skb_load_bytes(skb, 0, &f->eth, ETH_LEN) < 0)
+		return V_MALFORMED;
+	if (!same_mac(f->eth.source, f->port.mac))
+		return V_MAC_SPOOFED;
+	if (!bpf_map_lookup_elem(&seen, &f->port.port)) {
+		int first;
+
+		now = bpf_ktime_get_ns();
+		/* Of several CPUs one succeeds. */
+		if (bpf_map_update_elem(&seen, &f->port.port, &now, BPF_NOEXIST) == 0) {
+			first = punt(skb, R_FIRST_FRAME);
+			if (first != V_PUNTED)
+				bpf_map_delete_elem(&seen, &f->port.port);
+			count(skb, first == V_PUNTED ? V_FIRST_FRAME : V_FIRST_FRAME_UNSEEN);
+		}
+	}
+	return NEXT;
+}
+
+/* Ethernet II with IPv6 and no tag, whether the tag is in the frame or was taken off by the kernel. */
+INLINE int ethertype(struct __sk_buff *skb, const struct frame *f)
+{
+	__u16 type = ntohs(f->eth.type);
+
+	if (skb->vlan_present || type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)
+		return V_VLAN_TAG;
+	if (type == ETHERTYPE_IPV6)
+		return NEXT;
+	if (type == ETHERTYPE_IPV4)
+		return V_IPV4;
+	if (type == ETHERTYPE_ARP)
+		return V_ARP;
+	return type < ETHERTYPE_MIN ? V_LLC : V_ETHERTYPE;
+}
+
+/* One step along the header chain: the length of the header at f->l4, or a negative verdict. 0: the upper layer. */
+INLINE int extension(struct __sk_buff *skb, struct frame *f)
+{
+	__u8 head[8];
+	__u32 offset;
+
+	if (f->proto != PROTO_HOP_BY_HOP && f->proto != PROTO_ROUTING && f->proto != PROTO_FRAGMENT &&
+	    f->proto != PROTO_AH && f->proto != PROTO_DESTINATION)
+		return 0;
+	/* RFC 8200 section 4.1: hop-by-hop options only directly behind the IPv6 header. */
+	if (f->proto == PROTO_HOP_BY_HOP && f->extensions)
+		return -V_MALFORMED;
+	if (f->l4 + sizeof(head) > f->end || bpf_skb_load_bytes(skb, f->l4, head, sizeof(head)) < 0)
+		return f->fragment == FIRST ? -V_TINY_FRAGMENT : -V_MALFORMED;
+	if (f->proto == PROTO_ROUTING && head[2] == 0)
+		return -V_ROUTING_HEADER_0;
+	if (f->proto == PROTO_FRAGMENT) {
+		if (f->fragment != WHOLE)
+			return -V_MALFORMED;
+		offset = (head[2] << 8 | head[3]) & 0xfff8;
+		f->fragment_id = *(__u32 *)(head + 4);
+		f->fragment = offset ? LATER : head[3] & 1 ? FIRST : ATOMIC;
+		f->proto = head[0];
+		return 8;
+	}
+	offset = f->proto == PROTO_AH ? (head[1] + 2) * 4 : (head[1] + 1) * 8;
+	f->proto = head[0];
+	return offset;
+}
+
+/* The header chain, and the first bytes of the upper layer. */
+STAGE int walk(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	int step;
+
+	if (!f)
+		return V_INTERNAL;
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		step = extension(skb, f);
+		if (step < 0)
+			return -step;
+		if (step == 0)
+			return NEXT;
+		f->l4 += step;
+		f->extensions++;
+		if (f->l4 > f->end)
+			return f->fragment == FIRST ? V_TINY_FRAGMENT : V_MALFORMED;
+		if (f->fragment == LATER)
+			return NEXT;
+	}
+	return V_EXTENSION_LIMIT;
+}
+
+/* How much of the upper layer must be there for the frame to be judged. */
+INLINE __u32 upper_len(__u32 proto)
+{
+	if (proto == PROTO_NONE)
+		return 0;
+	return proto == PROTO_TCP ? TCP_LEN : ICMPV6_LEN;
+}
+
+STAGE int upper(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	__u32 have, want;
+
+	if (!f)
+		return V_INTERNAL;
+	__builtin_memset(f->head, 0, sizeof(f->head));
+	if (f->fragment == LATER)
+		return NEXT;
+	have = f->end - f->l4;
+	want = upper_len(f->proto);
+	if (have < want)
+		return f->fragment == FIRST ? V_TINY_FRAGMENT : V_MALFORMED;
+	if (have >= ND_LEN)
+		return bpf_skb_load_bytes(skb, f->l4, f->head, ND_LEN) < 0 ? V_MALFORMED : NEXT;
+	if (have >= TCP_LEN)
+		return bpf_skb_load_bytes(skb, f->l4, f->head, TCP_LEN) < 0 ? V_MALFORMED : NEXT;
+	if (have >= ICMPV6_LEN)
+		return bpf_skb_load_bytes(skb, f->l4, f->head, ICMPV6_LEN) < 0 ? V_MALFORMED : NEXT;
+	return NEXT;
+}
+
+/* The size that leaves: of a GSO packet each segment, else the frame without its Ethernet header. */
+INLINE __u32 wire_len(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 header = UDP_LEN;
+
+	if (!skb->gso_size)
+		return skb->len - ETH_LEN;
+	if (f->proto == PROTO_TCP)
+		header = (f->head[12] >> 4) * 4;
+	return f->l4 - ETH_LEN + header + skb->gso_size;
+}
+
+STAGE int parse(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	int verdict;
+
+	if (!f)
+		return V_INTERNAL;
+	verdict = ethertype(skb, f);
+	if (verdict)
+		return verdict;
+	if (bpf_skb_load_bytes(skb, ETH_LEN, &f->ip, IPV6_LEN) < 0 || f->ip.version_class_flow[0] >> 4 != 6)
+		return V_MALFORMED;
+	f->proto = f->ip.next;
+	f->l4 = L4_OFFSET_MIN;
+	f->end = L4_OFFSET_MIN + ntohs(f->ip.payload_len);
+	f->fragment = WHOLE;
+	f->extensions = 0;
+	f->target = 0;
+	if (!f->ip.payload_len && f->proto == PROTO_HOP_BY_HOP)
+		return V_JUMBOGRAM;
+	if (f->end > skb->len)
+		return V_MALFORMED;
+	verdict = walk(skb);
+	if (verdict)
+		return verdict;
+	verdict = upper(skb);
+	if (verdict)
+		return verdict;
+	return wire_len(skb, f) > f->port.mtu ? V_TOO_BIG : NEXT;
+}

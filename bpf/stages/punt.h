@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Showing a frame to the agent: a budget for each port, then a record in the ring. Records wait there for the next agent
+ * when there is none.
+ */
+#pragma once
+
+#include "../frame.h"
+
+#define SECOND 1000000000ull
+
+/*
+ * One frame of the port's budget, or 0. The generic cell rate algorithm (ITU-T I.371): the row holds the time at which
+ * the next frame is due at the steady rate, which may lie a burst ahead.
+ */
+INLINE int spend(__u32 port, __u64 now)
+{
+	__u64 interval = SECOND / (punt_per_second ? punt_per_second : 1);
+	__u64 tolerance = interval * (punt_burst ? punt_burst - 1 : 0);
+	__u64 *due = bpf_map_lookup_elem(&budget, &port);
+
+	if (!due) {
+		__u64 fresh = 0;
+
+		bpf_map_update_elem(&budget, &port, &fresh, BPF_NOEXIST);
+		due = bpf_map_lookup_elem(&budget, &port);
+		if (!due)
+			return 0;
+	}
+	/* Another CPU may take a frame at the same moment; whoever loses four times has lost. */
+	for (int i = 0; i < 4; i++) {
+		__u64 old = *(volatile __u64 *)due;
+		__u64 start = old > now ? old : now;
+
+		if (start > now + tolerance)
+			return 0;
+		if (__sync_val_compare_and_swap(due, old, start + interval) == old)
+			return 1;
+	}
+	return 0;
+}
+
+INLINE void fill(struct punt_head *head, struct __sk_buff *skb, const struct frame *f, __u32 reason, __u64 now,
+		 __u32 length)
+{
+	head->ktime = now;
+	head->ifindex = skb->ifindex;
+	head->port = f->port.port;
+	head->net = f->port.net;
+	head->reason = reason;
+	head->length = length;
+	head->whole = skb->len;
+}
+
+STAGE int punt_small(struct __sk_buff *skb, __u32 reason, __u32 length)
+{
+	struct frame *f = frame();
+	struct punt_small *record;
+
+	if (!f || length == 0 || length > PUNT_SMALL)
+		return V_INTERNAL;
+	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
+	if (!record)
+		return V_PUNT_FULL;
+	fill(&record->head, skb, f, reason, bpf_ktime_get_ns(), length);
+	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
+		bpf_ringbuf_discard(record, 0);
+		return V_INTERNAL;
+	}
+	bpf_ringbuf_submit(record, 0);
+	return V_PUNTED;
+}
+
+STAGE int punt_large(struct __sk_buff *skb, __u32 reason, __u32 length)
+{
+	struct frame *f = frame();
+	struct punt_large *record;
+
+	if (!f || length == 0 || length > PUNT_LARGE)
+		return V_INTERNAL;
+	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
+	if (!record)
+		return V_PUNT_FULL;
+	fill(&record->head, skb, f, reason, bpf_ktime_get_ns(), length);
+	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
+		bpf_ringbuf_discard(record, 0);
+		return V_INTERNAL;
+	}
+	bpf_ringbuf_submit(record, 0);
+	return V_PUNTED;
+}
+
+/* The whole frame, but of a first frame only what fits a small record: it says no more than that the guest is there. */
+STAGE int punt(struct __sk_buff *skb, __u32 reason)
+{
+	struct frame *f = frame();
+	__u32 length = skb->len;
+	struct trace *t;
+	int verdict;
+
+	if (!f)
+		return V_INTERNAL;
+	if (reason == R_FIRST_FRAME && length > PUNT_SMALL)
+		length = PUNT_SMALL;
+	if (length > PUNT_LARGE)
+		return V_PUNT_TOO_LONG;
+	if (!spend(f->port.port, bpf_ktime_get_ns()))
+		return V_PUNT_BUDGET;
+	verdict = length <= PUNT_SMALL ? punt_small(skb, reason, length) : punt_large(skb, reason, length);
+	t = trace();
+	if (t && verdict == V_PUNTED)
+		t->reason = reason;
+	return verdict;
+}
