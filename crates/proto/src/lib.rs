@@ -1,1 +1,23 @@
-//! hextet-proto
+//! The protocol machines of one port's link, sans-IO: Router Advertisements, DHCPv6 and Neighbor Discovery, composed
+//! as one [`Link`].
+//!
+//! Frames, plans and the time come in through `handle_*`; frames, events and deadlines go out through `poll_*`. A port
+//! is known by the link that its frames come in on, never by what they say.
+
+mod counters;
+mod dhcpv6;
+mod directory;
+mod event;
+mod link;
+mod nd;
+mod ra;
+mod random;
+
+pub use counters::{Drop, LinkCounters, Sent};
+pub use directory::{Directory, Holder, HolderKind};
+pub use event::LinkEvent;
+pub use link::{EVENTS_MAX, Link, TRANSMITS_MAX};
+pub use nd::LEARNED_MAX;
+pub use ra::{
+    MAX_INITIAL_RTR_ADVERT_INTERVAL, MAX_INITIAL_RTR_ADVERTISEMENTS, MIN_DELAY_BETWEEN_RAS,
+};

@@ -18,8 +18,7 @@ pub const CLIENT_PORT: u16 = 546;
 /// UDP port that servers listen on (RFC 9915 §7.2).
 pub const SERVER_PORT: u16 = 547;
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
-pub const ALL_DHCP_RELAY_AGENTS_AND_SERVERS: Ipv6Addr =
-    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+pub const ALL_DHCP_RELAY_AGENTS_AND_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 /// The longest message taken, bytes: more than any client sends on a link of 1,500 bytes.
 pub const MESSAGE_BYTES_MAX: usize = 2048;
 /// The shortest and longest DUID, bytes with its type (RFC 9915 §11.1).

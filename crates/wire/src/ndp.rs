@@ -12,7 +12,7 @@ use hextet_core::mac::Mac;
 use crate::bytes::Reader;
 use crate::frame::{Envelope, NEXT_HEADER_ICMPV6, Packet};
 
-pub use option::{NdOption, OptionError, Pref64, PrefixInformation, Preference, RouteInformation};
+pub use option::{NdOption, OptionError, Pref64, Preference, PrefixInformation, RouteInformation};
 
 /// The hop limit of every Neighbor Discovery packet: anything less has crossed a router (RFC 4861 §6.1.1).
 pub const HOP_LIMIT: u8 = 255;

@@ -231,6 +231,13 @@ fn parse_pref64(body: &[u8]) -> Option<Pref64> {
 }
 
 impl NdOption {
+    /// How many bytes the option takes in a message, a multiple of 8.
+    pub fn emitted_bytes(&self) -> usize {
+        let mut out = Vec::new();
+        self.emit(&mut out);
+        out.len()
+    }
+
     /// Appends the option, padded to 8 bytes.
     pub(super) fn emit(&self, out: &mut Vec<u8>) {
         let start = out.len();

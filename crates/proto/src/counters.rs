@@ -1,0 +1,121 @@
+//! What a link sent, and what it left unanswered, by reason.
+
+use std::collections::BTreeMap;
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every reason.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// The name that reports and logs use.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons!(
+    /// Why a frame of the guest got no answer, or an answer or event was not delivered.
+    Drop {
+        /// Port or network administratively down.
+        AdminDown = "admin_down",
+        /// Not parseable as Ethernet II and IPv6 within the bounds.
+        Frame = "frame",
+        /// A fragment: neither Neighbor Discovery nor DHCPv6 is taken from fragments (RFC 6980 §5).
+        Fragment = "fragment",
+        /// Neither ICMPv6 nor UDP to the DHCPv6 server's port.
+        NotServed = "not_served",
+        /// Neighbor Discovery that RFC 4861 §6.1, §7.1 tells to discard.
+        NdpInvalid = "ndp_invalid",
+        /// The Neighbor Discovery checksum is wrong.
+        NdpChecksum = "ndp_checksum",
+        /// Router Advertisement, Redirect or another message that guests do not send.
+        NdpNotGuests = "ndp_not_guests",
+        /// The source address is none of the port's.
+        NdpSource = "ndp_source",
+        /// A solicitation for an address that nobody is known to hold.
+        NdpUnknownTarget = "ndp_unknown_target",
+        /// A solicitation for an address of the port itself.
+        NdpOwnTarget = "ndp_own_target",
+        /// A Neighbor Advertisement: nothing here depends on one.
+        NdpAdvert = "ndp_advert",
+        /// A Router Solicitation where there is nothing to advertise.
+        RaOff = "ra_off",
+        /// Not valid as RFC 9915 §16 has it.
+        Dhcpv6Invalid = "dhcpv6_invalid",
+        /// A relay's message.
+        Dhcpv6Relayed = "dhcpv6_relayed",
+        /// Sent to a unicast address (RFC 9915 §16).
+        Dhcpv6Unicast = "dhcpv6_unicast",
+        /// Meant for another server.
+        Dhcpv6OtherServer = "dhcpv6_other_server",
+        /// The network leaves this message to another server.
+        Dhcpv6Silence = "dhcpv6_silence",
+        /// A Confirm with no address to judge (RFC 9915 §18.3.3).
+        Dhcpv6NothingToConfirm = "dhcpv6_nothing_to_confirm",
+        /// DHCPv6 is off on every subnet of the network.
+        Dhcpv6Off = "dhcpv6_off",
+        /// The queue of frames was full: the newest was not queued.
+        TransmitsFull = "transmits_full",
+        /// The queue of events was full: the newest was not queued, an address not learned.
+        EventsFull = "events_full",
+    }
+);
+
+reasons!(
+    /// What was sent to the guest.
+    Sent {
+        /// Router Advertisement on the guest's first frame, or when it was administratively let in.
+        RaFirst = "ra_first",
+        /// Router Advertisement that answers a solicitation.
+        RaSolicited = "ra_solicited",
+        /// Periodic Router Advertisement, multicast.
+        RaPeriodic = "ra_periodic",
+        /// Router Advertisement because what it says changed.
+        RaChange = "ra_change",
+        /// Router Advertisement that takes everything back (RFC 4861 §6.2.5).
+        RaFinal = "ra_final",
+        /// DHCPv6 Advertise.
+        Dhcpv6Advertise = "dhcpv6_advertise",
+        /// DHCPv6 Reply.
+        Dhcpv6Reply = "dhcpv6_reply",
+        /// Neighbor Advertisement that names a neighbour or the service.
+        NaSolicited = "na_solicited",
+        /// Neighbor Advertisement that makes a duplicate address check fail.
+        NaDefence = "na_defence",
+    }
+);
+
+/// A link's counters since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounters {
+    /// Frames, answers and events dropped, by reason.
+    pub dropped: BTreeMap<Drop, u64>,
+    /// Frames queued for the guest, by kind.
+    pub sent: BTreeMap<Sent, u64>,
+}
+
+impl LinkCounters {
+    pub(crate) fn drop(&mut self, reason: Drop) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+
+    pub(crate) fn sent(&mut self, kind: Sent) {
+        *self.sent.entry(kind).or_default() += 1;
+    }
+
+    /// How often frames were dropped for this reason.
+    pub fn dropped(&self, reason: Drop) -> u64 {
+        self.dropped.get(&reason).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,39 @@
+//! What a link tells the agent.
+
+use std::net::Ipv6Addr;
+
+use hextet_core::ids::PortId;
+
+/// Something that the agent must act on or report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The guest uses this link-local address: admit it as a source of the port.
+    Learned {
+        /// The address.
+        address: Ipv6Addr,
+        /// Another port learned it first: admit it towards the service only, and name both ports in the report.
+        first_holder: Option<PortId>,
+    },
+    /// A learned address no longer counts: take it out of the port's sources.
+    Forgotten {
+        /// The address.
+        address: Ipv6Addr,
+    },
+    /// The guest probed for or used an address that another holds firmly; it was not given way to.
+    Conflict {
+        /// The address.
+        address: Ipv6Addr,
+        /// Who holds it; `None`: the network's service.
+        holder: Option<PortId>,
+    },
+    /// The guest gave addresses back (RFC 9915 §18.3.7). They stay the port's; for the log.
+    Released {
+        /// What the message named, at most what one message holds.
+        addresses: Vec<Ipv6Addr>,
+    },
+    /// The guest found addresses in use by somebody else (RFC 9915 §18.3.8). They stay the port's; for the log.
+    Declined {
+        /// What the message named, at most what one message holds.
+        addresses: Vec<Ipv6Addr>,
+    },
+}

@@ -1,0 +1,412 @@
+//! One port's link: the Router Advertisement sender, the DHCPv6 server and the Neighbor Discovery responder behind one
+//! door.
+
+use std::collections::VecDeque;
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+use hextet_core::ids::PortId;
+use hextet_core::link::LinkPlan;
+use hextet_core::mac::Mac;
+use hextet_wire::dhcpv6::{self, Discard, ServerMessageKind};
+use hextet_wire::frame::{
+    self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, Packet, Udp, multicast_mac,
+};
+use hextet_wire::ndp::{self, HOP_LIMIT, NdOption, NdpError, NdpMessage, RouterAdvert};
+
+use crate::counters::{Drop, LinkCounters, Sent};
+use crate::dhcpv6::Given;
+use crate::directory::Directory;
+use crate::event::LinkEvent;
+use crate::nd::{self, Claim, LEARNED_MAX, Neighbours, Noted, Target};
+use crate::ra::{Advertiser, Change};
+
+/// Frames that wait to be polled.
+pub const TRANSMITS_MAX: usize = 32;
+/// Events that wait to be polled.
+pub const EVENTS_MAX: usize = 64;
+/// Room kept in the events' queue for forgetting everything that is learned, so that this is never lost.
+const EVENTS_RESERVED: usize = 2 * LEARNED_MAX;
+/// Hop limit of DHCPv6 datagrams, which never leave the link.
+const DHCPV6_HOP_LIMIT: u8 = 64;
+
+/// The protocols that a host speaks on one port's link.
+///
+/// After each `handle_*`, drain [`Link::poll_transmit`] and [`Link::poll_event`], then sleep until
+/// [`Link::poll_timeout`] or the next thing to handle.
+#[derive(Clone, Debug)]
+pub struct Link {
+    plan: LinkPlan,
+    /// A frame of the guest was seen since the link came up.
+    guest_seen: bool,
+    advertiser: Advertiser,
+    neighbours: Neighbours,
+    transmits: VecDeque<Vec<u8>>,
+    events: VecDeque<LinkEvent>,
+    counters: LinkCounters,
+}
+
+impl Link {
+    /// A link whose guest was not heard yet. The seed spreads the timers of many links.
+    pub fn new(plan: LinkPlan, seed: u64) -> Link {
+        Link {
+            advertiser: Advertiser::new(plan.ra.clone(), seed),
+            plan,
+            guest_seen: false,
+            neighbours: Neighbours::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: LinkCounters::default(),
+        }
+    }
+
+    /// The plan changed. A guest that was heard hears at once what changed in the advertisement; where nothing is left
+    /// to advertise, the old content is taken back. What addresses DHCPv6 assigns takes effect with the next message.
+    pub fn handle_plan(&mut self, plan: LinkPlan, now: Instant) {
+        let was_up = self.plan.admin_state_up;
+        self.plan = plan;
+        let is_up = self.plan.admin_state_up;
+        let heard = self.guest_seen && was_up && is_up;
+        let change = self
+            .advertiser
+            .handle_plan(self.plan.ra.clone(), heard, now);
+        if !is_up {
+            self.advertiser.handle_silence();
+            self.transmits.clear();
+        } else if !was_up {
+            self.advertiser.handle_silence();
+            if self.guest_seen {
+                self.handle_first_frame(now);
+            }
+        } else {
+            let (adverts, kind) = match change {
+                Change::Nothing => return,
+                Change::Content(adverts) => (adverts, Sent::RaChange),
+                Change::Final(adverts) => (adverts, Sent::RaFinal),
+            };
+            self.send_adverts(adverts, self.plan.mac, ALL_NODES, kind);
+        }
+    }
+
+    /// The link appeared, or appeared again: whoever is there now was not heard yet, and what was learned is void.
+    pub fn handle_up(&mut self, _now: Instant) {
+        for address in self.neighbours.forget_all() {
+            self.events.push_back(LinkEvent::Forgotten { address });
+        }
+        self.guest_seen = false;
+        self.advertiser.handle_silence();
+        self.transmits.clear();
+    }
+
+    /// The guest's first frame since the link came up, whatever it was: the guest listens now, so it hears the
+    /// advertisement before it asks.
+    pub fn handle_first_frame(&mut self, now: Instant) {
+        self.guest_seen = true;
+        if !self.plan.admin_state_up {
+            self.counters.drop(Drop::AdminDown);
+            return;
+        }
+        let adverts = self.advertiser.handle_first_frame(now);
+        self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFirst);
+    }
+
+    /// The guest was heard before this process began: advertisements go on, none at once.
+    pub fn handle_resume(&mut self, now: Instant) {
+        self.guest_seen = true;
+        if self.plan.admin_state_up {
+            self.advertiser.handle_resume(now);
+        }
+    }
+
+    /// Addresses that were learned before this process began, with who learned them first if another port did. At most
+    /// [`LEARNED_MAX`] are taken, and no event is made of them.
+    pub fn handle_learned(&mut self, learned: &[(Ipv6Addr, Option<PortId>)], now: Instant) {
+        for (address, first_holder) in learned.iter().take(LEARNED_MAX) {
+            self.neighbours.note(*address, *first_holder, now);
+        }
+    }
+
+    /// A frame of the guest that the fast path did not answer.
+    pub fn handle_frame(&mut self, frame: &[u8], directory: &dyn Directory, now: Instant) {
+        if !self.plan.admin_state_up {
+            self.counters.drop(Drop::AdminDown);
+            return;
+        }
+        let packet = match frame::parse(frame) {
+            Ok(packet) => packet,
+            Err(FrameError::Fragment) => return self.counters.drop(Drop::Fragment),
+            Err(_) => return self.counters.drop(Drop::Frame),
+        };
+        let first = !std::mem::replace(&mut self.guest_seen, true);
+        if packet.next_header == NEXT_HEADER_ICMPV6 {
+            self.handle_ndp(&packet, directory, now);
+        } else {
+            match packet.udp() {
+                Some(udp) if udp.destination_port == dhcpv6::SERVER_PORT => {
+                    self.handle_dhcpv6(&packet, udp);
+                }
+                Some(_) | None => self.counters.drop(Drop::NotServed),
+            }
+        }
+        // A Router Solicitation has had its answer already.
+        if first && self.advertiser.is_silent() {
+            self.handle_first_frame(now);
+        }
+    }
+
+    /// The port leaves this link for good, or nothing is served here any more: what was advertised is taken back. Not
+    /// for a restart. Nothing is advertised again until [`Link::handle_up`] or a plan that differs.
+    pub fn handle_cease(&mut self, _now: Instant) {
+        let adverts = self.advertiser.handle_cease();
+        if self.plan.admin_state_up {
+            self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFinal);
+        }
+    }
+
+    /// The next frame for the guest, whole.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.transmits.is_empty() {
+            let adverts = self.advertiser.poll(now);
+            let all_nodes = multicast_mac(ALL_NODES);
+            self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic);
+        }
+        self.transmits.pop_front()
+    }
+
+    /// When [`Link::poll_transmit`] has something to say by itself, and why; never, if `None`.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.advertiser.poll_timeout()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.events.pop_front()
+    }
+
+    /// What was sent, and what was not answered.
+    pub fn counters(&self) -> &LinkCounters {
+        &self.counters
+    }
+
+    /// The plan that is served.
+    pub fn plan(&self) -> &LinkPlan {
+        &self.plan
+    }
+
+    /// The learned addresses, with who learned them first if another port did.
+    pub fn learned(&self) -> impl Iterator<Item = (Ipv6Addr, Option<PortId>)> {
+        self.neighbours.learned()
+    }
+
+    fn handle_ndp(&mut self, packet: &Packet<'_>, directory: &dyn Directory, now: Instant) {
+        let message = match ndp::parse(packet) {
+            Ok(message) => message,
+            Err(NdpError::NotNdp) => return self.counters.drop(Drop::NotServed),
+            Err(NdpError::Checksum) => return self.counters.drop(Drop::NdpChecksum),
+            Err(_) => return self.counters.drop(Drop::NdpInvalid),
+        };
+        let envelope = &packet.envelope;
+        match message {
+            NdpMessage::RouterSolicit(_) => self.handle_router_solicit(envelope, directory, now),
+            NdpMessage::NeighborSolicit(solicit) if envelope.source.is_unspecified() => {
+                self.handle_probe(envelope, &solicit, directory, now);
+            }
+            NdpMessage::NeighborSolicit(solicit) => {
+                self.handle_neighbor_solicit(envelope, &solicit, directory, now);
+            }
+            NdpMessage::NeighborAdvert(advert) => {
+                self.neighbours.refresh(advert.target, now);
+                self.counters.drop(Drop::NdpAdvert);
+            }
+            NdpMessage::RouterAdvert(_) => self.counters.drop(Drop::NdpNotGuests),
+        }
+    }
+
+    /// RFC 4861 §6.2.6, without its delay: the answer goes to the one who asked.
+    fn handle_router_solicit(
+        &mut self,
+        envelope: &Envelope,
+        directory: &dyn Directory,
+        now: Instant,
+    ) {
+        let to_all = envelope.source.is_unspecified();
+        if !to_all && !self.admit_source(envelope.source, directory, now) {
+            return;
+        }
+        let adverts = self.advertiser.handle_solicit(to_all, now);
+        if adverts.is_empty() {
+            return self.counters.drop(Drop::RaOff);
+        }
+        let destination = if to_all { ALL_NODES } else { envelope.source };
+        self.send_adverts(adverts, envelope.mac_source, destination, Sent::RaSolicited);
+    }
+
+    /// A duplicate address check (RFC 4862 §5.4.3).
+    fn handle_probe(
+        &mut self,
+        envelope: &Envelope,
+        probe: &ndp::NeighborSolicit,
+        directory: &dyn Directory,
+        now: Instant,
+    ) {
+        match nd::claim(&self.plan, probe.target, directory) {
+            Claim::Own => {}
+            Claim::Learnable(first_holder) => self.learn(probe.target, first_holder, now),
+            Claim::Held(holder) => {
+                let frame = nd::defence(&self.plan, envelope, probe, holder.mac);
+                self.transmit(frame, Sent::NaDefence);
+                self.conflict(probe.target, holder.port);
+            }
+            Claim::Foreign => self.counters.drop(Drop::NdpUnknownTarget),
+        }
+    }
+
+    fn handle_neighbor_solicit(
+        &mut self,
+        envelope: &Envelope,
+        solicit: &ndp::NeighborSolicit,
+        directory: &dyn Directory,
+        now: Instant,
+    ) {
+        if !self.admit_source(envelope.source, directory, now) {
+            return;
+        }
+        match nd::resolve(&self.plan, solicit.target, directory) {
+            Target::Answer(mac) => {
+                let frame = nd::answer(&self.plan, envelope, solicit.target, mac);
+                self.transmit(frame, Sent::NaSolicited);
+            }
+            Target::Own => self.counters.drop(Drop::NdpOwnTarget),
+            Target::Unknown => self.counters.drop(Drop::NdpUnknownTarget),
+        }
+    }
+
+    /// Whether the guest may speak from this address; learns it on the way.
+    fn admit_source(&mut self, source: Ipv6Addr, directory: &dyn Directory, now: Instant) -> bool {
+        match nd::claim(&self.plan, source, directory) {
+            Claim::Own => return true,
+            Claim::Learnable(first_holder) => {
+                self.learn(source, first_holder, now);
+                return true;
+            }
+            Claim::Held(holder) => self.conflict(source, holder.port),
+            Claim::Foreign => {}
+        }
+        self.counters.drop(Drop::NdpSource);
+        false
+    }
+
+    fn learn(&mut self, address: Ipv6Addr, first_holder: Option<PortId>, now: Instant) {
+        if self.neighbours.knows(address, first_holder) {
+            return self.neighbours.refresh(address, now);
+        }
+        // Learning takes up to two events; without room for them the table would say what the agent never heard.
+        if self.events.len() + 2 + EVENTS_RESERVED > EVENTS_MAX {
+            return self.counters.drop(Drop::EventsFull);
+        }
+        match self.neighbours.note(address, first_holder, now) {
+            Noted::Known => {}
+            Noted::New { forgotten } => {
+                if let Some(address) = forgotten {
+                    self.events.push_back(LinkEvent::Forgotten { address });
+                }
+                self.events.push_back(LinkEvent::Learned {
+                    address,
+                    first_holder,
+                });
+            }
+        }
+    }
+
+    /// Somebody else holds the address firmly: it is not, or no longer, the guest's.
+    fn conflict(&mut self, address: Ipv6Addr, holder: Option<PortId>) {
+        if self.neighbours.forget(address) {
+            self.events.push_back(LinkEvent::Forgotten { address });
+        }
+        self.event(LinkEvent::Conflict { address, holder });
+    }
+
+    fn handle_dhcpv6(&mut self, packet: &Packet<'_>, udp: Udp<'_>) {
+        let envelope = &packet.envelope;
+        let Some(plan) = &self.plan.dhcpv6 else {
+            return self.counters.drop(Drop::Dhcpv6Off);
+        };
+        if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
+            return self.counters.drop(Drop::Dhcpv6Unicast);
+        }
+        if envelope.source.is_unspecified() {
+            return self.counters.drop(Drop::Dhcpv6Invalid);
+        }
+        let message = match dhcpv6::parse(udp.data) {
+            Ok(message) => message,
+            Err(Discard::Relayed) => return self.counters.drop(Drop::Dhcpv6Relayed),
+            Err(_) => return self.counters.drop(Drop::Dhcpv6Invalid),
+        };
+        let answer = match crate::dhcpv6::answer(plan, &message) {
+            Ok(answer) => answer,
+            Err(reason) => return self.counters.drop(reason),
+        };
+        let kind = match answer.message.kind {
+            ServerMessageKind::Advertise => Sent::Dhcpv6Advertise,
+            ServerMessageKind::Reply => Sent::Dhcpv6Reply,
+        };
+        let reply = Envelope {
+            mac_destination: envelope.mac_source,
+            mac_source: self.plan.service_mac(),
+            source: self.plan.service_link_local(),
+            destination: envelope.source,
+            hop_limit: DHCPV6_HOP_LIMIT,
+        };
+        let frame = reply.udp(Udp {
+            source_port: dhcpv6::SERVER_PORT,
+            destination_port: dhcpv6::CLIENT_PORT,
+            data: &answer.message.emit(),
+        });
+        self.transmit(frame, kind);
+        match answer.noted {
+            Some(Given::Released(addresses)) => self.event(LinkEvent::Released { addresses }),
+            Some(Given::Declined(addresses)) => self.event(LinkEvent::Declined { addresses }),
+            None => {}
+        }
+    }
+
+    fn send_adverts(
+        &mut self,
+        adverts: Vec<RouterAdvert>,
+        mac_destination: Mac,
+        destination: Ipv6Addr,
+        kind: Sent,
+    ) {
+        let envelope = Envelope {
+            mac_destination,
+            mac_source: self.plan.service_mac(),
+            source: self.plan.service_link_local(),
+            destination,
+            hop_limit: HOP_LIMIT,
+        };
+        for mut advert in adverts {
+            let link_layer = NdOption::SourceLinkLayer(envelope.mac_source);
+            advert.options.insert(0, link_layer);
+            let frame = NdpMessage::RouterAdvert(advert).emit(&envelope);
+            self.transmit(frame, kind);
+        }
+    }
+
+    fn transmit(&mut self, frame: Vec<u8>, kind: Sent) {
+        if self.transmits.len() >= TRANSMITS_MAX {
+            return self.counters.drop(Drop::TransmitsFull);
+        }
+        self.counters.sent(kind);
+        self.transmits.push_back(frame);
+    }
+
+    fn event(&mut self, event: LinkEvent) {
+        if self.events.len() + EVENTS_RESERVED > EVENTS_MAX {
+            return self.counters.drop(Drop::EventsFull);
+        }
+        self.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;
