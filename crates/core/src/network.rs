@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{NetworkId, ProjectId, SubnetId, Vni};
+use crate::refusal::{Refusal, RefusalKind};
 
 /// Smallest MTU of a link that carries IPv6 (RFC 8200 §5), bytes.
 pub const MTU_MIN: u32 = 1280;
@@ -36,3 +37,42 @@ pub struct Network {
     #[serde(rename = "provider:segmentation_id")]
     pub vni: Vni,
 }
+
+/// Smallest MTU that a link can have at all (RFC 791 §3.1: every host forwards 68 octets), bytes.
+const LINK_MTU_MIN: u32 = 68;
+
+/// The MTU of a network: what is asked, or the largest that fits the underlay when nothing or 0 is.
+///
+/// # Errors
+/// `InvalidInput` outside 68 to `max`, `NetworkMTUSubnetConflict` below [`MTU_MIN`] on a network with an IPv6 subnet.
+pub fn check_mtu(asked: Option<u32>, max: u32, has_ipv6_subnet: bool) -> Result<u32, Refusal> {
+    let mtu = asked.filter(|mtu| *mtu != 0).unwrap_or(max);
+    if mtu > max || mtu < LINK_MTU_MIN {
+        return Err(Refusal::invalid(format!(
+            "the MTU {mtu} is out of range: {LINK_MTU_MIN} to {max} bytes are allowed, at least {MTU_MIN} with an IPv6 subnet"
+        )));
+    }
+    if has_ipv6_subnet {
+        check_ipv6_mtu(mtu)?;
+    }
+    Ok(mtu)
+}
+
+/// Whether IPv6 can run over this MTU.
+///
+/// # Errors
+/// `NetworkMTUSubnetConflict` below [`MTU_MIN`].
+pub fn check_ipv6_mtu(mtu: u32) -> Result<(), Refusal> {
+    if mtu >= MTU_MIN {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalKind::NetworkMtuSubnetConflict,
+        format!(
+            "The network's MTU of {mtu} bytes is too small for an IPv6 subnet, which needs {MTU_MIN} at least."
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,16 @@
 
 use std::net::Ipv6Addr;
 
+use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId};
 use crate::mac::Mac;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::subnet::Subnet;
+
+/// Most addresses of a port.
+pub const FIXED_IPS_MAX: usize = 64;
 
 /// An address that the port has, and the subnet it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,10 +63,297 @@ pub struct Port {
     /// When it was last changed.
     pub updated_at: String,
     /// The host that carries it. The first member that only administrators see.
-    #[serde(rename = "binding:host_id")]
+    #[serde(rename = "binding:host_id", with = "unbound_is_empty")]
     pub host_id: Option<HostId>,
     /// Its number in the fast path. Internal, as all that follows: never shown.
     pub number: PortNumber,
     /// The log's revision at which it was bound to its host: a report of an earlier generation cannot make it ACTIVE.
     pub bound_at: u64,
 }
+
+/// Neutron shows the host of an unbound port as the empty string.
+mod unbound_is_empty {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::ids::HostId;
+
+    pub(super) fn serialize<S: Serializer>(
+        host: &Option<HostId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(host.as_ref().map_or("", |host| &host.0))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<HostId>, D::Error> {
+        let host = String::deserialize(deserializer)?;
+        Ok((!host.is_empty()).then_some(HostId(host)))
+    }
+}
+
+/// One entry of `fixed_ips` as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FixedIpRequest {
+    /// The subnet, or whichever the address lies in.
+    pub subnet_id: Option<SubnetId>,
+    /// The address, or any.
+    pub ip_address: Option<Ipv6Addr>,
+    /// In an update: the port's addresses of this subnet go, the EUI-64 one too.
+    pub delete_subnet: bool,
+}
+
+/// An address that a port shall have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// This one.
+    Address(FixedIp),
+    /// A free one of the pools of the first of these subnets that has any.
+    AnyOf(Vec<SubnetId>),
+}
+
+/// What the choice of a port's addresses depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Addressee<'a> {
+    /// The network's subnets, in the order of their creation.
+    pub subnets: &'a [Subnet],
+    /// The port's MAC, after the change.
+    pub mac: Mac,
+    /// Its `device_owner`.
+    pub device_owner: &'a str,
+}
+
+/// Whether a port of this owner belongs to a router: such ports form no addresses of their own and may take any.
+pub fn is_router_owner(device_owner: &str) -> bool {
+    device_owner.starts_with("network:router_") || device_owner.starts_with("network:ha_router_")
+}
+
+/// Whether ports of this owner are made by the service for itself, so that they keep nothing from being deleted.
+pub fn is_service_owner(device_owner: &str) -> bool {
+    matches!(
+        device_owner,
+        "network:dhcp" | "network:distributed" | "network:floatingip_agent_gateway"
+    )
+}
+
+/// The MAC of a port, as asked for.
+///
+/// # Errors
+/// `HTTPBadRequest` where it names no single station, or is one of the service's.
+pub fn check_mac(mac: Mac) -> Result<Mac, Refusal> {
+    if mac.is_multicast() || mac == Mac::default() {
+        return Err(Refusal::attribute(
+            "mac_address",
+            format_args!("'{mac}' is no station's address: a unicast address is allowed"),
+        ));
+    }
+    if mac.is_service() {
+        return Err(Refusal::attribute(
+            "mac_address",
+            format_args!(
+                "'{mac}' is reserved: 02:68:78 begins the addresses of the networks' own service"
+            ),
+        ));
+    }
+    Ok(mac)
+}
+
+impl Addressee<'_> {
+    /// What a new port shall have: what is asked for, or one address of the subnets that assign some; and in each case
+    /// its EUI-64 address of every auto-address subnet.
+    ///
+    /// # Errors
+    /// With Neutron's type, where an entry cannot be had.
+    pub fn wishes(&self, asked: Option<&[FixedIpRequest]>) -> Result<Vec<Wish>, Refusal> {
+        let mut wishes = Vec::new();
+        match asked {
+            Some(asked) => {
+                check_count(asked)?;
+                for entry in asked {
+                    wishes.extend(self.wish(entry, &[])?);
+                }
+            }
+            None => {
+                let pooled = self
+                    .subnets
+                    .iter()
+                    .filter(|subnet| !subnet.modes.is_auto_address());
+                let pooled: Vec<SubnetId> = pooled.map(|subnet| subnet.id).collect();
+                if !pooled.is_empty() {
+                    wishes.push(Wish::AnyOf(pooled));
+                }
+            }
+        }
+        if !is_router_owner(self.device_owner) {
+            for subnet in self
+                .subnets
+                .iter()
+                .filter(|subnet| subnet.modes.is_auto_address())
+            {
+                push_new(&mut wishes, Wish::Address(self.eui64(subnet)));
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// What a port that holds `current` shall have after an update: what is asked for, and the EUI-64 addresses that it
+    /// holds, unless an entry takes them away.
+    ///
+    /// # Errors
+    /// With Neutron's type, where an entry cannot be had.
+    pub fn wishes_after(
+        &self,
+        asked: &[FixedIpRequest],
+        current: &[FixedIp],
+    ) -> Result<Vec<Wish>, Refusal> {
+        check_count(asked)?;
+        let mut left = current.to_vec();
+        for entry in asked.iter().filter(|entry| entry.delete_subnet) {
+            let Some(subnet) = entry.subnet_id else {
+                return Err(Refusal::attribute(
+                    "fixed_ips",
+                    "delete_subnet needs a subnet_id beside it",
+                ));
+            };
+            left.retain(|fixed| fixed.subnet_id != subnet);
+        }
+        let mut wishes = Vec::new();
+        for entry in asked.iter().filter(|entry| !entry.delete_subnet) {
+            let wish = self.wish(entry, &left)?.or_else(|| {
+                let subnet = self
+                    .subnets
+                    .iter()
+                    .find(|subnet| Some(subnet.id) == entry.subnet_id);
+                subnet.map(|subnet| Wish::Address(self.eui64(subnet)))
+            });
+            if let Some(Wish::Address(fixed)) = &wish {
+                left.retain(|other| other != fixed);
+            }
+            if let Some(wish) = wish {
+                push_new(&mut wishes, wish);
+            }
+        }
+        for fixed in left {
+            let subnet = self
+                .subnets
+                .iter()
+                .find(|subnet| subnet.id == fixed.subnet_id);
+            if subnet
+                .is_some_and(|subnet| subnet.modes.is_auto_address() && fixed == self.eui64(subnet))
+            {
+                push_new(&mut wishes, Wish::Address(fixed));
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// The port's EUI-64 address of a subnet.
+    pub fn eui64(&self, subnet: &Subnet) -> FixedIp {
+        FixedIp {
+            subnet_id: subnet.id,
+            ip_address: self.mac.eui64(subnet.cidr),
+        }
+    }
+
+    /// One entry. `None` where it names an auto-address subnet alone, whose address the port gets anyway.
+    fn wish(&self, entry: &FixedIpRequest, current: &[FixedIp]) -> Result<Option<Wish>, Refusal> {
+        let named = match entry.subnet_id {
+            None => None,
+            Some(id) => Some(self.named_subnet(id)?),
+        };
+        let Some(address) = entry.ip_address else {
+            let subnet = named.ok_or_else(|| {
+                Refusal::attribute("fixed_ips", "an entry needs a subnet_id or an ip_address")
+            })?;
+            if subnet.modes.is_auto_address() && !is_router_owner(self.device_owner) {
+                return Ok(None);
+            }
+            let held = current.iter().find(|fixed| fixed.subnet_id == subnet.id);
+            return Ok(Some(match held {
+                Some(fixed) => Wish::Address(*fixed),
+                None => Wish::AnyOf(vec![subnet.id]),
+            }));
+        };
+        let subnet = match named {
+            Some(subnet) if subnet.cidr.contains(&address) => subnet,
+            Some(subnet) => return Err(not_in_subnet(address, subnet.cidr)),
+            None => self
+                .subnets
+                .iter()
+                .find(|subnet| subnet.cidr.contains(&address))
+                .ok_or_else(|| {
+                    Refusal::new(
+                        RefusalKind::InvalidIpForNetwork,
+                        format!("IP address {address} is not a valid IP for any of the subnets on the specified network."),
+                    )
+                })?,
+        };
+        let fixed = FixedIp {
+            subnet_id: subnet.id,
+            ip_address: address,
+        };
+        self.check_address(fixed, subnet)?;
+        Ok(Some(Wish::Address(fixed)))
+    }
+
+    fn named_subnet(&self, id: SubnetId) -> Result<&Subnet, Refusal> {
+        self.subnets
+            .iter()
+            .find(|subnet| subnet.id == id)
+            .ok_or_else(|| {
+                Refusal::invalid(format!(
+                    "fixed_ips: subnet {id} is not on the port's network"
+                ))
+            })
+    }
+
+    fn check_address(&self, fixed: FixedIp, subnet: &Subnet) -> Result<(), Refusal> {
+        if is_router_owner(self.device_owner) {
+            return Ok(());
+        }
+        if subnet.modes.is_auto_address() && fixed != self.eui64(subnet) {
+            return Err(Refusal::new(
+                RefusalKind::AllocationOnAutoAddressSubnet,
+                format!(
+                    "IPv6 address {} cannot be directly assigned to a port on subnet {} as the subnet is configured for automatic addresses.",
+                    fixed.ip_address, subnet.id
+                ),
+            ));
+        }
+        // The Subnet-Router anycast address (RFC 4291 §2.6.1).
+        if fixed.ip_address == subnet.cidr.network()
+            && subnet.cidr.prefix_len() < 127
+            && !self.device_owner.is_empty()
+        {
+            return Err(not_in_subnet(fixed.ip_address, subnet.cidr));
+        }
+        Ok(())
+    }
+}
+
+fn check_count(asked: &[FixedIpRequest]) -> Result<(), Refusal> {
+    if asked.len() <= FIXED_IPS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "fixed_ips has {} entries: {FIXED_IPS_MAX} are allowed",
+        asked.len()
+    )))
+}
+
+fn not_in_subnet(address: Ipv6Addr, cidr: Ipv6Net) -> Refusal {
+    Refusal::new(
+        RefusalKind::InvalidIpForSubnet,
+        format!("IP address {address} is not a valid IP for the specified subnet {cidr}."),
+    )
+}
+
+/// An address is asked for once, however often it is named.
+fn push_new(wishes: &mut Vec<Wish>, wish: Wish) {
+    if !matches!(wish, Wish::Address(_)) || !wishes.contains(&wish) {
+        wishes.push(wish);
+    }
+}
+
+#[cfg(test)]
+mod tests;

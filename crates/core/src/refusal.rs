@@ -15,6 +15,8 @@ pub enum RefusalKind {
     GatewayConflictWithAllocationPools,
     /// An attribute is unknown, missing, read-only or malformed.
     HttpBadRequest,
+    /// The path does not offer the method.
+    HttpMethodNotAllowed,
     /// No resource under that path.
     HttpNotFound,
     /// A semantic check of a body failed.
@@ -51,6 +53,8 @@ pub enum RefusalKind {
     PortBound,
     /// No such port, or none that the caller may see.
     PortNotFound,
+    /// The resource is no longer at the revision that the request names.
+    RevisionNumberConstraintFailed,
     /// Addresses of the subnet are handed out.
     SubnetInUse,
     /// No such subnet, or none that the caller may see.
@@ -76,6 +80,11 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
         409,
     ),
     (RefusalKind::HttpBadRequest, "HTTPBadRequest", 400),
+    (
+        RefusalKind::HttpMethodNotAllowed,
+        "HTTPMethodNotAllowed",
+        405,
+    ),
     (RefusalKind::HttpNotFound, "HTTPNotFound", 404),
     (
         RefusalKind::InvalidAllocationPool,
@@ -118,6 +127,11 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     (RefusalKind::PolicyNotAuthorized, "PolicyNotAuthorized", 403),
     (RefusalKind::PortBound, "PortBound", 409),
     (RefusalKind::PortNotFound, "PortNotFound", 404),
+    (
+        RefusalKind::RevisionNumberConstraintFailed,
+        "RevisionNumberConstraintFailed",
+        412,
+    ),
     (RefusalKind::SubnetInUse, "SubnetInUse", 409),
     (RefusalKind::SubnetNotFound, "SubnetNotFound", 404),
 ];
@@ -165,6 +179,14 @@ impl Refusal {
         Self::new(
             RefusalKind::InvalidInput,
             format!("Invalid input for operation: {}.", message.into()),
+        )
+    }
+
+    /// `HTTPBadRequest` about one attribute's value, in Neutron's words.
+    pub fn attribute(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::new(
+            RefusalKind::HttpBadRequest,
+            format!("Invalid input for {name}. Reason: {reason}."),
         )
     }
 }

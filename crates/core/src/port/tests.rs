@@ -1,0 +1,269 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::modes::{Ipv6Mode, Ipv6Modes};
+use crate::subnet::NewSubnet;
+
+const MAC: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 1]);
+const SLAAC: &str = "2001:db8:1::/64";
+const STATEFUL: &str = "2001:db8:2::/64";
+const PLAIN: &str = "2001:db8:3::/96";
+const EUI64: &str = "2001:db8:1::f816:3eff:fe00:1";
+
+#[test]
+fn a_new_port_gets_what_it_asks_for_and_its_eui64_addresses() {
+    let subnets = subnets();
+    let rows: Vec<(&str, Option<Vec<FixedIpRequest>>, &str, Answer)> = vec![
+        ("nothing asked", None, "", Ok(vec!["any 2 3", EUI64])),
+        ("the empty list", Some(vec![]), "", Ok(vec![EUI64])),
+        (
+            "the auto-address subnet",
+            Some(vec![subnet(1)]),
+            "",
+            Ok(vec![EUI64]),
+        ),
+        (
+            "a pooled subnet",
+            Some(vec![subnet(2)]),
+            "",
+            Ok(vec!["any 2", EUI64]),
+        ),
+        (
+            "two of one subnet",
+            Some(vec![subnet(2), subnet(2)]),
+            "",
+            Ok(vec!["any 2", "any 2", EUI64]),
+        ),
+        (
+            "an address",
+            Some(vec![address("2001:db8:3::7")]),
+            "",
+            Ok(vec!["2001:db8:3::7", EUI64]),
+        ),
+        (
+            "its own EUI-64 address",
+            Some(vec![address(EUI64)]),
+            "",
+            Ok(vec![EUI64]),
+        ),
+        (
+            "another on the auto-address subnet",
+            Some(vec![address("2001:db8:1::7")]),
+            "",
+            Err(RefusalKind::AllocationOnAutoAddressSubnet),
+        ),
+        (
+            "in no subnet",
+            Some(vec![address("2001:db8:9::7")]),
+            "",
+            Err(RefusalKind::InvalidIpForNetwork),
+        ),
+        (
+            "not in the named subnet",
+            Some(vec![both(2, "2001:db8:3::7")]),
+            "",
+            Err(RefusalKind::InvalidIpForSubnet),
+        ),
+        (
+            "the network address, no owner",
+            Some(vec![address("2001:db8:2::")]),
+            "",
+            Ok(vec!["2001:db8:2::", EUI64]),
+        ),
+        (
+            "the network address, an owner",
+            Some(vec![address("2001:db8:2::")]),
+            "compute:nova",
+            Err(RefusalKind::InvalidIpForSubnet),
+        ),
+        (
+            "a subnet of elsewhere",
+            Some(vec![subnet(9)]),
+            "",
+            Err(RefusalKind::InvalidInput),
+        ),
+        (
+            "an entry that says nothing",
+            Some(vec![FixedIpRequest::default()]),
+            "",
+            Err(RefusalKind::HttpBadRequest),
+        ),
+        (
+            "a router's port",
+            Some(vec![address("2001:db8:1::1")]),
+            "network:router_interface",
+            Ok(vec!["2001:db8:1::1"]),
+        ),
+        (
+            "a router's port, nothing asked",
+            None,
+            "network:router_interface",
+            Ok(vec!["any 2 3"]),
+        ),
+    ];
+    for (why, asked, owner, expected) in rows {
+        let addressee = Addressee {
+            subnets: &subnets,
+            mac: MAC,
+            device_owner: owner,
+        };
+        check(why, addressee.wishes(asked.as_deref()), expected);
+    }
+}
+
+#[test]
+fn an_update_replaces_all_but_the_eui64_addresses() {
+    let subnets = subnets();
+    let rows: Vec<(&str, Vec<FixedIpRequest>, Answer)> = vec![
+        ("the empty list", vec![], Ok(vec![EUI64])),
+        (
+            "the subnet of an address that it has",
+            vec![subnet(2)],
+            Ok(vec!["2001:db8:2::5", EUI64]),
+        ),
+        (
+            "twice that subnet",
+            vec![subnet(2), subnet(2)],
+            Ok(vec!["2001:db8:2::5", "any 2", EUI64]),
+        ),
+        ("another subnet", vec![subnet(3)], Ok(vec!["any 3", EUI64])),
+        ("the EUI-64 address away", vec![gone(1)], Ok(vec![])),
+        (
+            "the EUI-64 address away and back",
+            vec![gone(1), subnet(1)],
+            Ok(vec![EUI64]),
+        ),
+        (
+            "without a subnet",
+            vec![FixedIpRequest {
+                delete_subnet: true,
+                ..Default::default()
+            }],
+            Err(RefusalKind::HttpBadRequest),
+        ),
+    ];
+    let current = [fixed(2, "2001:db8:2::5"), fixed(1, EUI64)];
+    for (why, asked, expected) in rows {
+        let addressee = Addressee {
+            subnets: &subnets,
+            mac: MAC,
+            device_owner: "",
+        };
+        check(why, addressee.wishes_after(&asked, &current), expected);
+    }
+}
+
+#[test]
+fn group_addresses_and_the_service_prefix_are_no_ports() {
+    for (mac, accepted) in [
+        ("fa:16:3e:00:00:01", true),
+        ("01:00:5e:00:00:01", false),
+        ("00:00:00:00:00:00", false),
+        ("02:68:78:00:00:01", false),
+        ("02:68:79:00:00:01", true),
+    ] {
+        assert_eq!(check_mac(mac.parse().unwrap()).is_ok(), accepted, "{mac}");
+    }
+}
+
+type Answer = Result<Vec<&'static str>, RefusalKind>;
+
+fn check(why: &str, wishes: Result<Vec<Wish>, Refusal>, expected: Answer) {
+    let told = wishes.map_err(|refusal| refusal.kind).map(|wishes| {
+        let told = wishes.iter().map(|wish| match wish {
+            Wish::Address(fixed) => fixed.ip_address.to_string(),
+            Wish::AnyOf(subnets) => {
+                let names = subnets.iter().map(|id| format!(" {}", id.0.as_u128()));
+                format!("any{}", names.collect::<String>())
+            }
+        });
+        told.collect::<Vec<_>>()
+    });
+    let expected = expected.map(|wishes| {
+        let plain = wishes
+            .into_iter()
+            .map(|wish| match wish.parse::<Ipv6Addr>() {
+                Ok(address) => address.to_string(),
+                Err(_) => wish.to_owned(),
+            });
+        plain.collect::<Vec<_>>()
+    });
+    assert_eq!(told, expected, "{why}");
+}
+
+fn subnets() -> Vec<Subnet> {
+    vec![
+        make(1, SLAAC, Some(Ipv6Mode::Slaac)),
+        make(2, STATEFUL, Some(Ipv6Mode::Dhcpv6Stateful)),
+        make(3, PLAIN, None),
+    ]
+}
+
+fn make(id: u128, cidr: &str, mode: Option<Ipv6Mode>) -> Subnet {
+    let modes = Ipv6Modes {
+        ra: mode,
+        address: mode,
+    };
+    let asked = NewSubnet {
+        ip_version: 6,
+        cidr: Some(cidr.parse().unwrap()),
+        gateway_ip: None,
+        allocation_pools: None,
+        dns_nameservers: Vec::new(),
+        enable_dhcp: true,
+        modes,
+    };
+    let addressing = asked.check(&[]).unwrap();
+    Subnet {
+        id: SubnetId(Uuid::from_u128(id)),
+        name: String::new(),
+        project_id: ProjectId("p".into()),
+        network_id: NetworkId(Uuid::from_u128(100)),
+        ip_version: 6,
+        cidr: addressing.cidr,
+        gateway_ip: addressing.gateway_ip,
+        allocation_pools: addressing.allocation_pools,
+        dns_nameservers: Vec::new(),
+        enable_dhcp: true,
+        modes,
+        revision_number: 0,
+        created_at: String::new(),
+        updated_at: String::new(),
+        sequence: 1,
+    }
+}
+
+fn subnet(id: u128) -> FixedIpRequest {
+    FixedIpRequest {
+        subnet_id: Some(SubnetId(Uuid::from_u128(id))),
+        ..Default::default()
+    }
+}
+
+fn gone(id: u128) -> FixedIpRequest {
+    FixedIpRequest {
+        delete_subnet: true,
+        ..subnet(id)
+    }
+}
+
+fn address(text: &str) -> FixedIpRequest {
+    FixedIpRequest {
+        ip_address: Some(text.parse().unwrap()),
+        ..Default::default()
+    }
+}
+
+fn both(id: u128, text: &str) -> FixedIpRequest {
+    FixedIpRequest {
+        ip_address: Some(text.parse().unwrap()),
+        ..subnet(id)
+    }
+}
+
+fn fixed(id: u128, text: &str) -> FixedIp {
+    FixedIp {
+        subnet_id: SubnetId(Uuid::from_u128(id)),
+        ip_address: text.parse().unwrap(),
+    }
+}
