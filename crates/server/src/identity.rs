@@ -8,13 +8,243 @@
 //! Left out on purpose: more than one domain, groups, trusts, application credentials, domain and system scopes,
 //! federation. What is left out answers 404 or an error that names it.
 
+mod accounts;
+mod body;
+mod bootstrap;
 mod caller;
+mod directory;
+mod error;
+mod http;
+mod login;
 mod password;
+mod query;
 mod records;
+mod request;
 mod role;
 mod secret;
 mod throttle;
 mod token;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hextet_core::ids::ProjectId;
+use hextet_store::{EngineError, Store};
+
+pub use bootstrap::{Bootstrap, BootstrapError, BootstrapUser};
 pub use caller::{Caller, Unauthorized};
+pub use http::router;
 pub use role::{Role, UnknownRole, effective};
+pub use secret::Secret;
+
+use directory::{Directory, Session};
+use error::Failure;
+use password::Hasher;
+use throttle::Throttle;
+use token::{Claims, Signer};
+
+/// How the service is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityConfig {
+    /// How long a token holds after its login: whole seconds, 1 minute to 1 week.
+    pub token_lifetime: Duration,
+    /// The address that clients know this server by, as `https://cloud.example:9696`, without a slash at the end. None:
+    /// each client is told the address in its own request's `Host` header, under `http`.
+    pub public_url: Option<String>,
+    /// What a client is told that sends no usable `Host` header: the address that is listened on.
+    pub listen_url: String,
+}
+
+impl IdentityConfig {
+    /// Default of [`IdentityConfig::token_lifetime`]: Keystone's, an hour.
+    pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+    /// Shortest token lifetime.
+    pub const TOKEN_LIFETIME_MIN: Duration = Duration::from_secs(60);
+    /// Longest token lifetime.
+    pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// The defaults, for a server that listens on `listen_url`.
+    pub fn new(listen_url: impl Into<String>) -> Self {
+        Self {
+            token_lifetime: Self::TOKEN_LIFETIME,
+            public_url: None,
+            listen_url: listen_url.into(),
+        }
+    }
+}
+
+/// Why the service could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenIdentityError {
+    /// The configured lifetime is out of range.
+    #[error("token_lifetime: {} s to {} s are allowed", IdentityConfig::TOKEN_LIFETIME_MIN.as_secs(), IdentityConfig::TOKEN_LIFETIME_MAX.as_secs())]
+    TokenLifetime,
+    /// Nobody could ever log in and change that: no user has the role admin, and no first accounts were given.
+    #[error("the database has no administrator, and no file of first accounts is configured")]
+    NoAdministrator,
+    /// The store failed, or what it holds is damaged, or the first accounts contradict it.
+    #[error("the accounts could not be set up")]
+    Accounts(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The service. Clones share everything.
+#[derive(Clone)]
+pub struct Identity {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    config: IdentityConfig,
+    signer: Signer,
+    hasher: Hasher,
+    throttle: Mutex<Throttle>,
+    clock: Clock,
+}
+
+/// Milliseconds since 1970-01-01T00:00Z.
+type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+impl Identity {
+    /// Sets the service up on a store. When nobody there is an administrator, which is so at the first start, the
+    /// accounts of `bootstrap` are made; else `bootstrap` is not looked at, so that an account that was deleted or given
+    /// another password stays so.
+    pub async fn open(
+        store: Store,
+        config: IdentityConfig,
+        bootstrap: Option<&Bootstrap>,
+    ) -> Result<Self, OpenIdentityError> {
+        Self::open_at(store, config, bootstrap, Box::new(system_clock)).await
+    }
+
+    /// As [`Identity::open`], with a clock.
+    async fn open_at(
+        store: Store,
+        config: IdentityConfig,
+        bootstrap: Option<&Bootstrap>,
+        clock: Clock,
+    ) -> Result<Self, OpenIdentityError> {
+        let allowed = IdentityConfig::TOKEN_LIFETIME_MIN..=IdentityConfig::TOKEN_LIFETIME_MAX;
+        if !allowed.contains(&config.token_lifetime) {
+            return Err(OpenIdentityError::TokenLifetime);
+        }
+        let key = accounts::signing_key(&store).await.map_err(unusable)?;
+        let octets = key
+            .octets()
+            .ok_or_else(|| unusable(Failure::bad_request("the signing key is damaged")))?;
+        let hasher = Hasher::new().map_err(|error| unusable(error.into()))?;
+        let has_administrator = store
+            .read(|model| Directory(model).has_administrator())
+            .await
+            .map_err(|error| unusable(error.into()))?;
+        match (has_administrator, bootstrap) {
+            (true, _) => {}
+            (false, Some(bootstrap)) => accounts::bootstrap(&store, &hasher, bootstrap)
+                .await
+                .map_err(unusable)?,
+            (false, None) => return Err(OpenIdentityError::NoAdministrator),
+        }
+        let signer = Signer::new(&octets);
+        let throttle = Mutex::new(Throttle::default());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                config,
+                signer,
+                hasher,
+                throttle,
+                clock,
+            }),
+        })
+    }
+
+    /// Who bears this token, and in which project. Unscoped tokens open nothing outside identity.
+    ///
+    /// A damaged or unreachable store is logged and answers as an unknown token does: nobody gets in.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, Unauthorized> {
+        let session = match self.session(token).await {
+            Ok(session) => session.ok_or(Unauthorized)?,
+            Err(error) => {
+                tracing::error!(%error, "accounts could not be read");
+                return Err(Unauthorized);
+            }
+        };
+        let project = session.project.ok_or(Unauthorized)?;
+        Ok(Caller {
+            user_id: session.user.id,
+            project_id: ProjectId(project.id),
+            roles: session.roles,
+        })
+    }
+
+    /// The session that a token opens now.
+    async fn session(&self, token: &str) -> Result<Option<Session>, EngineError> {
+        match self.verify(token) {
+            Some(claims) => self.directory(|directory| directory.session(claims)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What a token says, if it is ours and its time is not over.
+    fn verify(&self, token: &str) -> Option<Claims> {
+        match self.inner.signer.verify(token, self.now_ms() / 1000) {
+            Ok(claims) => Some(claims),
+            Err(discard) => {
+                tracing::debug!(%discard, "token refused");
+                None
+            }
+        }
+    }
+
+    async fn directory<R>(&self, look: impl FnOnce(Directory<'_>) -> R) -> R {
+        self.inner.store.read(|model| look(Directory(model))).await
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn config(&self) -> &IdentityConfig {
+        &self.inner.config
+    }
+
+    fn hasher(&self) -> &Hasher {
+        &self.inner.hasher
+    }
+
+    fn signer(&self) -> &Signer {
+        &self.inner.signer
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.inner
+            .throttle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token_lifetime_seconds(&self) -> u64 {
+        self.inner.config.token_lifetime.as_secs()
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.inner.clock)()
+    }
+}
+
+fn unusable(failure: Failure) -> OpenIdentityError {
+    match failure {
+        Failure::Fault(source) => OpenIdentityError::Accounts(source),
+        refusal @ Failure::Refusal(..) => OpenIdentityError::Accounts(Box::new(refusal)),
+    }
+}
+
+fn system_clock() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,3 @@
 //! hextet-server
+
+pub mod identity;

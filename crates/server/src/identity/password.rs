@@ -1,11 +1,12 @@
 //! Passwords: Argon2id hashes (RFC 9106), computed on blocking threads, few at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::secret::Secret;
 
@@ -19,8 +20,11 @@ const LANES: u32 = 1;
 /// Hashes computed at the same time: each takes a core and 19 MiB.
 const HASHES_AT_ONCE: usize = 2;
 
-/// Logins that may wait for their hash or for the delay after a failure. One more is told to come back later.
+/// Logins that may wait for their hash. One more is told to come back later.
 const LOGINS_MAX: usize = 256;
+
+/// Refusals that may wait for their delay. One more is told to come back later instead.
+const REFUSALS_MAX: usize = 1024;
 
 /// Longest password, in octets (Keystone cuts at `max_password_length`; here a longer one is refused).
 pub const PASSWORD_BYTES_MAX: usize = 4096;
@@ -44,6 +48,7 @@ pub enum PasswordError {
 pub struct Hasher {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    refused: Arc<Semaphore>,
     /// A hash of nobody's password: what an unknown user's login is compared with, so that it takes as long.
     decoy: Arc<str>,
 }
@@ -55,13 +60,26 @@ impl Hasher {
         Ok(Self {
             running: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             admitted: Arc::new(Semaphore::new(LOGINS_MAX)),
+            refused: Arc::new(Semaphore::new(REFUSALS_MAX)),
             decoy: decoy.into(),
         })
     }
 
-    /// A place among the logins in progress, to hold until the answer goes out.
-    pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, PasswordError> {
-        Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| PasswordError::Busy)
+    /// A place among the logins in progress, to hold while a hash is waited for.
+    pub fn admit(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
+        Arc::clone(&self.admitted)
+            .try_acquire_owned()
+            .map_err(|_| PasswordError::Busy)
+    }
+
+    /// Waits before a refusal is told.
+    pub async fn delay(&self, delay: Duration) -> Result<(), PasswordError> {
+        let _place = self
+            .refused
+            .try_acquire()
+            .map_err(|_| PasswordError::Busy)?;
+        tokio::time::sleep(delay).await;
+        Ok(())
     }
 
     /// The PHC string to keep for `password`.
@@ -71,7 +89,11 @@ impl Hasher {
 
     /// Whether `password` is the one that was hashed. Without a hash (nobody of that name, or a user without a
     /// password) the answer is no, after the same work.
-    pub async fn verify(&self, password: Secret, hash: Option<String>) -> Result<bool, PasswordError> {
+    pub async fn verify(
+        &self,
+        password: Secret,
+        hash: Option<String>,
+    ) -> Result<bool, PasswordError> {
         let decoy = Arc::clone(&self.decoy);
         self.blocking(move || {
             let known = hash.is_some();
@@ -90,7 +112,10 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> Result<T, argon2::password_hash::Error> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        let permit = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| PasswordError::Busy)?;
         tokio::task::spawn_blocking(move || {
             let _held_while_working = permit;
             work()

@@ -1,9 +1,11 @@
 //! What the identity service keeps: documents in the store, each with an id and a kind.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
@@ -18,7 +20,7 @@ pub const DOMAIN_NAME: &str = "Default";
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// Something kept as a document.
-pub trait Record: Serialize + for<'de> Deserialize<'de> {
+pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The kind under which the store keeps it.
     const KIND: &'static str;
 
@@ -64,7 +66,7 @@ pub struct User {
     pub enabled: bool,
     /// The Argon2id hash as a PHC string, or none: then no password opens.
     pub password_hash: Option<String>,
-    /// Tokens of a login before this moment open nothing (seconds since 1970): set when the password changes.
+    /// Tokens of a login before this moment open nothing (milliseconds since 1970): set when the password changes.
     pub logins_from: u64,
 }
 
@@ -86,22 +88,29 @@ impl Record for User {
     }
 }
 
-/// One role of one user in one project, as granted (what it includes is not written down).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The roles of one user in one project, as granted (what they include is not written down). Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// Where.
     pub project_id: String,
     /// Who.
     pub user_id: String,
     /// What.
-    pub role: Role,
+    pub roles: BTreeSet<Role>,
+}
+
+impl Assignment {
+    /// The key of the assignment of this user in this project.
+    pub fn key_of(project_id: &str, user_id: &str) -> String {
+        format!("{project_id}/{user_id}")
+    }
 }
 
 impl Record for Assignment {
     const KIND: &'static str = "identity_assignment";
 
     fn key(&self) -> String {
-        format!("{}/{}/{}", self.project_id, self.user_id, self.role)
+        Self::key_of(&self.project_id, &self.user_id)
     }
 }
 
@@ -113,14 +122,22 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
+    /// The one key's id.
+    pub const ID: &'static str = "token";
+
     /// A fresh key from the system's generator.
     pub fn random() -> Self {
-        Self { secret: STANDARD.encode(rand::random::<[u8; 32]>()) }
+        Self {
+            secret: STANDARD.encode(rand::random::<[u8; 32]>()),
+        }
     }
 
     /// The key's octets, or none if the document is damaged.
     pub fn octets(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(&self.secret).ok().filter(|octets| octets.len() == 32)
+        STANDARD
+            .decode(&self.secret)
+            .ok()
+            .filter(|octets| octets.len() == 32)
     }
 }
 
@@ -134,7 +151,7 @@ impl Record for SigningKey {
     const KIND: &'static str = "identity_key";
 
     fn key(&self) -> String {
-        "token".to_owned()
+        Self::ID.to_owned()
     }
 }
 

@@ -24,7 +24,13 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order in which lists show them.
-    pub const ALL: [Role; 5] = [Role::Admin, Role::Manager, Role::Member, Role::Reader, Role::Service];
+    pub const ALL: [Role; 5] = [
+        Role::Admin,
+        Role::Manager,
+        Role::Member,
+        Role::Reader,
+        Role::Service,
+    ];
 
     /// The name in requests, tokens and lists.
     pub fn name(self) -> &'static str {
@@ -79,7 +85,10 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Role::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| UnknownRole(text.to_owned()))
+        Role::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
     }
 }
 

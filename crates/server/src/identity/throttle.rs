@@ -1,7 +1,7 @@
 //! What a wrong password costs: each further failure for one user name is answered later, up to a bound.
 //!
 //! Only failures wait. A right password is never kept out by somebody else's wrong ones, so nobody can be locked out;
-//! guessing is slowed by the delay, by the number of guesses in progress for one name, and by the hash itself.
+//! guessing is slowed by the delay, and guesses side by side by the hash itself, of which few run at a time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,11 +33,15 @@ struct Failures {
 impl Throttle {
     /// Counts a failure and says how long its answer waits.
     pub fn handle_failure(&mut self, name: &str, now: Instant) -> Duration {
-        self.names.retain(|_, failures| now.saturating_duration_since(failures.last) < FORGET_AFTER);
+        self.names
+            .retain(|_, failures| now.saturating_duration_since(failures.last) < FORGET_AFTER);
         if self.names.len() >= NAMES_MAX && !self.names.contains_key(name) {
             self.forget_oldest();
         }
-        let failures = self.names.entry(name.to_owned()).or_insert(Failures { count: 0, last: now });
+        let failures = self.names.entry(name.to_owned()).or_insert(Failures {
+            count: 0,
+            last: now,
+        });
         failures.count = failures.count.saturating_add(1);
         failures.last = now;
         let doublings = failures.count.saturating_sub(1).min(16);
@@ -50,7 +54,11 @@ impl Throttle {
     }
 
     fn forget_oldest(&mut self) {
-        let oldest = self.names.iter().min_by_key(|(_, failures)| failures.last).map(|(name, _)| name.clone());
+        let oldest = self
+            .names
+            .iter()
+            .min_by_key(|(_, failures)| failures.last)
+            .map(|(name, _)| name.clone());
         if let Some(name) = oldest {
             self.names.remove(&name);
         }

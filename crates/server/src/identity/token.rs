@@ -20,7 +20,7 @@ pub struct Claims {
     pub iat: u64,
     /// From this moment on it opens nothing. A token made from a token keeps the first one's moment.
     pub exp: u64,
-    /// When the user proved the password: earlier than `iat` for a token made from a token.
+    /// When the user proved the password, in milliseconds: before `iat` for a token made from a token.
     pub login: u64,
     /// The audit id (Keystone's `audit_ids[0]`), by which it is revoked.
     pub jti: String,
@@ -34,7 +34,9 @@ pub struct Claims {
 impl Claims {
     /// Keystone's `audit_ids`: its own, then the first one's of the same login.
     pub fn audit_ids(&self) -> Vec<&str> {
-        std::iter::once(self.jti.as_str()).chain(self.parent.as_deref()).collect()
+        std::iter::once(self.jti.as_str())
+            .chain(self.parent.as_deref())
+            .collect()
     }
 }
 
@@ -59,7 +61,10 @@ pub struct Signer {
 impl Signer {
     /// A signer with this key.
     pub fn new(key: &[u8]) -> Self {
-        Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key) }
+        Self {
+            encoding: EncodingKey::from_secret(key),
+            decoding: DecodingKey::from_secret(key),
+        }
     }
 
     /// The token that says `claims`.
@@ -78,6 +83,10 @@ impl Signer {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation)
             .map_err(|_| Discard::Foreign)?
             .claims;
-        if now >= claims.exp { Err(Discard::Expired) } else { Ok(claims) }
+        if now >= claims.exp {
+            Err(Discard::Expired)
+        } else {
+            Ok(claims)
+        }
     }
 }

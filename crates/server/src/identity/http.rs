@@ -1,0 +1,181 @@
+//! The HTTP side: paths, who may call what, bodies. The rules of who may are Keystone's defaults.
+
+mod account;
+mod session;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use serde_json::{Value as Json, json};
+
+use super::Identity;
+use super::body;
+use super::directory::Session;
+use super::error::Failure;
+
+/// Largest request body, in octets: the largest password and names fit several times.
+const BODY_BYTES_MAX: usize = 32 * 1024;
+
+/// The caller's token.
+const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// The token that a request is about, or that an answer brings.
+const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// Every path under `/identity`, absolute: merge it, do not nest it.
+pub fn router(identity: Identity) -> Router {
+    Router::new()
+        .route("/identity", get(versions))
+        .route("/identity/", get(versions))
+        .route("/identity/v3", get(version))
+        .route("/identity/v3/", get(version))
+        .merge(session_routes())
+        .merge(account_routes())
+        .route("/identity/{*rest}", axum::routing::any(unknown))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(identity)
+}
+
+fn session_routes() -> Router<Identity> {
+    let tokens = post(session::issue)
+        .get(session::show)
+        .head(session::show)
+        .delete(session::revoke);
+    Router::new()
+        .route("/identity/v3/auth/tokens", tokens)
+        .route("/identity/v3/auth/catalog", get(session::catalog))
+        .route("/identity/v3/auth/projects", get(session::projects))
+        .route("/identity/v3/services", get(session::services))
+        .route("/identity/v3/services/{id}", get(session::service))
+        .route("/identity/v3/endpoints", get(session::endpoints))
+        .route("/identity/v3/endpoints/{id}", get(session::endpoint))
+        .route("/identity/v3/domains", get(session::domains))
+        .route("/identity/v3/domains/{id}", get(session::domain))
+        .route("/identity/v3/roles", get(session::roles))
+        .route("/identity/v3/roles/{id}", get(session::role))
+}
+
+fn account_routes() -> Router<Identity> {
+    let project = get(account::show_project)
+        .patch(account::update_project)
+        .delete(account::delete_project);
+    let user = get(account::show_user)
+        .patch(account::update_user)
+        .delete(account::delete_user);
+    let grant = put(account::grant)
+        .get(account::check_grant)
+        .head(account::check_grant)
+        .delete(account::ungrant);
+    Router::new()
+        .route(
+            "/identity/v3/projects",
+            get(account::list_projects).post(account::create_project),
+        )
+        .route("/identity/v3/projects/{id}", project)
+        .route(
+            "/identity/v3/projects/{project}/users/{user}/roles",
+            get(account::grants),
+        )
+        .route(
+            "/identity/v3/projects/{project}/users/{user}/roles/{role}",
+            grant,
+        )
+        .route(
+            "/identity/v3/users",
+            get(account::list_users).post(account::create_user),
+        )
+        .route("/identity/v3/users/{id}", user)
+        .route(
+            "/identity/v3/users/{id}/password",
+            post(account::change_password),
+        )
+        .route(
+            "/identity/v3/users/{id}/projects",
+            get(account::user_projects),
+        )
+        .route(
+            "/identity/v3/role_assignments",
+            get(account::role_assignments),
+        )
+}
+
+async fn versions(State(identity): State<Identity>, headers: HeaderMap) -> Response {
+    let base = base_url(&identity, &headers);
+    answer(
+        StatusCode::MULTIPLE_CHOICES,
+        &json!({"versions": {"values": [body::version(&base)]}}),
+    )
+}
+
+async fn version(State(identity): State<Identity>, headers: HeaderMap) -> Response {
+    let base = base_url(&identity, &headers);
+    answer(StatusCode::OK, &json!({"version": body::version(&base)}))
+}
+
+async fn unknown(method: Method, uri: Uri) -> Failure {
+    let message = format!(
+        "{method} {} is not served by this identity service.",
+        uri.path()
+    );
+    Failure::Refusal(StatusCode::NOT_FOUND, message)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Failure {
+    Failure::Refusal(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not allowed on {}.", uri.path()),
+    )
+}
+
+/// A JSON answer.
+fn answer(status: StatusCode, body: &Json) -> Response {
+    let mut response = (status, Body::from(body.to_string())).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
+    response
+}
+
+/// The session of the caller's token; without one, 401.
+async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Session, Failure> {
+    let token = headers
+        .get(X_AUTH_TOKEN)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(Failure::unauthorized)?;
+    identity
+        .session(token)
+        .await?
+        .ok_or_else(Failure::unauthorized)
+}
+
+/// The session of an administrator; without one 401 or 403.
+async fn admin(identity: &Identity, headers: &HeaderMap, rule: &str) -> Result<Session, Failure> {
+    let session = caller(identity, headers).await?;
+    if session.is_admin() {
+        Ok(session)
+    } else {
+        Err(Failure::forbidden(rule))
+    }
+}
+
+/// The address under which this client knows us: what is configured, else what it called, else what we listen on.
+fn base_url(identity: &Identity, headers: &HeaderMap) -> String {
+    if let Some(url) = &identity.config().public_url {
+        return url.clone();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    match authority.filter(|authority| !authority.as_str().contains('@')) {
+        Some(authority) => format!("http://{authority}"),
+        None => identity.config().listen_url.clone(),
+    }
+}
