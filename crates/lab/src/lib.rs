@@ -1,1 +1,95 @@
-//! hextet-lab
+//! The lab: a cloud in network namespaces of its own, guests with real clients, and what each guest got against what
+//! the API promised.
+//!
+//! It stands on the public doors only: the `hextet` command, `clouds.yaml`, the HTTP API, and the guests' own tools.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+pub mod api;
+pub mod cloud;
+pub mod clouds;
+pub mod guest;
+pub mod interrupt;
+pub mod lab;
+pub mod networks;
+pub mod promised;
+pub mod run;
+pub mod seen;
+pub mod show;
+pub mod verdict;
+pub mod watch;
+
+use crate::interrupt::Interrupt;
+use crate::lab::{Lab, say};
+
+/// Programs that the guests are made of, and Debian's packages of them.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("ping", "iputils-ping"),
+    ("rdisc6", "ndisc6"),
+    ("dhclient", "isc-dhcp-client"),
+    ("dhcpcd", "dhcpcd5"),
+];
+
+/// Arguments of `hextet lab`.
+#[derive(Args, Clone, Debug)]
+pub struct LabArgs {
+    /// End with a verdict: exit code 0 only if every line is right
+    #[arg(long)]
+    pub once: bool,
+
+    /// Leave the lab's files (logs, database, clients' files) for a look afterwards
+    #[arg(long)]
+    pub keep_files: bool,
+}
+
+/// Runs the lab with this very binary as the cloud. Must not be called from an async runtime's thread.
+///
+/// # Errors
+/// When the lab itself cannot run: not as root, a program missing, the cloud not starting.
+pub fn run(args: LabArgs) -> Result<ExitCode> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("the lab makes network namespaces: run it as root");
+    }
+    need_programs()?;
+    let hextet = std::env::current_exe().context("path of this program")?;
+    let interrupt = Interrupt::listen()?;
+    let lab = Lab::start(&hextet, &networks::ALL, args.keep_files, interrupt.clone())?;
+    say("looking into every guest");
+    let lines = lab.judge()?;
+    println!("{}", show::tables(&lab, &lines));
+    let summary = show::summary(&lines);
+    if !args.once {
+        println!("{summary}\n{}", show::invitation(&lab));
+        interrupt.wait();
+        say("taking everything down");
+    }
+    drop(lab);
+    println!("{summary}");
+    let all_right = lines.iter().all(verdict::Line::is_right);
+    Ok(ExitCode::from(u8::from(!all_right)))
+}
+
+/// All missing programs at once, with where to get them.
+fn need_programs() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A user's PATH may lack them, though a client needs them all the same.
+    let folders: Vec<PathBuf> = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .collect();
+    let missing: Vec<String> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !folders.iter().any(|folder| folder.join(program).exists()))
+        .map(|(program, package)| format!("{program} (package {package})"))
+        .collect();
+    if !missing.is_empty() {
+        bail!("missing programs: {}", missing.join(", "));
+    }
+    Ok(())
+}

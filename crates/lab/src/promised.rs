@@ -1,0 +1,158 @@
+//! What the API says that a guest has: read from the JSON of its port, network and subnets, the mode table, and the
+//! lifetimes that the operator configured.
+
+use std::net::Ipv6Addr;
+
+use anyhow::{Context, Result, anyhow};
+use hextet_core::mac::Mac;
+use hextet_core::modes::{Ipv6Mode, Ipv6Modes, RaSender};
+use ipnet::Ipv6Net;
+use serde_json::Value;
+
+/// Everything that one guest was promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// The guest's name.
+    pub guest: String,
+    /// The port's addresses.
+    pub addresses: Vec<Ipv6Addr>,
+    /// The guest's link-local address (EUI-64 of the port's MAC).
+    pub link_local: Ipv6Addr,
+    /// Valid lifetime of prefixes and addresses, seconds.
+    pub valid_lifetime_s: u32,
+    /// Preferred lifetime of prefixes and addresses, seconds.
+    pub preferred_lifetime_s: u32,
+    /// Prefixes on the link, in the order of the subnets.
+    pub on_link: Vec<Ipv6Net>,
+    /// Name servers, in order.
+    pub dns: Vec<Ipv6Addr>,
+    /// The network's MTU, bytes.
+    pub mtu: u32,
+    /// M of the RA.
+    pub managed: bool,
+    /// O of the RA.
+    pub other: bool,
+    /// Prefixes with A in the RA.
+    pub autonomous: Vec<Ipv6Net>,
+    /// The guest that it pings.
+    pub neighbour: String,
+}
+
+/// Lifetimes that the operator configured for the whole cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Valid, seconds.
+    pub valid_s: u32,
+    /// Preferred, seconds.
+    pub preferred_s: u32,
+}
+
+impl Lifetimes {
+    /// Reads them from a `server.toml`.
+    ///
+    /// # Errors
+    /// When it does not parse or lacks one.
+    pub fn from_server_toml(text: &str) -> Result<Self> {
+        let table: toml::Table = text.parse()?;
+        let seconds = |key: &str| {
+            let value = table.get(key).and_then(toml::Value::as_integer);
+            let value = value.with_context(|| format!("no {key}"))?;
+            u32::try_from(value).with_context(|| format!("{key} is {value}"))
+        };
+        Ok(Self {
+            valid_s: seconds("valid_lifetime_s")?,
+            preferred_s: seconds("preferred_lifetime_s")?,
+        })
+    }
+}
+
+/// Reads the promise out of what `GET` answered for a port, its network, and that network's subnets in their order.
+///
+/// # Errors
+/// When an answer lacks an attribute or has one that does not parse.
+pub fn promised(
+    guest: &str,
+    neighbour: &str,
+    port: &Value,
+    network: &Value,
+    subnets: &[Value],
+    lifetimes: Lifetimes,
+) -> Result<Promised> {
+    let mac: Mac = text(port, "mac_address")?
+        .parse()
+        .map_err(|error| anyhow!("mac_address: {error}"))?;
+    let addresses = array(port, "fixed_ips")?
+        .iter()
+        .map(|fixed| Ok(text(fixed, "ip_address")?.parse()?))
+        .collect::<Result<Vec<Ipv6Addr>>>()
+        .context("fixed_ips")?;
+    let mut promised = Promised {
+        guest: guest.to_owned(),
+        addresses,
+        link_local: mac.link_local(),
+        valid_lifetime_s: lifetimes.valid_s,
+        preferred_lifetime_s: lifetimes.preferred_s,
+        on_link: Vec::new(),
+        dns: Vec::new(),
+        mtu: u32::try_from(network["mtu"].as_u64().context("network without mtu")?)?,
+        managed: false,
+        other: false,
+        autonomous: Vec::new(),
+        neighbour: neighbour.to_owned(),
+    };
+    for subnet in subnets {
+        add_subnet(&mut promised, mac, subnet)?;
+    }
+    Ok(promised)
+}
+
+fn add_subnet(promised: &mut Promised, mac: Mac, subnet: &Value) -> Result<()> {
+    let cidr: Ipv6Net = text(subnet, "cidr")?.parse().context("cidr")?;
+    let modes = Ipv6Modes {
+        ra: mode(subnet, "ipv6_ra_mode")?,
+        address: mode(subnet, "ipv6_address_mode")?,
+    };
+    let row = modes.row().map_err(|refusal| anyhow!("{refusal}"))?;
+    let (RaSender::Us, Some(flags)) = (row.sender, row.flags) else {
+        return Ok(());
+    };
+    promised.on_link.push(cidr);
+    let holds = promised.addresses.iter().any(|held| cidr.contains(held));
+    promised.managed |= flags.managed && holds;
+    promised.other |= flags.other;
+    if flags.autonomous && promised.addresses.contains(&mac.eui64(cidr)) {
+        promised.autonomous.push(cidr);
+    }
+    for server in array(subnet, "dns_nameservers")? {
+        let server: Ipv6Addr = server.as_str().context("dns_nameservers")?.parse()?;
+        if !server.is_unspecified() && !promised.dns.contains(&server) {
+            promised.dns.push(server);
+        }
+    }
+    Ok(())
+}
+
+fn mode(subnet: &Value, attribute: &str) -> Result<Option<Ipv6Mode>> {
+    match &subnet[attribute] {
+        Value::Null => Ok(None),
+        Value::String(name) => Ipv6Mode::from_name(name)
+            .map(Some)
+            .with_context(|| format!("{attribute} is {name}")),
+        other => Err(anyhow!("{attribute} is {other}")),
+    }
+}
+
+fn text<'a>(of: &'a Value, attribute: &str) -> Result<&'a str> {
+    of[attribute]
+        .as_str()
+        .with_context(|| format!("no {attribute} in {of}"))
+}
+
+fn array<'a>(of: &'a Value, attribute: &str) -> Result<&'a Vec<Value>> {
+    of[attribute]
+        .as_array()
+        .with_context(|| format!("no {attribute} in {of}"))
+}
+
+#[cfg(test)]
+mod tests;
