@@ -1,0 +1,24 @@
+//! All that touches the kernel: BPF maps and programs, netlink, namespaces, packet sockets. Nothing here decides: rows,
+//! links and frames come in as values, what is there goes out as values.
+//!
+//! Every call here blocks for as long as the kernel needs. Call from a thread that may wait, and from the network
+//! namespace that is meant: [`netns::inside`] runs a closure in another one.
+#![allow(unsafe_code)]
+
+pub mod fastpath;
+pub mod links;
+pub mod maps;
+pub mod netns;
+pub mod punt;
+pub mod sender;
+
+pub use fastpath::{Counters, Fastpath, FastpathConfig, FastpathError, Hook};
+pub use maps::{MapOp, NeighRow, PortRow, Rows, SourceRow};
+pub use punt::{Punt, PuntReason, PuntRecord};
+pub use sender::Sender;
+pub use verdict::{Kind, Verdict};
+
+mod bpffs;
+mod hooks;
+mod object;
+mod verdict;

@@ -1,0 +1,338 @@
+//! Reading and writing the maps' rows.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use hextet_core::ids::{PortNumber, Vni};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use super::{Counters, FastpathError};
+use crate::kernel::maps::raw::{
+    Counter, CounterKey, Fdb, FdbKey, MEMBER_CHUNKS, MEMBERS_PER_CHUNK, Members, MembersKey, Neigh,
+    NeighKey, Port, Raw, Source, SourceKey,
+};
+use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
+use crate::kernel::object::fault;
+use crate::kernel::verdict::Verdict;
+
+/// Most rows in one batch.
+const BATCH: usize = 1024;
+
+/// Changes that the kernel refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{} of the changes were refused, the first: {}", failures.len(), first(failures))]
+pub struct ApplyError {
+    /// Place in the list that was to be applied, and what the kernel said: `StorageFull` when the map is full.
+    pub failures: Vec<(usize, io::Error)>,
+}
+
+fn first(failures: &[(usize, io::Error)]) -> String {
+    failures
+        .first()
+        .map_or_else(String::new, |(_, error)| error.to_string())
+}
+
+/// The shared maps.
+#[derive(Debug)]
+pub(super) struct Maps {
+    ports: MapHandle,
+    sources: MapHandle,
+    neigh: MapHandle,
+    fdb: MapHandle,
+    members: MapHandle,
+    seen: MapHandle,
+    budget: MapHandle,
+    counters: MapHandle,
+    pub(super) punt_ring: MapHandle,
+}
+
+/// One change of one row of one map.
+struct Step<'a> {
+    /// Whose place in the caller's list it is.
+    op: usize,
+    map: &'a MapHandle,
+    key: Vec<u8>,
+    /// `None`: remove.
+    value: Option<Vec<u8>>,
+}
+
+impl Maps {
+    pub(super) fn open(pins: &Path) -> io::Result<Maps> {
+        Ok(Maps {
+            ports: super::pinned(pins, "ports")?,
+            sources: super::pinned(pins, "sources")?,
+            neigh: super::pinned(pins, "neigh")?,
+            fdb: super::pinned(pins, "fdb")?,
+            members: super::pinned(pins, "members")?,
+            seen: super::pinned(pins, "seen")?,
+            budget: super::pinned(pins, "budget")?,
+            counters: super::pinned(pins, "counters")?,
+            punt_ring: super::pinned(pins, "punt_ring")?,
+        })
+    }
+
+    pub(super) fn dump(&self) -> Result<Rows, FastpathError> {
+        let mut rows = Rows::default();
+        each::<u32, Port>("ports", &self.ports, |key, row| {
+            rows.ports.insert(key, row.into());
+        })?;
+        each::<SourceKey, Source>("sources", &self.sources, |key, row| {
+            rows.sources.insert(key.into(), row.into());
+        })?;
+        each::<NeighKey, Neigh>("neigh", &self.neigh, |key, row| {
+            rows.neigh.insert(key.into(), row.into());
+        })?;
+        each::<FdbKey, Fdb>("fdb", &self.fdb, |key, row| {
+            rows.fdb.insert(key.into(), row.ifindex);
+        })?;
+        each::<MembersKey, Members>("members", &self.members, |key, row| {
+            let count = (row.count as usize).min(MEMBERS_PER_CHUNK);
+            let set: &mut BTreeSet<u32> = rows.members.entry(Vni(key.net)).or_default();
+            set.extend(&row.ifindex[..count]);
+        })?;
+        each::<u32, u64>("seen", &self.seen, |key, _| {
+            rows.seen.insert(PortNumber(key));
+        })?;
+        Ok(rows)
+    }
+
+    pub(super) fn apply(&self, ops: &[MapOp]) -> Result<(), ApplyError> {
+        let mut failures = Vec::new();
+        let mut steps = Vec::new();
+        for (index, op) in ops.iter().enumerate() {
+            if let Err(error) = self.steps(index, op, &mut steps) {
+                failures.push((index, error));
+            }
+        }
+        for run in steps
+            .chunk_by(|a, b| std::ptr::eq(a.map, b.map) && a.value.is_some() == b.value.is_some())
+        {
+            for batch in run.chunks(BATCH) {
+                failures.extend(write(batch));
+            }
+        }
+        failures.sort_by_key(|(index, _)| *index);
+        failures.dedup_by_key(|(index, _)| *index);
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(ApplyError { failures })
+        }
+    }
+
+    pub(super) fn counters(&self) -> Result<Counters, FastpathError> {
+        let in_map = |source| FastpathError::Read {
+            map: "counters",
+            source,
+        };
+        let mut counters = Counters::new();
+        for key in self.counters.keys() {
+            let values = self
+                .counters
+                .lookup_percpu(&key, MapFlags::ANY)
+                .map_err(fault)
+                .map_err(in_map)?;
+            let key = CounterKey::from_bytes(&key);
+            let (Some(values), Some(key)) = (values, key) else {
+                continue;
+            };
+            let Some(verdict) = Verdict::from_raw(key.verdict) else {
+                continue;
+            };
+            let sum = counters
+                .entry((PortNumber(key.port), verdict))
+                .or_insert((0, 0));
+            for counter in values.iter().filter_map(|bytes| Counter::from_bytes(bytes)) {
+                sum.0 += counter.packets;
+                sum.1 += counter.bytes;
+            }
+        }
+        Ok(counters)
+    }
+
+    fn steps<'a>(&'a self, op: usize, change: &MapOp, steps: &mut Vec<Step<'a>>) -> io::Result<()> {
+        let set = |map, key: &[u8], value: &[u8]| Step {
+            op,
+            map,
+            key: key.to_vec(),
+            value: Some(value.to_vec()),
+        };
+        let remove = |map, key: &[u8]| Step {
+            op,
+            map,
+            key: key.to_vec(),
+            value: None,
+        };
+        match change {
+            MapOp::SetPort(ifindex, row) => {
+                steps.push(set(&self.ports, ifindex.bytes(), Port::from(row).bytes()))
+            }
+            MapOp::RemovePort(ifindex) => steps.push(remove(&self.ports, ifindex.bytes())),
+            MapOp::SetSource(key, row) => {
+                steps.push(set(
+                    &self.sources,
+                    SourceKey::from(key).bytes(),
+                    Source::from(row).bytes(),
+                ));
+            }
+            MapOp::RemoveSource(key) => {
+                steps.push(remove(&self.sources, SourceKey::from(key).bytes()))
+            }
+            MapOp::SetNeigh(key, row) => {
+                steps.push(set(
+                    &self.neigh,
+                    NeighKey::from(key).bytes(),
+                    Neigh::from(row).bytes(),
+                ));
+            }
+            MapOp::RemoveNeigh(key) => steps.push(remove(&self.neigh, NeighKey::from(key).bytes())),
+            MapOp::SetFdb(key, ifindex) => {
+                steps.push(set(
+                    &self.fdb,
+                    FdbKey::from(key).bytes(),
+                    Fdb { ifindex: *ifindex }.bytes(),
+                ));
+            }
+            MapOp::RemoveFdb(key) => steps.push(remove(&self.fdb, FdbKey::from(key).bytes())),
+            MapOp::SetMembers(net, ports) => self.member_steps(op, *net, ports, steps)?,
+            MapOp::RemoveMembers(net) => self.member_steps(op, *net, &BTreeSet::new(), steps)?,
+            MapOp::Unsee(port) => steps.push(remove(&self.seen, port.0.bytes())),
+            MapOp::Forget(port) => {
+                steps.push(remove(&self.seen, port.0.bytes()));
+                steps.push(remove(&self.budget, port.0.bytes()));
+                for verdict in Verdict::ALL {
+                    let key = CounterKey {
+                        port: port.0,
+                        verdict: verdict as u32,
+                    };
+                    steps.push(remove(&self.counters, key.bytes()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole set anew: its chunks from the first, and no chunk behind them.
+    fn member_steps<'a>(
+        &'a self,
+        op: usize,
+        net: Vni,
+        ports: &BTreeSet<u32>,
+        steps: &mut Vec<Step<'a>>,
+    ) -> io::Result<()> {
+        if ports.len() > MEMBERS_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "{} ports of network {net} on one host, at most {MEMBERS_MAX} get multicast",
+                    ports.len()
+                ),
+            ));
+        }
+        let ports: Vec<u32> = ports.iter().copied().collect();
+        let mut chunks = ports.chunks(MEMBERS_PER_CHUNK);
+        for chunk in (0u32..).take(MEMBER_CHUNKS) {
+            let key = MembersKey { net: net.0, chunk }.bytes().to_vec();
+            let value = chunks.next().map(|some| {
+                let mut row = Members {
+                    count: 0,
+                    ifindex: [0; MEMBERS_PER_CHUNK],
+                };
+                for (place, ifindex) in row.ifindex.iter_mut().zip(some) {
+                    *place = *ifindex;
+                    row.count += 1;
+                }
+                row.bytes().to_vec()
+            });
+            steps.push(Step {
+                op,
+                map: &self.members,
+                key,
+                value,
+            });
+        }
+        Ok(())
+    }
+}
+
+// SAFETY: an integer.
+unsafe impl Raw for u32 {}
+// SAFETY: an integer.
+unsafe impl Raw for u64 {}
+
+fn each<K: Raw, V: Raw>(
+    name: &'static str,
+    map: &MapHandle,
+    mut row: impl FnMut(K, V),
+) -> Result<(), FastpathError> {
+    for key in map.keys() {
+        let value = map
+            .lookup(&key, MapFlags::ANY)
+            .map_err(fault)
+            .map_err(|source| FastpathError::Read { map: name, source })?;
+        // None: removed since the key was read.
+        if let (Some(key), Some(value)) = (
+            K::from_bytes(&key),
+            value.and_then(|value| V::from_bytes(&value)),
+        ) {
+            row(key, value);
+        }
+    }
+    Ok(())
+}
+
+/// Writes steps of one map and one kind: at once, and where the kernel refuses that, one by one to find out which.
+fn write(steps: &[Step<'_>]) -> Vec<(usize, io::Error)> {
+    let Some(first) = steps.first() else {
+        return Vec::new();
+    };
+    if steps.len() > 1 && write_batch(first.map, steps).is_ok() {
+        return Vec::new();
+    }
+    steps
+        .iter()
+        .filter_map(|step| Some((step.op, write_one(step).err()?)))
+        .collect()
+}
+
+fn write_batch(map: &MapHandle, steps: &[Step<'_>]) -> io::Result<()> {
+    let keys: Vec<u8> = steps
+        .iter()
+        .flat_map(|step| step.key.iter().copied())
+        .collect();
+    let values: Vec<u8> = steps
+        .iter()
+        .flat_map(|step| step.value.iter().flatten().copied())
+        .collect();
+    let count = u32::try_from(steps.len()).map_err(io::Error::other)?;
+    if values.is_empty() {
+        map.delete_batch(&keys, count, MapFlags::ANY, MapFlags::ANY)
+    } else {
+        map.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY)
+    }
+    .map_err(fault)
+}
+
+fn write_one(step: &Step<'_>) -> io::Result<()> {
+    match &step.value {
+        Some(value) => step
+            .map
+            .update(&step.key, value, MapFlags::ANY)
+            .map_err(full),
+        None => match step.map.delete(&step.key) {
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(fault),
+        },
+    }
+}
+
+/// A hash map that is full says E2BIG.
+fn full(error: libbpf_rs::Error) -> io::Error {
+    let error = fault(error);
+    let text = error.to_string();
+    if text.contains("os error 7") {
+        return io::Error::new(io::ErrorKind::StorageFull, "the map is full");
+    }
+    error
+}

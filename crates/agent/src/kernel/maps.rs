@@ -1,0 +1,164 @@
+//! The rows of the fast path's maps as values, and the difference between two sets of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
+
+use hextet_core::ids::{PortNumber, Vni};
+use hextet_core::mac::Mac;
+
+pub(crate) mod raw;
+
+/// Most ports of one network on one host that get its multicast.
+pub const MEMBERS_MAX: usize = raw::MEMBERS_PER_CHUNK * raw::MEMBER_CHUNKS;
+
+/// A guest link. Key: the ifindex of its host end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRow {
+    /// The port it carries.
+    pub port: PortNumber,
+    /// The port's network.
+    pub net: Vni,
+    /// False: everything from it is dropped, and nothing is delivered to it.
+    pub admin_up: bool,
+    /// Largest IP packet, bytes.
+    pub mtu: u32,
+    /// The guest's MAC.
+    pub mac: Mac,
+}
+
+/// An address that a port may send from. Key: port and address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceRow {
+    /// Admitted towards the service only, never to other guests: another port of the network holds it.
+    pub local_only: bool,
+}
+
+/// An address whose Neighbor Solicitations are answered in the kernel. Key: network and address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeighRow {
+    /// What the answer says.
+    pub mac: Mac,
+    /// Who holds it; `None`: the service. The holder's own solicitations for it are not answered.
+    pub port: Option<PortNumber>,
+    /// The answer's R flag (RFC 4861 §4.4).
+    pub router: bool,
+}
+
+/// Everything that the maps hold and the agent owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// By ifindex.
+    pub ports: BTreeMap<u32, PortRow>,
+    /// By port and address.
+    pub sources: BTreeMap<(PortNumber, Ipv6Addr), SourceRow>,
+    /// By network and address.
+    pub neigh: BTreeMap<(Vni, Ipv6Addr), NeighRow>,
+    /// The ifindex to which a network's MAC leads.
+    pub fdb: BTreeMap<(Vni, Mac), u32>,
+    /// The ifindexes that get a network's multicast, at most [`MEMBERS_MAX`]; never an empty set.
+    pub members: BTreeMap<Vni, BTreeSet<u32>>,
+    /// Ports whose first frame has been shown to the agent. The program adds to it; the agent takes a port out when its
+    /// link is new or gone ([`MapOp::Unsee`]).
+    pub seen: BTreeSet<PortNumber>,
+}
+
+/// One change to the maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapOp {
+    /// Insert or replace.
+    SetPort(u32, PortRow),
+    /// Remove; nothing when there is none, as with every removal.
+    RemovePort(u32),
+    /// Insert or replace.
+    SetSource((PortNumber, Ipv6Addr), SourceRow),
+    /// Remove.
+    RemoveSource((PortNumber, Ipv6Addr)),
+    /// Insert or replace.
+    SetNeigh((Vni, Ipv6Addr), NeighRow),
+    /// Remove.
+    RemoveNeigh((Vni, Ipv6Addr)),
+    /// Insert or replace.
+    SetFdb((Vni, Mac), u32),
+    /// Remove.
+    RemoveFdb((Vni, Mac)),
+    /// Replace the whole set. More than [`MEMBERS_MAX`] is refused and changes nothing.
+    SetMembers(Vni, BTreeSet<u32>),
+    /// Remove the whole set.
+    RemoveMembers(Vni),
+    /// Take the port's next frame for its first.
+    Unsee(PortNumber),
+    /// Remove what the program keeps about a port that is gone: seen, budget, counters.
+    Forget(PortNumber),
+}
+
+impl Rows {
+    /// What makes these rows into `wanted`. A port in `seen` here and not there is taken out, one that only `wanted` has is left
+    /// to the program, which alone sees frames.
+    ///
+    /// In order: what others refer to is there before and gone after them.
+    pub fn diff(&self, wanted: &Rows) -> Vec<MapOp> {
+        let mut ops = Vec::new();
+        for key in self
+            .members
+            .keys()
+            .filter(|key| !wanted.members.contains_key(key))
+        {
+            ops.push(MapOp::RemoveMembers(*key));
+        }
+        for key in self.fdb.keys().filter(|key| !wanted.fdb.contains_key(key)) {
+            ops.push(MapOp::RemoveFdb(*key));
+        }
+        for key in self
+            .neigh
+            .keys()
+            .filter(|key| !wanted.neigh.contains_key(key))
+        {
+            ops.push(MapOp::RemoveNeigh(*key));
+        }
+        for key in self
+            .ports
+            .keys()
+            .filter(|key| !wanted.ports.contains_key(key))
+        {
+            ops.push(MapOp::RemovePort(*key));
+        }
+        for key in self
+            .sources
+            .keys()
+            .filter(|key| !wanted.sources.contains_key(key))
+        {
+            ops.push(MapOp::RemoveSource(*key));
+        }
+        for port in self.seen.difference(&wanted.seen) {
+            ops.push(MapOp::Unsee(*port));
+        }
+        ops.extend(
+            changed(&self.sources, &wanted.sources).map(|(key, row)| MapOp::SetSource(*key, *row)),
+        );
+        ops.extend(
+            changed(&self.ports, &wanted.ports).map(|(key, row)| MapOp::SetPort(*key, *row)),
+        );
+        ops.extend(
+            changed(&self.neigh, &wanted.neigh).map(|(key, row)| MapOp::SetNeigh(*key, *row)),
+        );
+        ops.extend(changed(&self.fdb, &wanted.fdb).map(|(key, row)| MapOp::SetFdb(*key, *row)));
+        ops.extend(
+            changed(&self.members, &wanted.members)
+                .map(|(key, set)| MapOp::SetMembers(*key, set.clone())),
+        );
+        ops
+    }
+}
+
+/// The rows of `wanted` that `seen` lacks or has otherwise.
+fn changed<'a, K: Ord, V: PartialEq>(
+    seen: &'a BTreeMap<K, V>,
+    wanted: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
+    wanted
+        .iter()
+        .filter(|(key, row)| seen.get(key) != Some(row))
+}
+
+#[cfg(test)]
+mod tests;

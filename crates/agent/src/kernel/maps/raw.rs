@@ -1,0 +1,220 @@
+//! Mirrors of the structs in `bpf/maps.h`, held against the object's BTF by a test.
+
+use std::net::Ipv6Addr;
+
+use hextet_core::ids::{PortNumber, Vni};
+use hextet_core::mac::Mac;
+
+use super::{NeighRow, PortRow, SourceRow};
+
+/// MEMBERS_PER_CHUNK of `bpf/maps.h`.
+pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
+/// MEMBER_CHUNKS of `bpf/maps.h`.
+pub(crate) const MEMBER_CHUNKS: usize = 16;
+const PORT_ADMIN_UP: u32 = 1;
+const SOURCE_LOCAL_ONLY: u32 = 1;
+const NEIGHBOUR_ROUTER: u32 = 1;
+
+/// A struct shared with the kernel.
+///
+/// # Safety
+///
+/// `repr(C)`, no padding, and every bit pattern is a value.
+pub(crate) unsafe trait Raw: Copy {
+    /// Its bytes.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the trait promises that there is no padding, so each of the size_of::<Self>() bytes is initialised; the
+        // slice borrows self.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
+
+    /// From bytes of the same length.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < size_of::<Self>() {
+            return None;
+        }
+        // SAFETY: there are enough bytes, the read is unaligned, and the trait promises that any bits are a value.
+        Some(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) })
+    }
+}
+
+macro_rules! raw {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(C)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: $type),*
+        }
+
+        // Only integers and arrays of them, and no padding: the fields' sizes add up to the whole.
+        const _: () = assert!(size_of::<$name>() == 0 $(+ size_of::<$type>())*);
+        // SAFETY: repr(C), integers only, and the assertion above.
+        unsafe impl Raw for $name {}
+
+        #[cfg(test)]
+        impl $name {
+            /// Size, and each field's name and offset.
+            pub(crate) fn layout() -> (usize, Vec<(&'static str, usize)>) {
+                (size_of::<$name>(), vec![$((stringify!($field), std::mem::offset_of!($name, $field))),*])
+            }
+        }
+    };
+}
+
+raw!(
+    /// struct port.
+    Port { port: u32, net: u32, flags: u32, mtu: u32, mac: [u8; 6], pad: [u8; 2] }
+);
+raw!(
+    /// struct source_key.
+    SourceKey { port: u32, addr: [u8; 16] }
+);
+raw!(
+    /// struct source.
+    Source { flags: u32 }
+);
+raw!(
+    /// struct neighbour_key.
+    NeighKey { net: u32, addr: [u8; 16] }
+);
+raw!(
+    /// struct neighbour.
+    Neigh { mac: [u8; 6], pad: [u8; 2], port: u32, flags: u32 }
+);
+raw!(
+    /// struct fdb_key.
+    FdbKey { net: u32, mac: [u8; 6], pad: [u8; 2] }
+);
+raw!(
+    /// struct fdb.
+    Fdb { ifindex: u32 }
+);
+raw!(
+    /// struct members_key.
+    MembersKey { net: u32, chunk: u32 }
+);
+raw!(
+    /// struct members.
+    Members { count: u32, ifindex: [u32; MEMBERS_PER_CHUNK] }
+);
+raw!(
+    /// struct counter_key.
+    CounterKey { port: u32, verdict: u32 }
+);
+raw!(
+    /// struct counter.
+    Counter { packets: u64, bytes: u64 }
+);
+raw!(
+    /// struct punt_head.
+    PuntHead { ktime: u64, ifindex: u32, port: u32, net: u32, reason: u32, length: u32, whole: u32 }
+);
+
+impl From<&PortRow> for Port {
+    fn from(row: &PortRow) -> Port {
+        Port {
+            port: row.port.0,
+            net: row.net.0,
+            flags: if row.admin_up { PORT_ADMIN_UP } else { 0 },
+            mtu: row.mtu,
+            mac: row.mac.0,
+            pad: [0; 2],
+        }
+    }
+}
+
+impl From<Port> for PortRow {
+    fn from(raw: Port) -> PortRow {
+        PortRow {
+            port: PortNumber(raw.port),
+            net: Vni(raw.net),
+            admin_up: raw.flags & PORT_ADMIN_UP != 0,
+            mtu: raw.mtu,
+            mac: Mac(raw.mac),
+        }
+    }
+}
+
+impl From<&(PortNumber, Ipv6Addr)> for SourceKey {
+    fn from((port, address): &(PortNumber, Ipv6Addr)) -> SourceKey {
+        SourceKey {
+            port: port.0,
+            addr: address.octets(),
+        }
+    }
+}
+
+impl From<SourceKey> for (PortNumber, Ipv6Addr) {
+    fn from(raw: SourceKey) -> (PortNumber, Ipv6Addr) {
+        (PortNumber(raw.port), raw.addr.into())
+    }
+}
+
+impl From<&SourceRow> for Source {
+    fn from(row: &SourceRow) -> Source {
+        Source {
+            flags: if row.local_only { SOURCE_LOCAL_ONLY } else { 0 },
+        }
+    }
+}
+
+impl From<Source> for SourceRow {
+    fn from(raw: Source) -> SourceRow {
+        SourceRow {
+            local_only: raw.flags & SOURCE_LOCAL_ONLY != 0,
+        }
+    }
+}
+
+impl From<&(Vni, Ipv6Addr)> for NeighKey {
+    fn from((net, address): &(Vni, Ipv6Addr)) -> NeighKey {
+        NeighKey {
+            net: net.0,
+            addr: address.octets(),
+        }
+    }
+}
+
+impl From<NeighKey> for (Vni, Ipv6Addr) {
+    fn from(raw: NeighKey) -> (Vni, Ipv6Addr) {
+        (Vni(raw.net), raw.addr.into())
+    }
+}
+
+impl From<&NeighRow> for Neigh {
+    fn from(row: &NeighRow) -> Neigh {
+        Neigh {
+            mac: row.mac.0,
+            pad: [0; 2],
+            port: row.port.map_or(0, |port| port.0),
+            flags: if row.router { NEIGHBOUR_ROUTER } else { 0 },
+        }
+    }
+}
+
+impl From<Neigh> for NeighRow {
+    fn from(raw: Neigh) -> NeighRow {
+        NeighRow {
+            mac: Mac(raw.mac),
+            port: (raw.port != 0).then_some(PortNumber(raw.port)),
+            router: raw.flags & NEIGHBOUR_ROUTER != 0,
+        }
+    }
+}
+
+impl From<&(Vni, Mac)> for FdbKey {
+    fn from((net, mac): &(Vni, Mac)) -> FdbKey {
+        FdbKey {
+            net: net.0,
+            mac: mac.0,
+            pad: [0; 2],
+        }
+    }
+}
+
+impl From<FdbKey> for (Vni, Mac) {
+    fn from(raw: FdbKey) -> (Vni, Mac) {
+        (Vni(raw.net), Mac(raw.mac))
+    }
+}
