@@ -47,9 +47,13 @@ pub struct LabArgs {
     /// Leave the lab's files (logs, database, clients' files) for a look afterwards
     #[arg(long)]
     pub keep_files: bool,
+
+    /// The hextet binary under trial; this one by default
+    #[arg(long, value_name = "PATH")]
+    pub hextet: Option<PathBuf>,
 }
 
-/// Runs the lab with this very binary as the cloud. Must not be called from an async runtime's thread.
+/// Runs the lab. Must not be called from an async runtime's thread.
 ///
 /// # Errors
 /// When the lab itself cannot run: not as root, a program missing, the cloud not starting.
@@ -58,7 +62,10 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
         bail!("the lab makes network namespaces: run it as root");
     }
     need_programs()?;
-    let hextet = std::env::current_exe().context("path of this program")?;
+    let hextet = match args.hextet {
+        Some(path) => path,
+        None => std::env::current_exe().context("path of this program")?,
+    };
     let interrupt = Interrupt::listen()?;
     let lab = Lab::start(&hextet, &networks::ALL, args.keep_files, interrupt.clone())?;
     say("looking into every guest");
