@@ -8,6 +8,8 @@ mod counters;
 mod dhcpv6;
 mod directory;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod link;
 mod nd;
 mod ra;

@@ -1,1 +1,345 @@
+use hextet_wire::dhcpv6::code;
+
 use super::*;
+use crate::fixture::{ip, plan};
+
+const OURS: &str = "2001:db8:3::17";
+
+#[test]
+fn a_solicit_gets_an_advertise_that_ends_the_clients_wait() {
+    let message = answered(&Cloud::default(), &solicit(asked(&[(7, &[])]), false));
+    assert_eq!(message.kind, ServerMessageKind::Advertise);
+    assert_eq!(message.preference, Some(255));
+    assert_eq!(given(&message), [(7, vec![(ip(OURS), 2700, 5400)], None)]);
+    assert_eq!((message.ias[0].t1_s, message.ias[0].t2_s), (1350, 2160));
+    assert_eq!(message.client, Some(client()));
+    assert_eq!(message.dns_servers, [ip("2001:db8::53")]);
+    assert_eq!(message.dns_search, ["example.org"]);
+}
+
+#[test]
+fn rapid_commit_gets_the_reply_at_once() {
+    let message = answered(&Cloud::default(), &solicit(asked(&[(7, &[])]), true));
+    assert_eq!(message.kind, ServerMessageKind::Reply);
+    assert!(message.rapid_commit);
+    assert_eq!(given(&message), [(7, vec![(ip(OURS), 2700, 5400)], None)]);
+}
+
+#[test]
+fn the_addresses_are_the_ports_whoever_asks() {
+    for duid in [&[0, 3, 0, 1, 1, 2, 3, 4, 5, 6][..], &[0, 4, 1], &[9; 130]] {
+        for iaid in [0, 1, u32::MAX] {
+            let mut asked = asked(&[(iaid, &["2001:db8:3::99"])]);
+            asked.client = Duid::new(duid).unwrap();
+            let message = answered(&Cloud::default(), &request(asked));
+            assert_eq!(
+                given(&message),
+                [(iaid, vec![(ip(OURS), 2700, 5400)], None)]
+            );
+        }
+    }
+}
+
+#[test]
+fn several_addresses_go_into_the_first_association_and_the_others_get_none() {
+    let cloud = Cloud {
+        addresses: vec![ip("2001:db8:3::1"), ip("2001:db8:4::1")],
+        ..Cloud::default()
+    };
+    let message = answered(&cloud, &request(asked(&[(5, &[]), (6, &[]), (7, &[])])));
+    let both = vec![
+        (ip("2001:db8:3::1"), 2700, 5400),
+        (ip("2001:db8:4::1"), 2700, 5400),
+    ];
+    let none = Some(StatusCode::NoAddrsAvail);
+    assert_eq!(
+        given(&message),
+        [(5, both, None), (6, vec![], none), (7, vec![], none)]
+    );
+}
+
+#[test]
+fn temporary_addresses_and_prefixes_are_refused_politely() {
+    let mut asked = asked(&[(1, &[]), (2, &[]), (3, &[])]);
+    asked.ias[0].kind = IaKind::Ta;
+    asked.ias[1].kind = IaKind::Pd;
+    let message = answered(&Cloud::default(), &request(asked));
+    assert_eq!(
+        given(&message),
+        [
+            (1, vec![], Some(StatusCode::NoAddrsAvail)),
+            (2, vec![], Some(StatusCode::NoPrefixAvail)),
+            (3, vec![(ip(OURS), 2700, 5400)], None),
+        ]
+    );
+    let kinds: Vec<IaKind> = message.ias.iter().map(|ia| ia.kind).collect();
+    assert_eq!(kinds, [IaKind::Ta, IaKind::Pd, IaKind::Na]);
+}
+
+#[test]
+fn without_addresses_the_plan_says_who_answers() {
+    let mut cloud = Cloud {
+        addresses: vec![],
+        ..Cloud::default()
+    };
+    for rapid in [false, true] {
+        let message = answered(&cloud, &solicit(asked(&[(7, &[])]), rapid));
+        assert_eq!(message.kind, ServerMessageKind::Advertise);
+        assert_eq!(
+            given(&message),
+            [(7, vec![], Some(StatusCode::NoAddrsAvail))]
+        );
+        assert_eq!(message.status.unwrap().code, StatusCode::NoAddrsAvail);
+        assert_eq!(message.preference, Some(255));
+    }
+    cloud.silence = true;
+    for message in [
+        solicit(asked(&[(7, &[])]), false),
+        solicit(asked(&[(7, &[])]), true),
+        ClientMessage::Rebind {
+            asked: asked(&[(7, &[OURS])]),
+        },
+        ClientMessage::Confirm {
+            asked: asked(&[(7, &[OURS])]),
+        },
+    ] {
+        assert_eq!(refused(&cloud, &message), Drop::Dhcpv6Silence);
+    }
+}
+
+#[test]
+fn another_servers_messages_are_left_to_it() {
+    let server = Duid::from_uuid([9; 16]);
+    let asked = || asked(&[(7, &[OURS])]);
+    for message in [
+        ClientMessage::Request {
+            asked: asked(),
+            server: server.clone(),
+        },
+        ClientMessage::Renew {
+            asked: asked(),
+            server: server.clone(),
+        },
+        ClientMessage::Release {
+            asked: asked(),
+            server: server.clone(),
+        },
+        ClientMessage::Decline {
+            asked: asked(),
+            server: server.clone(),
+        },
+        ClientMessage::InformationRequest(InformationRequest {
+            transaction: [1, 2, 3],
+            client: None,
+            server: Some(server.clone()),
+            requested: vec![],
+        }),
+    ] {
+        assert_eq!(
+            refused(&Cloud::default(), &message),
+            Drop::Dhcpv6OtherServer
+        );
+    }
+}
+
+#[test]
+fn renew_and_rebind_end_addresses_that_are_not_the_ports() {
+    let held = || asked(&[(7, &["2001:db8:3::16", OURS])]);
+    for message in [
+        ClientMessage::Renew {
+            asked: held(),
+            server: server(),
+        },
+        ClientMessage::Rebind { asked: held() },
+    ] {
+        let message = answered(&Cloud::default(), &message);
+        let expected = vec![(ip(OURS), 2700, 5400), (ip("2001:db8:3::16"), 0, 0)];
+        assert_eq!(given(&message), [(7, expected, None)]);
+    }
+}
+
+#[test]
+fn renew_of_a_port_that_lost_its_address_ends_it() {
+    let cloud = Cloud {
+        addresses: vec![],
+        ..Cloud::default()
+    };
+    let message = ClientMessage::Renew {
+        asked: asked(&[(7, &[OURS]), (8, &[])]),
+        server: server(),
+    };
+    let message = answered(&cloud, &message);
+    assert_eq!(
+        given(&message),
+        [
+            (7, vec![(ip(OURS), 0, 0)], None),
+            (8, vec![], Some(StatusCode::NoAddrsAvail)),
+        ]
+    );
+}
+
+#[test]
+fn confirm_holds_for_the_ports_addresses_only() {
+    let confirm = |addresses: &[&str]| {
+        let asked = asked(&[(7, addresses)]);
+        ClientMessage::Confirm { asked }
+    };
+    let code = |addresses: &[&str]| {
+        let message = answered(&Cloud::default(), &confirm(addresses));
+        message.status.unwrap().code
+    };
+    assert_eq!(code(&[OURS]), StatusCode::Success);
+    assert_eq!(code(&["2001:db8:3::18"]), StatusCode::NotOnLink);
+    assert_eq!(code(&[OURS, "2001:db8:9::1"]), StatusCode::NotOnLink);
+    let reason = refused(&Cloud::default(), &confirm(&[]));
+    assert_eq!(reason, Drop::Dhcpv6NothingToConfirm);
+}
+
+#[test]
+fn release_and_decline_are_noted_and_answered_with_success() {
+    let plan = Cloud::default().plan();
+    let asked = || asked(&[(7, &[OURS])]);
+    let release = ClientMessage::Release {
+        asked: asked(),
+        server: server(),
+    };
+    let answer_to_release = answer(&plan, &release).unwrap_or_else(|reason| panic!("{reason:?}"));
+    assert_eq!(
+        answer_to_release.message.status.unwrap().code,
+        StatusCode::Success
+    );
+    assert!(matches!(answer_to_release.noted, Some(Given::Released(list)) if list == [ip(OURS)]));
+    let decline = ClientMessage::Decline {
+        asked: asked(),
+        server: server(),
+    };
+    let answer_to_decline = answer(&plan, &decline).unwrap_or_else(|reason| panic!("{reason:?}"));
+    assert_eq!(
+        answer_to_decline.message.status.unwrap().code,
+        StatusCode::Success
+    );
+    assert!(matches!(answer_to_decline.noted, Some(Given::Declined(list)) if list == [ip(OURS)]));
+}
+
+#[test]
+fn an_information_request_gets_options_and_when_to_ask_again() {
+    for client in [None, Some(client())] {
+        let message = ClientMessage::InformationRequest(InformationRequest {
+            transaction: [1, 2, 3],
+            client: client.clone(),
+            server: None,
+            requested: vec![code::DNS_SERVERS],
+        });
+        let message = answered(&Cloud::default(), &message);
+        assert_eq!(message.client, client);
+        assert_eq!(message.dns_servers, [ip("2001:db8::53")]);
+        assert_eq!(message.information_refresh_time_s, Some(2700));
+        assert_eq!(message.ias, []);
+    }
+}
+
+struct Cloud {
+    addresses: Vec<Ipv6Addr>,
+    silence: bool,
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self {
+            addresses: vec![ip(OURS)],
+            silence: false,
+        }
+    }
+}
+
+impl Cloud {
+    fn plan(&self) -> Dhcpv6Plan {
+        let mut plan = plan().dhcpv6.unwrap();
+        plan.addresses = self.addresses.clone();
+        if self.silence {
+            plan.solicit_without_address = SolicitWithoutAddress::Silence;
+        }
+        plan
+    }
+}
+
+fn answered(cloud: &Cloud, message: &ClientMessage) -> ServerMessage {
+    match answer(&cloud.plan(), message) {
+        Ok(answer) => answer.message,
+        Err(reason) => panic!("{reason:?}"),
+    }
+}
+
+fn refused(cloud: &Cloud, message: &ClientMessage) -> Drop {
+    match answer(&cloud.plan(), message) {
+        Ok(answer) => panic!("{:?}", answer.message),
+        Err(reason) => reason,
+    }
+}
+
+/// IAID, addresses with preferred and valid lifetime, status.
+type Association = (u32, Vec<(Ipv6Addr, u32, u32)>, Option<StatusCode>);
+
+fn given(message: &ServerMessage) -> Vec<Association> {
+    let association = |ia: &IaReply| {
+        let addresses = ia.addresses.iter();
+        let addresses = addresses
+            .map(|held| {
+                (
+                    held.address,
+                    held.preferred_lifetime_s,
+                    held.valid_lifetime_s,
+                )
+            })
+            .collect();
+        (
+            ia.iaid,
+            addresses,
+            ia.status.as_ref().map(|status| status.code),
+        )
+    };
+    message.ias.iter().map(association).collect()
+}
+
+fn client() -> Duid {
+    Duid::new(&[0, 3, 0, 1, 1, 2, 3, 4, 5, 6]).unwrap()
+}
+
+fn server() -> Duid {
+    Duid::from_uuid(7_u128.to_be_bytes())
+}
+
+fn asked(ias: &[(u32, &[&str])]) -> Asked {
+    let ias = ias.iter().map(|(iaid, addresses)| Ia {
+        kind: IaKind::Na,
+        iaid: *iaid,
+        addresses: addresses
+            .iter()
+            .map(|address| IaAddress {
+                address: ip(address),
+                preferred_lifetime_s: 0,
+                valid_lifetime_s: 0,
+            })
+            .collect(),
+    });
+    Asked {
+        transaction: [1, 2, 3],
+        client: client(),
+        ias: ias.collect(),
+        requested: vec![],
+    }
+}
+
+fn solicit(asked: Asked, rapid_commit: bool) -> ClientMessage {
+    ClientMessage::Solicit {
+        asked,
+        rapid_commit,
+    }
+}
+
+fn request(asked: Asked) -> ClientMessage {
+    ClientMessage::Request {
+        asked,
+        server: server(),
+    }
+}
