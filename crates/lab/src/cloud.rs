@@ -10,8 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 use crate::api::Api;
 use crate::clouds::login;
@@ -62,6 +60,7 @@ impl Cloud {
         fs::create_dir_all(&cloud.directory)?;
         let mut up = cloud
             .command(&["up"])
+            // A Ctrl-C is for the lab, which then ends the cloud in its own way.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -182,8 +181,8 @@ impl Cloud {
             thread::sleep(Duration::from_millis(20));
         }
         if up.try_wait()?.is_none() {
-            // It leads a process group of its own, in which the server and the agent are.
-            killpg(Pid::from_raw(i32::try_from(up.id())?), Signal::SIGKILL).context("SIGKILL")?;
+            // The server and the agent follow it.
+            up.kill().context("SIGKILL")?;
             up.wait()?;
             down?;
             bail!("hextet up did not end after hextet down");
