@@ -172,3 +172,6 @@ impl Bootstrap {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,6 @@ impl Record for Revocation {
         self.audit_id.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,6 @@ pub fn effective(given: &BTreeSet<Role>) -> BTreeSet<Role> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

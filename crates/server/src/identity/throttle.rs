@@ -64,3 +64,6 @@ impl Throttle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

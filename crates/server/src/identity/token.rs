@@ -90,3 +90,6 @@ impl Signer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
