@@ -83,42 +83,24 @@ impl Client {
         }
     }
 
-    /// The command that runs inside the guest, if one does.
-    fn command(self) -> &'static [&'static str] {
+    /// The command that runs inside the guest; empty for none.
+    fn command(self) -> Vec<&'static str> {
         match self {
-            Client::Kernel => &[],
-            Client::Dhclient => &[
-                "sh",
-                "-c",
-                START_DHCLIENT,
-                "sh",
-                "dhclient",
-                "-6",
-                "-d",
-                "-lf",
-                "/var/lib/dhclient6.leases",
-                "-pf",
-                "/run/dhclient6.pid",
-                INTERFACE,
-            ],
-            Client::DhclientStateless => &[
-                "sh",
-                "-c",
-                START_DHCLIENT,
-                "sh",
-                "dhclient",
-                "-6",
-                "-S",
-                "-d",
-                "-lf",
-                "/var/lib/dhclient6.leases",
-                "-pf",
-                "/run/dhclient6.pid",
-                INTERFACE,
-            ],
-            Client::Dhcpcd => &["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
+            Client::Kernel => Vec::new(),
+            Client::Dhclient => dhclient(&["-6"]),
+            Client::DhclientStateless => dhclient(&["-6", "-S"]),
+            Client::Dhcpcd => vec!["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
         }
     }
+}
+
+/// dhclient in the foreground, with its files where only it sees them.
+fn dhclient(options: &[&'static str]) -> Vec<&'static str> {
+    let mut command = vec!["sh", "-c", START_DHCLIENT, "sh", "dhclient"];
+    command.extend(options);
+    command.extend(["-d", "-lf", "/var/lib/dhclient6.leases"]);
+    command.extend(["-pf", "/run/dhclient6.pid", INTERFACE]);
+    command
 }
 
 impl fmt::Display for Client {
