@@ -43,8 +43,8 @@ const FAULTS: [Fault; 9] = [
     Fault {
         column: Column::OnLinkRoute,
         // No later advertisement shall bring it back.
-        inject: "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra_pinfo; ip -6 route del $PREFIX dev eth0",
-        repair: "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra_pinfo; ip -6 route replace $PREFIX dev eth0",
+        inject: "cd /proc/sys/net/ipv6/conf/eth0; echo 0 > accept_ra_pinfo; ip -6 route del $PREFIX dev eth0",
+        repair: "cd /proc/sys/net/ipv6/conf/eth0; echo 1 > accept_ra_pinfo; ip -6 route replace $PREFIX dev eth0",
         dependents: &[(0, Column::PingGlobal), (2, Column::PingGlobal)],
     },
     Fault {
@@ -61,8 +61,9 @@ const FAULTS: [Fault; 9] = [
     },
     Fault {
         column: Column::Mtu,
-        inject: "echo 1300 > /proc/sys/net/ipv6/conf/eth0/mtu",
-        repair: "echo $MTU > /proc/sys/net/ipv6/conf/eth0/mtu",
+        // No later advertisement shall bring it back.
+        inject: "cd /proc/sys/net/ipv6/conf/eth0; echo 0 > accept_ra_mtu; echo 1300 > mtu",
+        repair: "cd /proc/sys/net/ipv6/conf/eth0; echo 1 > accept_ra_mtu; echo $MTU > mtu",
         dependents: &[(0, Column::PingGlobal)],
     },
     Fault {
