@@ -6,8 +6,10 @@ use std::net::Ipv6Addr;
 use anyhow::{Context, Result, anyhow};
 use hextet_core::mac::Mac;
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes, RaSender};
+use hextet_core::settings::CloudSettings;
 use ipnet::Ipv6Net;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Everything that one guest was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,20 +50,22 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// Reads them from a `server.toml`.
+    /// Reads them from a `server.toml`; what it leaves out is at its default.
     ///
     /// # Errors
-    /// When it does not parse or lacks one.
+    /// When it does not parse or has other values than seconds.
     pub fn from_server_toml(text: &str) -> Result<Self> {
         let table: toml::Table = text.parse()?;
-        let seconds = |key: &str| {
-            let value = table.get(key).and_then(toml::Value::as_integer);
-            let value = value.with_context(|| format!("no {key}"))?;
-            u32::try_from(value).with_context(|| format!("{key} is {value}"))
+        let lifetimes = table.get("lifetimes");
+        let seconds = |key: &str, default: u32| match lifetimes.and_then(|table| table.get(key)) {
+            None => Ok(default),
+            Some(toml::Value::Integer(value)) => u32::try_from(*value).context(key.to_owned()),
+            Some(other) => Err(anyhow!("lifetimes.{key} is {other}")),
         };
+        let defaults = CloudSettings::with_defaults(Uuid::nil());
         Ok(Self {
-            valid_s: seconds("valid_lifetime_s")?,
-            preferred_s: seconds("preferred_lifetime_s")?,
+            valid_s: seconds("valid_s", defaults.valid_lifetime_s)?,
+            preferred_s: seconds("preferred_s", defaults.preferred_lifetime_s)?,
         })
     }
 }

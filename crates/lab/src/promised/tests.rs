@@ -60,6 +60,14 @@ fn an_answer_that_lacks_something_is_refused() {
     assert!(error.unwrap_err().to_string().contains("fixed_ips"));
 }
 
+#[test]
+fn lifetimes_are_the_configured_ones_or_their_defaults() {
+    let text = "listen = \"[::1]:9696\"\n[lifetimes]\nvalid_s = 900\n";
+    let lifetimes = Lifetimes::from_server_toml(text).unwrap();
+    assert_eq!((lifetimes.valid_s, lifetimes.preferred_s), (900, 2700));
+    assert!(Lifetimes::from_server_toml("[lifetimes]\nvalid_s = \"long\"\n").is_err());
+}
+
 fn one(mode: &str, cidr: &str, address: &str) -> Promised {
     let subnet = json!({ "cidr": cidr, "ipv6_ra_mode": mode, "ipv6_address_mode": mode,
                          "dns_nameservers": ["2400:3200::1"] });
