@@ -40,19 +40,7 @@ INLINE int spend(__u32 port, __u64 now)
 	return 0;
 }
 
-INLINE void fill(struct punt_head *head, struct __sk_buff *skb, const struct frame *f, __u32 reason, __u64 now,
-		 __u32 length)
-{
-	head->ktime = now;
-	head->ifindex = skb->ifindex;
-	head->port = f->port.port;
-	head->net = f->port.net;
-	head->reason = reason;
-	head->length = length;
-	head->whole = skb->len;
-}
-
-STAGE int punt_small(struct __sk_buff *skb, __u32 reason, __u32 length)
+STAGE int punt_small(struct __sk_buff *skb, __u32 length)
 {
 	struct frame *f = frame();
 	struct punt_small *record;
@@ -62,7 +50,7 @@ STAGE int punt_small(struct __sk_buff *skb, __u32 reason, __u32 length)
 	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
 	if (!record)
 		return V_PUNT_FULL;
-	fill(&record->head, skb, f, reason, bpf_ktime_get_ns(), length);
+	record->head = f->punt;
 	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
 		bpf_ringbuf_discard(record, 0);
 		return V_INTERNAL;
@@ -71,7 +59,7 @@ STAGE int punt_small(struct __sk_buff *skb, __u32 reason, __u32 length)
 	return V_PUNTED;
 }
 
-STAGE int punt_large(struct __sk_buff *skb, __u32 reason, __u32 length)
+STAGE int punt_large(struct __sk_buff *skb, __u32 length)
 {
 	struct frame *f = frame();
 	struct punt_large *record;
@@ -81,7 +69,7 @@ STAGE int punt_large(struct __sk_buff *skb, __u32 reason, __u32 length)
 	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
 	if (!record)
 		return V_PUNT_FULL;
-	fill(&record->head, skb, f, reason, bpf_ktime_get_ns(), length);
+	record->head = f->punt;
 	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
 		bpf_ringbuf_discard(record, 0);
 		return V_INTERNAL;
@@ -96,6 +84,7 @@ STAGE int punt(struct __sk_buff *skb, __u32 reason)
 	struct frame *f = frame();
 	__u32 length = skb->len;
 	struct trace *t;
+	__u64 now;
 	int verdict;
 
 	if (!f)
@@ -104,9 +93,17 @@ STAGE int punt(struct __sk_buff *skb, __u32 reason)
 		length = PUNT_SMALL;
 	if (length > PUNT_LARGE)
 		return V_PUNT_TOO_LONG;
-	if (!spend(f->port.port, bpf_ktime_get_ns()))
+	now = bpf_ktime_get_ns();
+	if (!spend(f->port.port, now))
 		return V_PUNT_BUDGET;
-	verdict = length <= PUNT_SMALL ? punt_small(skb, reason, length) : punt_large(skb, reason, length);
+	f->punt.ktime = now;
+	f->punt.ifindex = skb->ifindex;
+	f->punt.port = f->port.port;
+	f->punt.net = f->port.net;
+	f->punt.reason = reason;
+	f->punt.length = length;
+	f->punt.whole = skb->len;
+	verdict = length <= PUNT_SMALL ? punt_small(skb, length) : punt_large(skb, length);
 	t = trace();
 	if (t && verdict == V_PUNTED)
 		t->reason = reason;

@@ -204,7 +204,7 @@ impl Fastpath {
         };
         let program = program(&pins, build, config.sizes).map_err(in_load)?;
         let program_id = object::program_id(&program).map_err(in_load)?;
-        let maps = Maps::open(&pins).map_err(in_load)?;
+        let maps = Maps::open(|map| pinned(&pins, map)).map_err(in_load)?;
         let fastpath = Fastpath {
             hook: config.hook,
             pins,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 
 use hextet_core::ids::{PortNumber, Vni};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -58,17 +57,18 @@ struct Step<'a> {
 }
 
 impl Maps {
-    pub(super) fn open(pins: &Path) -> io::Result<Maps> {
+    /// The maps that `get` gives by name.
+    pub(super) fn open(get: impl Fn(&str) -> io::Result<MapHandle>) -> io::Result<Maps> {
         Ok(Maps {
-            ports: super::pinned(pins, "ports")?,
-            sources: super::pinned(pins, "sources")?,
-            neigh: super::pinned(pins, "neigh")?,
-            fdb: super::pinned(pins, "fdb")?,
-            members: super::pinned(pins, "members")?,
-            seen: super::pinned(pins, "seen")?,
-            budget: super::pinned(pins, "budget")?,
-            counters: super::pinned(pins, "counters")?,
-            punt_ring: super::pinned(pins, "punt_ring")?,
+            ports: get("ports")?,
+            sources: get("sources")?,
+            neigh: get("neigh")?,
+            fdb: get("fdb")?,
+            members: get("members")?,
+            seen: get("seen")?,
+            budget: get("budget")?,
+            counters: get("counters")?,
+            punt_ring: get("punt_ring")?,
         })
     }
 

@@ -1,0 +1,202 @@
+//! Frames for the tests: built from their parts, with right checksums and nothing refused.
+
+use std::net::Ipv6Addr;
+
+use hextet_core::mac::Mac;
+
+pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+pub const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
+pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+pub const ALL_ROUTERS_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 2]);
+pub const ALL_MLD: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+pub const ALL_MLD_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 0x16]);
+pub const ALL_DHCP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+pub const ALL_DHCP_MAC: Mac = Mac([0x33, 0x33, 0, 1, 0, 2]);
+
+/// An extension header.
+#[derive(Clone, Copy)]
+pub enum Header {
+    HopByHop,
+    Destination,
+    Routing(u8),
+    Authentication,
+    Fragment {
+        offset: u16,
+        more: bool,
+        id: u32,
+    },
+    /// Destination options that say they are 2048 bytes long.
+    TooLong,
+}
+
+impl Header {
+    fn number(self) -> u8 {
+        match self {
+            Header::HopByHop => 0,
+            Header::Routing(_) => 43,
+            Header::Fragment { .. } => 44,
+            Header::Authentication => 51,
+            Header::Destination | Header::TooLong => 60,
+        }
+    }
+
+    fn bytes(self, next: u8) -> Vec<u8> {
+        match self {
+            // PadN of six bytes.
+            Header::HopByHop | Header::Destination => vec![next, 0, 1, 4, 0, 0, 0, 0],
+            Header::TooLong => vec![next, 255, 1, 4, 0, 0, 0, 0],
+            Header::Routing(kind) => vec![next, 0, kind, 0, 0, 0, 0, 0],
+            Header::Authentication => [&[next, 1, 0, 0][..], &[0; 8]].concat(),
+            Header::Fragment { offset, more, id } => {
+                let offset = (offset & 0xfff8) | u16::from(more);
+                [&[next, 0][..], &offset.to_be_bytes(), &id.to_be_bytes()].concat()
+            }
+        }
+    }
+}
+
+pub fn ethernet(source: Mac, destination: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [
+        &destination.0[..],
+        &source.0,
+        &ethertype.to_be_bytes(),
+        payload,
+    ]
+    .concat()
+}
+
+pub fn ipv6(
+    source_mac: Mac,
+    to_mac: Mac,
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    next: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let packet = [
+        &[0x60, 0, 0, 0][..],
+        &length.to_be_bytes(),
+        &[next, 255],
+        &source.octets(),
+        &to.octets(),
+        payload,
+    ]
+    .concat();
+    ethernet(source_mac, to_mac, 0x86dd, &packet)
+}
+
+pub fn ipv6_chain(
+    source_mac: Mac,
+    to_mac: Mac,
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    chain: &[Header],
+    upper: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut next = upper;
+    let mut bytes = payload.to_vec();
+    for header in chain.iter().rev() {
+        bytes.splice(0..0, header.bytes(next));
+        next = header.number();
+    }
+    ipv6(source_mac, to_mac, source, to, next, &bytes)
+}
+
+pub fn udp_bytes(
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    from_port: u16,
+    to_port: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = u16::try_from(8 + payload.len()).unwrap();
+    let mut bytes = [
+        &from_port.to_be_bytes()[..],
+        &to_port.to_be_bytes(),
+        &length.to_be_bytes(),
+        &[0, 0],
+        payload,
+    ]
+    .concat();
+    let sum = checksum(source, to, 17, &bytes);
+    bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+pub fn udp(
+    source_mac: Mac,
+    to_mac: Mac,
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    from_port: u16,
+    to_port: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let bytes = udp_bytes(source, to, from_port, to_port, payload);
+    ipv6(source_mac, to_mac, source, to, 17, &bytes)
+}
+
+/// `body` follows type, code and checksum.
+pub fn icmpv6_bytes(source: Ipv6Addr, to: Ipv6Addr, kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[kind, 0, 0, 0][..], body].concat();
+    let sum = checksum(source, to, 58, &bytes);
+    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+pub fn icmpv6(
+    source_mac: Mac,
+    to_mac: Mac,
+    kind: u8,
+    source: Ipv6Addr,
+    to: Ipv6Addr,
+    body: &[u8],
+) -> Vec<u8> {
+    ipv6(
+        source_mac,
+        to_mac,
+        source,
+        to,
+        58,
+        &icmpv6_bytes(source, to, kind, body),
+    )
+}
+
+/// A link-layer address option (RFC 4861 §4.6.1).
+pub fn link_layer(kind: u8, mac: Mac) -> Vec<u8> {
+    [&[kind, 1][..], &mac.0].concat()
+}
+
+/// RFC 4291 §2.7.1.
+pub fn solicited_node_address(target: Ipv6Addr) -> Ipv6Addr {
+    let prefix = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
+    Ipv6Addr::from_bits(prefix.to_bits() | (target.to_bits() & 0xff_ffff))
+}
+
+pub fn solicited_node(target: Ipv6Addr) -> Mac {
+    let [.., a, b, c] = target.octets();
+    Mac([0x33, 0x33, 0xff, a, b, c])
+}
+
+/// RFC 8200 §8.1.
+fn checksum(source: Ipv6Addr, to: Ipv6Addr, next: u8, bytes: &[u8]) -> u16 {
+    let length = u32::try_from(bytes.len()).unwrap();
+    let covered = [
+        &source.octets()[..],
+        &to.octets(),
+        &length.to_be_bytes(),
+        &[0, 0, 0, next],
+        bytes,
+    ]
+    .concat();
+    let mut sum: u64 = covered
+        .chunks(2)
+        .map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
