@@ -422,6 +422,8 @@ fn queues_are_bounded_and_what_does_not_fit_is_counted() {
 #[derive(Clone, Debug)]
 enum Step {
     Wait(u64),
+    /// Up to this long before the next timeout, where things get close.
+    WaitNear(u64),
     FirstFrame,
     Solicit(bool),
     Probe(u16),
@@ -437,6 +439,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u64..700_000).prop_map(Step::Wait),
         2 => (0_u64..4_000).prop_map(Step::Wait),
+        3 => (1_u64..4_000).prop_map(Step::WaitNear),
         1 => Just(Step::FirstFrame),
         2 => any::<bool>().prop_map(Step::Solicit),
         1 => (0_u16..9).prop_map(Step::Probe),
@@ -450,10 +453,19 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// When the step is over.
+fn after(link: &Link, step: &Step, now: Instant) -> Instant {
+    match (step, link.poll_timeout()) {
+        (Step::Wait(millis), _) => now + Duration::from_millis(*millis),
+        (Step::WaitNear(millis), Some((next, _))) => now.max(next - Duration::from_millis(*millis)),
+        _ => now,
+    }
+}
+
 fn apply(link: &mut Link, step: &Step, now: Instant) {
     let book = Book::default();
     match step {
-        Step::Wait(_) => {}
+        Step::Wait(_) | Step::WaitNear(_) => {}
         Step::FirstFrame => link.handle_first_frame(now),
         Step::Solicit(nobody) => {
             let source = if *nobody { NOBODY } else { GUEST.link_local() };
@@ -489,10 +501,7 @@ proptest! {
         let mut now = start();
         let mut last_to_all: Option<Instant> = None;
         for step in &steps {
-            let until = match step {
-                Step::Wait(millis) => now + Duration::from_millis(*millis),
-                _ => now,
-            };
+            let until = after(&link, step, now);
             apply(&mut link, step, now);
             let mut frames = drain(&mut link, now);
             loop {
@@ -538,9 +547,7 @@ proptest! {
         let mut link = Link::new(plan(), seed);
         let mut now = start();
         for step in &steps {
-            if let Step::Wait(millis) = step {
-                now += Duration::from_millis(*millis);
-            }
+            now = after(&link, step, now);
             apply(&mut link, step, now);
             drain(&mut link, now);
             if link.poll_timeout().is_none() {
