@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     reason = "the files are read and written by the test, never by the crate"
 )]
+#![allow(clippy::unwrap_used, reason = "everything here is a test")]
 
 #[path = "golden/annotate.rs"]
 mod annotate;
