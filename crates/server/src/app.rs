@@ -1,0 +1,88 @@
+//! What the API does, without HTTP: authorise, check, choose, and one transaction for each request.
+
+pub mod address;
+pub mod networks;
+pub mod policy;
+pub mod ports;
+pub mod reports;
+pub mod subnets;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_store::{EngineError, Store, Tx, WriteError};
+
+/// Most resources that one request may make.
+pub const BULK_MAX: usize = 1000;
+
+/// Why a request was not carried out; nothing is changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The user's kind of no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Ours.
+    #[error("the request could not be carried out")]
+    Fault(#[source] EngineError),
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Failure::Fault(error)
+    }
+}
+
+impl From<WriteError<Failure>> for Failure {
+    fn from(error: WriteError<Failure>) -> Self {
+        match error {
+            WriteError::Refused(failure) => failure,
+            WriteError::Engine(error) => Failure::Fault(error),
+        }
+    }
+}
+
+/// What a transaction does with its input.
+pub(crate) type Work<I, T> = for<'a> fn(&'a mut Tx, Arc<I>) -> BoxFuture<'a, Result<T, Failure>>;
+
+/// Runs a function on its input in one transaction. It may run more than once.
+pub(crate) async fn transact<I, T>(store: &Store, input: I, run: Work<I, T>) -> Result<T, Failure>
+where
+    I: Send + Sync + 'static,
+    T: Send + 'static,
+{
+    let input = Arc::new(input);
+    store
+        .write(move |tx| run(tx, input.clone()))
+        .await
+        .map_err(Failure::from)
+}
+
+/// The time for `created_at` and `updated_at`: UTC, whole seconds.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+/// The answer to a write of another project's resource, or of none: the caller is not told which.
+pub(crate) fn not_found(kind: RefusalKind, noun: &str, id: impl std::fmt::Display) -> Refusal {
+    Refusal::new(kind, format!("{noun} {id} could not be found."))
+}
+
+/// The condition of a request (`If-Match: revision_number=N`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IfMatch(pub Option<u64>);
+
+impl IfMatch {
+    /// Whether the resource is at the revision that the request names, if it names one.
+    pub(crate) fn check(self, revision_number: u64) -> Result<(), Refusal> {
+        match self.0 {
+            Some(wanted) if wanted != revision_number => Err(Refusal::new(
+                RefusalKind::RevisionNumberConstraintFailed,
+                format!("Constrained to {wanted}, but current revision is {revision_number}."),
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The choice of addresses and MACs: random tries, each of which the database can refuse; never an enumeration.
+
+use std::net::Ipv6Addr;
+
+use hextet_core::address::AddressRange;
+use hextet_core::ids::{NetworkId, PortId, SubnetId};
+use hextet_core::mac::Mac;
+use hextet_core::port::{FixedIp, Wish};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::subnet::Subnet;
+use hextet_store::Tx;
+
+use super::Failure;
+
+/// Tries before the lowest free address is looked for. With half of the pools taken, all fail once in 65,536 times.
+const ADDRESS_PROBES: usize = 16;
+/// How many addresses at the low end are tried first, so that a large subnet's addresses stay short.
+const LOW_WINDOW: u128 = 1 << 16;
+/// Tries to find a free MAC; they fail all together only in a network of millions of ports.
+const MAC_PROBES: usize = 64;
+/// The first three octets of generated MACs (Neutron's `base_mac`).
+const BASE_MAC: [u8; 3] = [0xfa, 0x16, 0x3e];
+
+/// Takes a random free MAC of a network for a port.
+pub(super) async fn take_any_mac(
+    tx: &mut Tx,
+    network: NetworkId,
+    port: PortId,
+) -> Result<Mac, Failure> {
+    let [a, b, c] = BASE_MAC;
+    for _ in 0..MAC_PROBES {
+        let [d, e, f]: [u8; 3] = rand::random();
+        let mac = Mac([a, b, c, d, e, f]);
+        if tx.take_mac(network, mac, port).await? {
+            return Ok(mac);
+        }
+    }
+    Err(Refusal::new(
+        RefusalKind::MacAddressInUse,
+        format!(
+            "Unable to complete operation for network {network}. No free MAC address was found."
+        ),
+    )
+    .into())
+}
+
+/// Takes the MAC that was asked for.
+pub(super) async fn take_mac(
+    tx: &mut Tx,
+    network: NetworkId,
+    mac: Mac,
+    port: PortId,
+) -> Result<(), Failure> {
+    if tx.take_mac(network, mac, port).await? {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalKind::MacAddressInUse,
+        format!(
+            "Unable to complete operation for network {network}. The mac address {mac} is in use."
+        ),
+    )
+    .into())
+}
+
+/// Gives a port what it shall have, and takes back what it shall not keep of `current`.
+pub(super) async fn fulfil(
+    tx: &mut Tx,
+    port: PortId,
+    wishes: &[Wish],
+    subnets: &[Subnet],
+    current: &[FixedIp],
+) -> Result<Vec<FixedIp>, Failure> {
+    for held in current {
+        if !wishes.contains(&Wish::Address(*held)) {
+            tx.free_address(held.subnet_id, held.ip_address).await?;
+        }
+    }
+    let mut fixed_ips = Vec::with_capacity(wishes.len());
+    // What is named comes first, so that no random choice takes it.
+    for wish in wishes {
+        if let Wish::Address(fixed) = wish {
+            let held = current.contains(fixed);
+            if !held
+                && !tx
+                    .take_address(fixed.subnet_id, fixed.ip_address, port)
+                    .await?
+            {
+                return Err(taken(*fixed).into());
+            }
+        }
+    }
+    for wish in wishes {
+        fixed_ips.push(match wish {
+            Wish::Address(fixed) => *fixed,
+            Wish::AnyOf(ids) => take_any(tx, port, ids, subnets).await?,
+        });
+    }
+    Ok(fixed_ips)
+}
+
+fn taken(fixed: FixedIp) -> Refusal {
+    Refusal::new(
+        RefusalKind::IpAddressAlreadyAllocated,
+        format!(
+            "IP address {} already allocated in subnet {}.",
+            fixed.ip_address, fixed.subnet_id
+        ),
+    )
+}
+
+/// A free address of the first of these subnets that has one.
+async fn take_any(
+    tx: &mut Tx,
+    port: PortId,
+    ids: &[SubnetId],
+    subnets: &[Subnet],
+) -> Result<FixedIp, Failure> {
+    for subnet in subnets.iter().filter(|subnet| ids.contains(&subnet.id)) {
+        if let Some(ip_address) = take_from(tx, port, subnet).await? {
+            return Ok(FixedIp {
+                subnet_id: subnet.id,
+                ip_address,
+            });
+        }
+    }
+    let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    Err(Refusal::new(
+        RefusalKind::IpAddressGenerationFailure,
+        format!(
+            "No more IP addresses available for subnet {}.",
+            names.join(", ")
+        ),
+    )
+    .into())
+}
+
+async fn take_from(
+    tx: &mut Tx,
+    port: PortId,
+    subnet: &Subnet,
+) -> Result<Option<Ipv6Addr>, Failure> {
+    let pools = &subnet.allocation_pools;
+    let total = pools
+        .iter()
+        .fold(0_u128, |sum, pool| sum.saturating_add(pool.len()));
+    if total == 0 {
+        return Ok(None);
+    }
+    for window in [total.min(LOW_WINDOW), total] {
+        for _ in 0..ADDRESS_PROBES {
+            let Some(address) = nth(pools, rand::random_range(0..window)) else {
+                continue;
+            };
+            if tx.take_address(subnet.id, address, port).await? {
+                return Ok(Some(address));
+            }
+        }
+    }
+    for pool in pools {
+        if let Some(address) = tx.lowest_free(subnet.id, *pool).await?
+            && tx.take_address(subnet.id, address, port).await?
+        {
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
+}
+
+/// The address at this distance from the start of the pools, one after the other.
+fn nth(pools: &[AddressRange], mut offset: u128) -> Option<Ipv6Addr> {
+    for pool in pools {
+        if let Some(address) = pool.nth(offset) {
+            return Some(address);
+        }
+        offset -= pool.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_are_counted_through_one_after_the_other() {
+        let pools = [("::2", "::3"), ("::8", "::8")].map(|(start, end)| AddressRange {
+            start: start.parse().unwrap(),
+            end: end.parse().unwrap(),
+        });
+        let all: Vec<String> = (0..4)
+            .map(|offset| format!("{:?}", nth(&pools, offset)))
+            .collect();
+        assert_eq!(all, ["Some(::2)", "Some(::3)", "Some(::8)", "None"]);
+    }
+}

@@ -1,0 +1,421 @@
+//! Ports: make, change, bind, delete.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
+use hextet_core::mac::Mac;
+use hextet_core::network::Network;
+use hextet_core::port::{Addressee, FixedIpRequest, Port, PortStatus, check_mac};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::subnet::Subnet;
+use hextet_store::{Counter, Document, EngineError, PORT, Store, Tx};
+use uuid::Uuid;
+
+use super::reports::Reported;
+use super::{Failure, IfMatch, address, networks, not_found, now, policy, transact};
+use crate::identity::Caller;
+
+/// The scope of the names that links are found by: the first characters of ports' ids.
+const TAP_NAMES: &str = "tap";
+/// Tries to find an id whose link name is free.
+const ID_PROBES: usize = 16;
+
+/// A port that is asked for.
+#[derive(Clone, Debug)]
+pub struct NewPort {
+    /// Its owner; the caller's project by default.
+    pub project_id: Option<ProjectId>,
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Whether it carries traffic.
+    pub admin_state_up: bool,
+    /// Its MAC; a random one by default.
+    pub mac_address: Option<Mac>,
+    /// Its addresses; one of the subnets that assign some by default.
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    /// What it is for.
+    pub device_id: String,
+    /// Who it is for.
+    pub device_owner: String,
+    /// The host that carries it; `Some(None)`: none.
+    pub host_id: Option<Option<HostId>>,
+}
+
+/// What of a port is asked to change.
+#[derive(Clone, Debug, Default)]
+pub struct PortPatch {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether it carries traffic.
+    pub admin_state_up: Option<bool>,
+    /// Its MAC.
+    pub mac_address: Option<Mac>,
+    /// All its addresses but the EUI-64 ones.
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    /// What it is for.
+    pub device_id: Option<String>,
+    /// Who it is for.
+    pub device_owner: Option<String>,
+    /// The host that carries it; `Some(None)`: none.
+    pub host_id: Option<Option<HostId>>,
+}
+
+struct Create {
+    caller: Caller,
+    asked: Vec<NewPort>,
+    now: String,
+}
+
+struct Update {
+    caller: Caller,
+    id: PortId,
+    patch: PortPatch,
+    if_match: IfMatch,
+    reported: Reported,
+    now: String,
+}
+
+struct Delete {
+    caller: Caller,
+    id: PortId,
+    if_match: IfMatch,
+}
+
+/// Makes ports, all or none.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn create(
+    store: &Store,
+    caller: &Caller,
+    asked: Vec<NewPort>,
+) -> Result<Vec<Document>, Failure> {
+    let create = Create {
+        caller: caller.clone(),
+        asked,
+        now: now(),
+    };
+    transact(store, create, create_in).await
+}
+
+fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
+    Box::pin(async move {
+        let mut made = Vec::with_capacity(create.asked.len());
+        for asked in &create.asked {
+            made.push(create_one(tx, &create.caller, asked, &create.now).await?);
+        }
+        Ok(made)
+    })
+}
+
+async fn create_one(
+    tx: &mut Tx,
+    caller: &Caller,
+    asked: &NewPort,
+    now: &str,
+) -> Result<Document, Failure> {
+    let (network, project_id) = may_create(tx, caller, asked).await?;
+    let subnets = tx.subnets_of(network.id).await?;
+    check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;
+    let id = new_id(tx).await?;
+    let mac_address = match asked.mac_address {
+        Some(mac) => {
+            address::take_mac(tx, network.id, check_mac(mac)?, id).await?;
+            mac
+        }
+        None => address::take_any_mac(tx, network.id, id).await?,
+    };
+    let addressee = Addressee {
+        subnets: &subnets,
+        mac: mac_address,
+        device_owner: &asked.device_owner,
+    };
+    let wishes = addressee.wishes(asked.fixed_ips.as_deref())?;
+    let fixed_ips = address::fulfil(tx, id, &wishes, &subnets, &[]).await?;
+    let number = u32::try_from(tx.next(Counter::PortNumber).await?)
+        .map_err(|_| EngineError::Unsound("port number: all are used up"))?;
+    let mut port = Port {
+        id,
+        name: asked.name.clone(),
+        project_id,
+        network_id: network.id,
+        mac_address,
+        fixed_ips,
+        admin_state_up: asked.admin_state_up,
+        status: PortStatus::Down,
+        device_id: asked.device_id.clone(),
+        device_owner: asked.device_owner.clone(),
+        revision_number: 1,
+        created_at: now.to_owned(),
+        updated_at: now.to_owned(),
+        host_id: None,
+        number: PortNumber(number),
+        bound_at: 0,
+    };
+    if let Some(host) = &asked.host_id {
+        bind(tx, caller, &mut port, host.clone()).await?;
+    }
+    tx.insert_port(&port).await?;
+    document(tx, id).await
+}
+
+/// The network of a new port and the port's owner, if the caller may make it there.
+async fn may_create(
+    tx: &mut Tx,
+    caller: &Caller,
+    asked: &NewPort,
+) -> Result<(Network, ProjectId), Failure> {
+    if !caller.is_service() {
+        let network = networks::writable(tx, caller, asked.network_id, "create_port").await?;
+        let owner = policy::owner(caller, asked.project_id.clone(), "create_port")?;
+        return Ok((network, owner));
+    }
+    let network = tx
+        .network(asked.network_id)
+        .await?
+        .ok_or_else(|| not_found(RefusalKind::NetworkNotFound, "Network", asked.network_id))?;
+    let owner = asked.project_id.clone();
+    Ok((network, owner.unwrap_or_else(|| caller.project_id.clone())))
+}
+
+/// An id by whose first characters no other port's link is found.
+async fn new_id(tx: &mut Tx) -> Result<PortId, Failure> {
+    for _ in 0..ID_PROBES {
+        let id = PortId(Uuid::new_v4());
+        if tx.claim(TAP_NAMES, &id.tap_name(), &id.to_string()).await? {
+            return Ok(id);
+        }
+    }
+    Err(EngineError::Unsound("free port id").into())
+}
+
+/// A subnet that is named must be somewhere; that it is elsewhere is said by the choice of addresses.
+async fn check_subnets_exist(tx: &mut Tx, asked: Option<&[FixedIpRequest]>) -> Result<(), Failure> {
+    let named = asked.into_iter().flatten();
+    for id in named.filter_map(|entry| entry.subnet_id) {
+        if tx.subnet(id).await?.is_none() {
+            return Err(not_found(RefusalKind::SubnetNotFound, "Subnet", id).into());
+        }
+    }
+    Ok(())
+}
+
+/// Changes a port.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn update(
+    store: &Store,
+    caller: &Caller,
+    id: PortId,
+    patch: PortPatch,
+    if_match: IfMatch,
+    reported: Reported,
+) -> Result<Document, Failure> {
+    let update = Update {
+        caller: caller.clone(),
+        id,
+        patch,
+        if_match,
+        reported,
+        now: now(),
+    };
+    transact(store, update, update_in).await
+}
+
+fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document, Failure>> {
+    Box::pin(async move {
+        let (before, network) = writable(tx, &update.caller, update.id, "update_port").await?;
+        update.if_match.check(before.revision_number)?;
+        may_change(&update.caller, &update.patch, &network)?;
+        let patch = &update.patch;
+        let mut after = before.clone();
+        if let Some(name) = &patch.name {
+            after.name.clone_from(name);
+        }
+        if let Some(up) = patch.admin_state_up {
+            after.admin_state_up = up;
+        }
+        if let Some(device_id) = &patch.device_id {
+            after.device_id.clone_from(device_id);
+        }
+        if let Some(device_owner) = &patch.device_owner {
+            after.device_owner.clone_from(device_owner);
+        }
+        if patch.mac_address.is_some() || patch.fixed_ips.is_some() {
+            readdress(tx, &before, &mut after, patch).await?;
+        }
+        if let Some(host) = &patch.host_id {
+            bind(tx, &update.caller, &mut after, host.clone()).await?;
+        }
+        if after != before {
+            touch(&mut after, &update.now);
+            after.status = update.reported.status(&after, &network);
+            tx.update_port(&after).await?;
+        }
+        document(tx, update.id).await
+    })
+}
+
+/// The attributes whose rules differ from the port's own.
+fn may_change(caller: &Caller, patch: &PortPatch, network: &Network) -> Result<(), Refusal> {
+    let on_network = caller.is_service() || caller.can_write(&network.project_id);
+    if patch.fixed_ips.is_some() && !on_network {
+        return Err(policy::forbidden("update_port:fixed_ips"));
+    }
+    let network_device = patch.device_owner.as_deref();
+    if network_device.is_some_and(|owner| owner.starts_with("network:")) && !on_network {
+        return Err(policy::forbidden("update_port:device_owner"));
+    }
+    let may_rename = caller.is_service() || policy::manages(caller, &network.project_id);
+    if patch.mac_address.is_some() && !may_rename {
+        return Err(policy::forbidden("update_port:mac_address"));
+    }
+    Ok(())
+}
+
+/// Changes MAC and addresses. With a new MAC the EUI-64 addresses are those of it.
+async fn readdress(
+    tx: &mut Tx,
+    before: &Port,
+    after: &mut Port,
+    patch: &PortPatch,
+) -> Result<(), Failure> {
+    let subnets = tx.subnets_of(before.network_id).await?;
+    if let Some(mac) = patch.mac_address.filter(|mac| *mac != before.mac_address) {
+        if before.host_id.is_some() {
+            return Err(Refusal::new(
+                RefusalKind::PortBound,
+                format!(
+                    "Unable to complete operation on port {}, port is already bound: its mac_address cannot change.",
+                    before.id
+                ),
+            )
+            .into());
+        }
+        address::take_mac(tx, before.network_id, check_mac(mac)?, before.id).await?;
+        tx.free_mac(before.network_id, before.mac_address).await?;
+        after.mac_address = mac;
+    }
+    let held = renumber(before, after, &subnets);
+    let owner = after.device_owner.clone();
+    let addressee = Addressee {
+        subnets: &subnets,
+        mac: after.mac_address,
+        device_owner: &owner,
+    };
+    let wishes = match patch.fixed_ips.as_deref() {
+        Some(asked) => {
+            check_subnets_exist(tx, Some(asked)).await?;
+            addressee.wishes_after(asked, &held)?
+        }
+        None => held
+            .iter()
+            .map(|fixed| hextet_core::port::Wish::Address(*fixed))
+            .collect(),
+    };
+    after.fixed_ips = address::fulfil(tx, before.id, &wishes, &subnets, &before.fixed_ips).await?;
+    Ok(())
+}
+
+/// The addresses of a port with those that followed from its old MAC made anew from the new one.
+fn renumber(before: &Port, after: &Port, subnets: &[Subnet]) -> Vec<hextet_core::port::FixedIp> {
+    let renumbered = before.fixed_ips.iter().map(|fixed| {
+        let subnet = subnets.iter().find(|subnet| subnet.id == fixed.subnet_id);
+        let mut fixed = *fixed;
+        if let Some(subnet) = subnet
+            && subnet.modes.is_auto_address()
+            && fixed.ip_address == before.mac_address.eui64(subnet.cidr)
+        {
+            fixed.ip_address = after.mac_address.eui64(subnet.cidr);
+        }
+        fixed
+    });
+    renumbered.collect()
+}
+
+/// Puts a port on a host, or takes it off. It is DOWN until the host that has it now says otherwise, of a plan in which
+/// it is bound.
+async fn bind(
+    tx: &mut Tx,
+    caller: &Caller,
+    port: &mut Port,
+    host: Option<HostId>,
+) -> Result<(), Failure> {
+    if !policy::sees_all(caller) {
+        return Err(policy::forbidden("update_port:binding:host_id").into());
+    }
+    if port.host_id != host {
+        port.host_id = host;
+        port.bound_at = tx.revision().await?;
+        port.status = PortStatus::Down;
+    }
+    Ok(())
+}
+
+/// Deletes a port.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn delete(
+    store: &Store,
+    caller: &Caller,
+    id: PortId,
+    if_match: IfMatch,
+) -> Result<(), Failure> {
+    let delete = Delete {
+        caller: caller.clone(),
+        id,
+        if_match,
+    };
+    transact(store, delete, delete_in).await
+}
+
+fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failure>> {
+    Box::pin(async move {
+        let (port, _) = writable(tx, &delete.caller, delete.id, "delete_port").await?;
+        delete.if_match.check(port.revision_number)?;
+        remove(tx, &port).await?;
+        Ok(())
+    })
+}
+
+/// Takes a port and all that it holds away.
+pub(super) async fn remove(tx: &mut Tx, port: &Port) -> Result<(), EngineError> {
+    tx.delete_port(port).await?;
+    tx.release(TAP_NAMES, &port.id.tap_name()).await
+}
+
+/// Raises what every change raises, but for the status.
+pub(super) fn touch(port: &mut Port, now: &str) {
+    port.revision_number += 1;
+    now.clone_into(&mut port.updated_at);
+}
+
+/// The port of this id and its network, if the caller may change it. The network's owner may delete it.
+async fn writable(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: PortId,
+    rule: &str,
+) -> Result<(Port, Network), Failure> {
+    let unknown = || not_found(RefusalKind::PortNotFound, "Port", id);
+    let port = tx.port(id).await?.ok_or_else(unknown)?;
+    let network = networks::network_of(tx, port.network_id).await?;
+    let by_owner = rule == "delete_port" && caller.can_write(&network.project_id);
+    if caller.is_service() || caller.can_write(&port.project_id) || by_owner {
+        return Ok((port, network));
+    }
+    if policy::sees_on(caller, &port.project_id, &network.project_id) {
+        return Err(policy::forbidden(rule).into());
+    }
+    Err(unknown().into())
+}
+
+async fn document(tx: &mut Tx, id: PortId) -> Result<Document, Failure> {
+    let document = tx.document(PORT, &id.to_string()).await?;
+    Ok(document.ok_or(EngineError::Unsound("port that was just written"))?)
+}

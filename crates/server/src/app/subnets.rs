@@ -1,0 +1,287 @@
+//! Subnets: make, change, delete; and what that does to the ports of the network.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
+use hextet_core::network::{self, Network};
+use hextet_core::port::{Addressee, Port, is_router_owner, is_service_owner};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
+use hextet_store::{Counter, Document, EngineError, SUBNET, Store, Tx};
+use uuid::Uuid;
+
+use super::{Failure, IfMatch, networks, not_found, now, policy, ports, transact};
+use crate::identity::Caller;
+
+/// A subnet that is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its owner; the caller's project by default.
+    pub project_id: Option<ProjectId>,
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Its addressing.
+    pub addressing: NewSubnet,
+}
+
+/// What of a subnet is asked to change.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its addressing.
+    pub addressing: SubnetPatch,
+}
+
+struct Create {
+    caller: Caller,
+    asked: Vec<Asked>,
+    now: String,
+}
+
+struct Update {
+    caller: Caller,
+    id: SubnetId,
+    patch: Patch,
+    if_match: IfMatch,
+    now: String,
+}
+
+struct Delete {
+    caller: Caller,
+    id: SubnetId,
+    if_match: IfMatch,
+    now: String,
+}
+
+/// Makes subnets, all or none. Ports of the network get their EUI-64 address of an auto-address subnet.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn create(
+    store: &Store,
+    caller: &Caller,
+    asked: Vec<Asked>,
+) -> Result<Vec<Document>, Failure> {
+    let create = Create {
+        caller: caller.clone(),
+        asked,
+        now: now(),
+    };
+    transact(store, create, create_in).await
+}
+
+fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
+    Box::pin(async move {
+        let mut made = Vec::with_capacity(create.asked.len());
+        for asked in &create.asked {
+            made.push(create_one(tx, &create.caller, asked, &create.now).await?);
+        }
+        Ok(made)
+    })
+}
+
+async fn create_one(
+    tx: &mut Tx,
+    caller: &Caller,
+    asked: &Asked,
+    now: &str,
+) -> Result<Document, Failure> {
+    let mut network = networks::writable(tx, caller, asked.network_id, "create_subnet").await?;
+    let project_id = policy::owner(caller, asked.project_id.clone(), "create_subnet")?;
+    let siblings = tx.subnets_of(network.id).await?;
+    let prefixes: Vec<_> = siblings.iter().map(|subnet| subnet.cidr).collect();
+    let addressing = asked.addressing.check(&prefixes)?;
+    network::check_ipv6_mtu(network.mtu)?;
+    let subnet = Subnet {
+        id: SubnetId(Uuid::new_v4()),
+        name: asked.name.clone(),
+        project_id,
+        network_id: network.id,
+        ip_version: 6,
+        cidr: addressing.cidr,
+        gateway_ip: addressing.gateway_ip,
+        allocation_pools: addressing.allocation_pools,
+        dns_nameservers: addressing.dns_nameservers,
+        enable_dhcp: addressing.enable_dhcp,
+        modes: addressing.modes,
+        revision_number: 0,
+        created_at: now.to_owned(),
+        updated_at: now.to_owned(),
+        sequence: tx.next(Counter::SubnetSequence).await?,
+    };
+    tx.insert_subnet(&subnet).await?;
+    network.subnets.push(subnet.id);
+    networks::touch(&mut network, now);
+    tx.update_network(&network).await?;
+    if subnet.modes.is_auto_address() {
+        address_ports(tx, &subnet, now).await?;
+    }
+    document(tx, subnet.id).await
+}
+
+/// Gives every port of the network its EUI-64 address of a new auto-address subnet.
+async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Failure> {
+    for mut port in tx.ports_of(subnet.network_id).await? {
+        if is_router_owner(&port.device_owner) {
+            continue;
+        }
+        let addressee = Addressee {
+            subnets: std::slice::from_ref(subnet),
+            mac: port.mac_address,
+            device_owner: &port.device_owner,
+        };
+        let fixed = addressee.eui64(subnet);
+        if !tx
+            .take_address(fixed.subnet_id, fixed.ip_address, port.id)
+            .await?
+        {
+            return Err(EngineError::Unsound("new subnet: it has addresses handed out").into());
+        }
+        port.fixed_ips.push(fixed);
+        ports::touch(&mut port, now);
+        tx.update_port(&port).await?;
+    }
+    Ok(())
+}
+
+/// Changes a subnet.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn update(
+    store: &Store,
+    caller: &Caller,
+    id: SubnetId,
+    patch: Patch,
+    if_match: IfMatch,
+) -> Result<Document, Failure> {
+    let update = Update {
+        caller: caller.clone(),
+        id,
+        patch,
+        if_match,
+        now: now(),
+    };
+    transact(store, update, update_in).await
+}
+
+fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document, Failure>> {
+    Box::pin(async move {
+        let (before, mut network) =
+            writable(tx, &update.caller, update.id, "update_subnet").await?;
+        update.if_match.check(before.revision_number)?;
+        let addressing = update.patch.addressing.check(&before)?;
+        let mut after = Subnet {
+            gateway_ip: addressing.gateway_ip,
+            allocation_pools: addressing.allocation_pools,
+            dns_nameservers: addressing.dns_nameservers,
+            enable_dhcp: addressing.enable_dhcp,
+            ..before.clone()
+        };
+        if let Some(name) = &update.patch.name {
+            after.name.clone_from(name);
+        }
+        if after != before {
+            after.revision_number += 1;
+            after.updated_at.clone_from(&update.now);
+            tx.update_subnet(&after).await?;
+            networks::touch(&mut network, &update.now);
+            tx.update_network(&network).await?;
+        }
+        document(tx, update.id).await
+    })
+}
+
+/// Deletes a subnet. Ports lose their EUI-64 addresses of it; any other address that is handed out keeps it.
+///
+/// # Errors
+/// With the refusal or the fault that kept it from being done.
+pub async fn delete(
+    store: &Store,
+    caller: &Caller,
+    id: SubnetId,
+    if_match: IfMatch,
+) -> Result<(), Failure> {
+    let delete = Delete {
+        caller: caller.clone(),
+        id,
+        if_match,
+        now: now(),
+    };
+    transact(store, delete, delete_in).await
+}
+
+fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failure>> {
+    Box::pin(async move {
+        let (subnet, mut network) =
+            writable(tx, &delete.caller, delete.id, "delete_subnet").await?;
+        delete.if_match.check(subnet.revision_number)?;
+        for id in tx.holders_in(subnet.id).await? {
+            let port = tx.port(id).await?;
+            let mut port = port.ok_or(EngineError::Unsound("port that holds an address"))?;
+            if keeps(&port, &subnet) {
+                return Err(in_use(&subnet).into());
+            }
+            let (gone, left) = std::mem::take(&mut port.fixed_ips)
+                .into_iter()
+                .partition::<Vec<_>, _>(|fixed| fixed.subnet_id == subnet.id);
+            for fixed in gone {
+                tx.free_address(fixed.subnet_id, fixed.ip_address).await?;
+            }
+            port.fixed_ips = left;
+            ports::touch(&mut port, &delete.now);
+            tx.update_port(&port).await?;
+        }
+        tx.delete_subnet(subnet.id).await?;
+        network.subnets.retain(|id| *id != subnet.id);
+        networks::touch(&mut network, &delete.now);
+        tx.update_network(&network).await?;
+        Ok(())
+    })
+}
+
+/// Whether a port's address keeps its subnet from being deleted.
+fn keeps(port: &Port, subnet: &Subnet) -> bool {
+    match subnet.modes.is_auto_address() {
+        true => is_router_owner(&port.device_owner),
+        false => !is_service_owner(&port.device_owner),
+    }
+}
+
+fn in_use(subnet: &Subnet) -> Refusal {
+    Refusal::new(
+        RefusalKind::SubnetInUse,
+        format!(
+            "Unable to complete operation on subnet {}: One or more ports have an IP allocation from this subnet.",
+            subnet.id
+        ),
+    )
+}
+
+/// The subnet of this id and its network, if the caller may change it: its owner or the network's.
+async fn writable(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: SubnetId,
+    rule: &str,
+) -> Result<(Subnet, Network), Failure> {
+    let unknown = || not_found(RefusalKind::SubnetNotFound, "Subnet", id);
+    let subnet = tx.subnet(id).await?.ok_or_else(unknown)?;
+    let network = networks::network_of(tx, subnet.network_id).await?;
+    if caller.can_write(&subnet.project_id) || caller.can_write(&network.project_id) {
+        return Ok((subnet, network));
+    }
+    if policy::sees_on(caller, &subnet.project_id, &network.project_id) {
+        return Err(policy::forbidden(rule).into());
+    }
+    Err(unknown().into())
+}
+
+async fn document(tx: &mut Tx, id: SubnetId) -> Result<Document, Failure> {
+    let document = tx.document(SUBNET, &id.to_string()).await?;
+    Ok(document.ok_or(EngineError::Unsound("subnet that was just written"))?)
+}

@@ -1,0 +1,333 @@
+//! `server.toml`: what the file says, and what it means once checked. `server.example.toml` lists every key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
+use hextet_core::settings::CloudSettings;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::feed::FeedConfig;
+use crate::identity::IdentityConfig;
+
+/// MaxRtrAdvInterval (RFC 4861 §6.2.1), seconds.
+const MAX_RTR_ADV_INTERVAL: std::ops::RangeInclusive<u16> = 4..=1800;
+/// Longest Retrans Timer that makes sense, milliseconds: a minute.
+const RETRANS_TIMER_MAX: u32 = 60_000;
+/// Shortest lifetime of addresses, seconds: shorter ones run out between two advertisements.
+const LIFETIME_MIN: u32 = 30;
+/// Longest lifetime of addresses, seconds: a year.
+const LIFETIME_MAX: u32 = 31_536_000;
+/// Largest MTU of a Linux link, bytes.
+const UNDERLAY_MTU_MAX: u32 = 65_535;
+/// Most search domains; more do not fit the option that carries them.
+const DNS_SEARCH_MAX: usize = 8;
+
+/// The file, key by key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    listen: SocketAddr,
+    database: String,
+    public_url: Option<String>,
+    #[serde(default = "defaults::underlay_mtu")]
+    underlay_mtu: u32,
+    #[serde(default)]
+    dns_search: Vec<String>,
+    feed: RawFeed,
+    identity: RawIdentity,
+    #[serde(default)]
+    ra: RawRa,
+    #[serde(default)]
+    lifetimes: RawLifetimes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFeed {
+    #[serde(default = "defaults::feed_listen")]
+    listen: SocketAddr,
+    address_file: Option<PathBuf>,
+    tls: RawTls,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTls {
+    ca: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    accounts: PathBuf,
+    #[serde(default = "defaults::token_lifetime_s")]
+    token_lifetime_s: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRa {
+    max_interval_s: u16,
+    retrans_timer_ms: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLifetimes {
+    preferred_s: u32,
+    valid_s: u32,
+}
+
+mod defaults {
+    use super::{CloudSettings, IdentityConfig, RawLifetimes, RawRa, SocketAddr, Uuid};
+
+    pub(super) fn underlay_mtu() -> u32 {
+        1500
+    }
+
+    pub(super) fn feed_listen() -> SocketAddr {
+        SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0))
+    }
+
+    pub(super) fn token_lifetime_s() -> u64 {
+        IdentityConfig::TOKEN_LIFETIME.as_secs()
+    }
+
+    impl Default for RawRa {
+        fn default() -> Self {
+            let settings = CloudSettings::with_defaults(Uuid::nil());
+            Self {
+                max_interval_s: settings.max_rtr_adv_interval_s,
+                retrans_timer_ms: settings.retrans_timer_ms,
+            }
+        }
+    }
+
+    impl Default for RawLifetimes {
+        fn default() -> Self {
+            let settings = CloudSettings::with_defaults(Uuid::nil());
+            Self {
+                preferred_s: settings.preferred_lifetime_s,
+                valid_s: settings.valid_lifetime_s,
+            }
+        }
+    }
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where HTTP listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The SQLite database file.
+    pub database: PathBuf,
+    /// The address that clients know this server by, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Largest and default MTU of a network, bytes: what the underlay leaves beside the overlay's headers.
+    pub mtu_max: u32,
+    /// The feed.
+    pub feed: FeedConfig,
+    /// The file of the first accounts; written with random passwords where it is not there.
+    pub accounts: PathBuf,
+    /// How long a token holds.
+    pub token_lifetime: Duration,
+    /// What guests are told. `server_duid` is a proposal that a new database keeps.
+    pub settings: CloudSettings,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The syntax, an unknown key, a missing one, a wrong type.
+    #[error("{0}")]
+    Parse(#[from] toml::de::Error),
+    /// A value.
+    #[error("{key} = {value}: {allowed}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+}
+
+impl ServerConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// With the key and what is allowed.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text)
+    }
+
+    /// Checks a file's text.
+    ///
+    /// # Errors
+    /// With the key and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let raw: RawConfig = toml::from_str(text)?;
+        let database = raw
+            .database
+            .strip_prefix("sqlite:")
+            .filter(|path| !path.is_empty())
+            .ok_or_else(|| wrong("database", &raw.database, "sqlite:PATH is allowed"))?;
+        let underlay = MTU_MIN + OVERLAY_OVERHEAD..=UNDERLAY_MTU_MAX;
+        within("underlay_mtu", raw.underlay_mtu, &underlay, "bytes")?;
+        Ok(Self {
+            listen: raw.listen,
+            database: PathBuf::from(database),
+            public_url: raw.public_url.as_deref().map(public_url).transpose()?,
+            mtu_max: raw.underlay_mtu - OVERLAY_OVERHEAD,
+            feed: FeedConfig {
+                listen: raw.feed.listen,
+                ca: raw.feed.tls.ca,
+                cert: raw.feed.tls.cert,
+                key: raw.feed.tls.key,
+                address_file: raw.feed.address_file,
+            },
+            accounts: raw.identity.accounts,
+            token_lifetime: token_lifetime(raw.identity.token_lifetime_s)?,
+            settings: settings(&raw.ra, &raw.lifetimes, raw.dns_search)?,
+        })
+    }
+}
+
+fn public_url(url: &str) -> Result<String, ConfigError> {
+    let url = url.trim_end_matches('/');
+    let host = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && url.is_ascii() => Ok(url.to_owned()),
+        _ => Err(wrong(
+            "public_url",
+            url,
+            "http://HOST[:PORT] or https://HOST[:PORT] is allowed",
+        )),
+    }
+}
+
+fn token_lifetime(seconds: u64) -> Result<Duration, ConfigError> {
+    let allowed =
+        IdentityConfig::TOKEN_LIFETIME_MIN.as_secs()..=IdentityConfig::TOKEN_LIFETIME_MAX.as_secs();
+    within("identity.token_lifetime_s", seconds, &allowed, "seconds")?;
+    Ok(Duration::from_secs(seconds))
+}
+
+fn settings(
+    ra: &RawRa,
+    lifetimes: &RawLifetimes,
+    dns_search: Vec<String>,
+) -> Result<CloudSettings, ConfigError> {
+    let interval = ra.max_interval_s;
+    within(
+        "ra.max_interval_s",
+        interval,
+        &MAX_RTR_ADV_INTERVAL,
+        "seconds",
+    )?;
+    let retrans = 0..=RETRANS_TIMER_MAX;
+    within(
+        "ra.retrans_timer_ms",
+        ra.retrans_timer_ms,
+        &retrans,
+        "milliseconds",
+    )?;
+    let preferred = LIFETIME_MIN..=LIFETIME_MAX;
+    within(
+        "lifetimes.preferred_s",
+        lifetimes.preferred_s,
+        &preferred,
+        "seconds",
+    )?;
+    let valid = lifetimes.preferred_s..=LIFETIME_MAX;
+    within(
+        "lifetimes.valid_s",
+        lifetimes.valid_s,
+        &valid,
+        "seconds, not below lifetimes.preferred_s,",
+    )?;
+    if dns_search.len() > DNS_SEARCH_MAX {
+        return Err(wrong(
+            "dns_search",
+            dns_search.len(),
+            &format!("up to {DNS_SEARCH_MAX} domains are allowed"),
+        ));
+    }
+    if let Some(domain) = dns_search.iter().find(|domain| !is_domain(domain)) {
+        return Err(wrong(
+            "dns_search",
+            domain,
+            "domain names of letters, digits and hyphens, without a dot at the end, are allowed",
+        ));
+    }
+    Ok(CloudSettings {
+        max_rtr_adv_interval_s: interval,
+        preferred_lifetime_s: lifetimes.preferred_s,
+        valid_lifetime_s: lifetimes.valid_s,
+        retrans_timer_ms: ra.retrans_timer_ms,
+        dns_search,
+        ..CloudSettings::with_defaults(Uuid::new_v4())
+    })
+}
+
+/// Labels of 1 to 63 octets, 253 together (RFC 1035 §2.3.4).
+fn is_domain(domain: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    };
+    domain.len() <= 253 && domain.split('.').all(label)
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(
+    key: &'static str,
+    value: T,
+    allowed: &std::ops::RangeInclusive<T>,
+    unit: &str,
+) -> Result<(), ConfigError> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    let allowed = format!(
+        "{} to {} {unit} are allowed",
+        allowed.start(),
+        allowed.end()
+    );
+    Err(wrong(key, value, &allowed))
+}
+
+fn wrong(key: &'static str, value: impl std::fmt::Display, allowed: &str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_string(),
+        allowed: allowed.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../server.example.toml");
+
+/// The example with the defaults said, too.
+fn everything() -> String {
+    let lines = EXAMPLE.lines().map(|line| {
+        let said = line.strip_prefix("# ").filter(|said| is_key(said));
+        said.unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn is_key(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| {
+        !key.is_empty()
+            && key
+                .bytes()
+                .all(|octet| octet == b'_' || octet.is_ascii_lowercase())
+    })
+}
+
+#[test]
+fn the_example_loads_and_its_commented_values_are_the_defaults() {
+    let short = ServerConfig::parse(EXAMPLE).unwrap();
+    let long = ServerConfig::parse(&everything()).unwrap();
+    assert_eq!(short.mtu_max, 1430);
+    assert_eq!(short.mtu_max, long.mtu_max);
+    assert_eq!(short.feed.listen, long.feed.listen);
+    assert_eq!(short.token_lifetime, long.token_lifetime);
+    let duid = short.settings.server_duid;
+    let settings = CloudSettings {
+        server_duid: duid,
+        ..long.settings
+    };
+    assert_eq!(short.settings, settings);
+    assert_eq!(settings, CloudSettings::with_defaults(duid));
+}
+
+/// Every key that the file can have, by asking the parser for each in turn what it misses or knows.
+#[test]
+fn the_example_lists_every_key() {
+    let sections: [(&str, &[&str]); 6] = [
+        (
+            "",
+            &[
+                "listen",
+                "database",
+                "public_url",
+                "underlay_mtu",
+                "dns_search",
+                "feed",
+                "identity",
+                "ra",
+                "lifetimes",
+            ],
+        ),
+        ("feed", &["listen", "address_file", "tls"]),
+        ("feed.tls", &["ca", "cert", "key"]),
+        ("identity", &["accounts", "token_lifetime_s"]),
+        ("ra", &["max_interval_s", "retrans_timer_ms"]),
+        ("lifetimes", &["preferred_s", "valid_s"]),
+    ];
+    let table: toml::Table = everything().parse().unwrap();
+    for (section, keys) in sections {
+        let mut table = &table;
+        for step in section.split('.').filter(|step| !step.is_empty()) {
+            table = table[step].as_table().unwrap();
+        }
+        let listed: Vec<&str> = table.keys().map(String::as_str).collect();
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        let mut listed_sorted = listed.clone();
+        listed_sorted.sort_unstable();
+        assert_eq!(listed_sorted, keys, "[{section}]");
+        // The parser itself names what it knows there.
+        let unknown = format!("{}\n", with_unknown(section));
+        let told = ServerConfig::parse(&unknown).unwrap_err().to_string();
+        for key in &keys {
+            assert!(
+                told.contains(&format!("`{key}`")),
+                "[{section}] {key}: {told}"
+            );
+        }
+        assert_eq!(
+            told.matches('`').count(),
+            2 * (keys.len() + 1),
+            "[{section}]: {told}"
+        );
+    }
+}
+
+/// The example with a key that nobody knows in one section.
+fn with_unknown(section: &str) -> String {
+    if section.is_empty() {
+        return format!("xyzzy = 1\n{EXAMPLE}");
+    }
+    let head = format!("[{section}]");
+    EXAMPLE.replacen(&head, &format!("{head}\nxyzzy = 1"), 1)
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_with_what_is_allowed() {
+    for (line, key, allowed) in [
+        ("database = \"postgres:x\"", "database", "sqlite:PATH"),
+        ("underlay_mtu = 1349", "underlay_mtu", "1350 to 65535"),
+        ("max_interval_s = 3", "ra.max_interval_s", "4 to 1800"),
+        (
+            "retrans_timer_ms = 60001",
+            "ra.retrans_timer_ms",
+            "0 to 60000",
+        ),
+        (
+            "preferred_s = 29",
+            "lifetimes.preferred_s",
+            "30 to 31536000",
+        ),
+        ("valid_s = 2699", "lifetimes.valid_s", "2700 to 31536000"),
+        (
+            "token_lifetime_s = 59",
+            "identity.token_lifetime_s",
+            "60 to 604800",
+        ),
+        ("dns_search = [\"example.\"]", "dns_search", "without a dot"),
+        ("public_url = \"cloud\"", "public_url", "http://"),
+    ] {
+        let name = line.split(' ').next().unwrap();
+        let text: Vec<String> = everything()
+            .lines()
+            .map(|said| match said.starts_with(&format!("{name} = ")) {
+                true => line.to_owned(),
+                false => said.to_owned(),
+            })
+            .collect();
+        let told = ServerConfig::parse(&text.join("\n"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.starts_with(key) && told.contains(allowed),
+            "{line}: {told}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! HTTP in, HTTP out: the path to its handler, the token to its caller, errors to their bodies.
+
+mod attributes;
+mod body;
+mod convert;
+mod error;
+mod query;
+mod v2;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::app::reports::Reported;
+use crate::identity::{self, Caller, Identity};
+use error::Problem;
+use hextet_store::Store;
+
+/// Most requests under way at once; the next is told to come back.
+const REQUESTS_MAX: usize = 1024;
+/// How long a request may take, its body's arrival included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The name under which clients report a request.
+const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+/// The caller's token.
+const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    /// The cloud's memory.
+    pub store: Store,
+    /// Who calls.
+    pub identity: Identity,
+    /// What hosts said of their ports.
+    pub reported: Reported,
+    /// What of the configuration the API depends on.
+    pub api: Arc<ApiConfig>,
+}
+
+/// What of the configuration the API depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Largest and default MTU of a network, bytes.
+    pub mtu_max: u32,
+    /// The address that clients know this server by, without a slash at the end; by default what each calls.
+    pub public_url: Option<String>,
+    /// The address that is listened on, for clients that name none.
+    pub listen_url: String,
+}
+
+/// Every path of the server.
+pub fn router(state: AppState) -> Router {
+    let api = v2::router()
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state.clone())
+        .merge(identity::router(state.identity));
+    let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+    Router::new()
+        .fallback_service(api)
+        .layer(map_request(normalise))
+        .layer(from_fn_with_state(requests, frame))
+}
+
+/// What surrounds every request: its id, its span, its bounds.
+async fn frame(State(requests): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let id = format!("req-{}", Uuid::new_v4());
+    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
+    let answer = async {
+        let Ok(_permit) = requests.try_acquire() else {
+            return Problem::Busy.into_response();
+        };
+        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::Busy.into_response(),
+        }
+    };
+    let mut response = answer.instrument(span.clone()).await;
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    let id = HeaderValue::from_str(&id).expect("a UUID is visible ASCII");
+    response.headers_mut().insert(X_OPENSTACK_REQUEST_ID, id);
+    response
+}
+
+/// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at.
+async fn normalise(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let mut plain = path.trim_end_matches('/');
+    if plain.starts_with("/v2.0/") {
+        plain = plain.strip_suffix(".json").unwrap_or(plain);
+    }
+    if plain != path {
+        let plain = if plain.is_empty() { "/" } else { plain };
+        let text = match request.uri().query() {
+            Some(query) => format!("{plain}?{query}"),
+            None => plain.to_owned(),
+        };
+        if let Ok(uri) = text.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+async fn unknown_path() -> Problem {
+    Problem::unknown_path()
+}
+
+async fn wrong_method() -> Problem {
+    Problem::wrong_method()
+}
+
+impl AppState {
+    /// Who makes the request.
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let unauthorized = || Problem::Unauthorized(format!("{}/identity", self.base_url(headers)));
+        let token = headers
+            .get(X_AUTH_TOKEN)
+            .and_then(|token| token.to_str().ok())
+            .ok_or_else(unauthorized)?;
+        self.identity
+            .authenticate(token)
+            .await
+            .map_err(|_| unauthorized())
+    }
+
+    /// The address under which the client knows us: what is configured, else what it called, else what we listen on.
+    fn base_url(&self, headers: &HeaderMap) -> String {
+        if let Some(url) = &self.api.public_url {
+            return url.clone();
+        }
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+        match authority.filter(|authority| !authority.as_str().contains('@')) {
+            Some(authority) => format!("http://{authority}"),
+            None => self.api.listen_url.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! The attribute tables: what each resource takes, shows and filters by. Neutron's names, defaults and messages.
+
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_store::Document;
+use serde_json::{Map, Value as Json};
+
+/// Checks a value and puts it in its canonical form, or says why it cannot.
+pub(super) type Convert = fn(&Json) -> Result<Json, String>;
+
+/// POST or PUT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Post,
+    Put,
+}
+
+/// What a request may say about an attribute.
+#[derive(Clone, Copy)]
+pub(super) enum Rule {
+    /// A value.
+    Takes(Convert),
+    /// One of these JSON texts, which is what holds anyway: clients send it, and anything else would do nothing.
+    Only(&'static [&'static str]),
+    /// Nothing.
+    ReadOnly,
+}
+
+/// How an attribute is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It is in the document, if the caller may see it, or made by [`Noun::computed`].
+    Stored,
+    /// This JSON text.
+    Always(&'static str),
+    /// This JSON text, to administrators and services.
+    Admin(&'static str),
+    /// Not at all.
+    Never,
+}
+
+/// How an attribute is compared with a filter's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// As text.
+    Text,
+    /// `True`, `true` and `1` are true.
+    Boolean,
+    /// As an address or a prefix, whatever its spelling.
+    Address,
+    /// Without regard to case.
+    Caseless,
+    /// `ip_address=A` and `subnet_id=B`, on one entry of the list.
+    FixedIps,
+}
+
+/// A row of a table.
+pub(super) struct Attribute {
+    pub name: &'static str,
+    pub post: Rule,
+    pub put: Rule,
+    pub shown: Shown,
+    pub filter: Option<Filter>,
+}
+
+/// A resource of the API.
+pub(super) struct Noun {
+    /// The key of one.
+    pub name: &'static str,
+    /// The key of many.
+    pub collection: &'static str,
+    /// The kind of its documents.
+    pub kind: &'static str,
+    /// How its absence is told: the name in the message, and the type.
+    pub not_found: (&'static str, RefusalKind),
+    /// What a POST cannot do without.
+    pub required: &'static [&'static str],
+    /// Its table.
+    pub attributes: &'static [Attribute],
+    /// Members that follow from the document, each as `,"name":value`.
+    pub computed: fn(document: &Document, admin: bool, text: &mut String),
+}
+
+/// A row that is stored, taken by POST and PUT, and filtered by.
+pub(super) const fn writable(name: &'static str, convert: Convert, filter: Filter) -> Attribute {
+    Attribute {
+        name,
+        post: Rule::Takes(convert),
+        put: Rule::Takes(convert),
+        shown: Shown::Stored,
+        filter: Some(filter),
+    }
+}
+
+/// A row that is stored and taken by POST alone.
+pub(super) const fn fixed(name: &'static str, convert: Convert, filter: Filter) -> Attribute {
+    Attribute {
+        name,
+        post: Rule::Takes(convert),
+        put: Rule::ReadOnly,
+        shown: Shown::Stored,
+        filter: Some(filter),
+    }
+}
+
+/// A row that is stored and taken by no request.
+pub(super) const fn read_only(name: &'static str, filter: Option<Filter>) -> Attribute {
+    Attribute {
+        name,
+        post: Rule::ReadOnly,
+        put: Rule::ReadOnly,
+        shown: Shown::Stored,
+        filter,
+    }
+}
+
+/// A row of an attribute that does nothing: one value holds, is shown, and may be said.
+pub(super) const fn neutral(
+    name: &'static str,
+    only: &'static [&'static str],
+    shown: Shown,
+    filter: Option<Filter>,
+) -> Attribute {
+    Attribute {
+        name,
+        post: Rule::Only(only),
+        put: Rule::Only(only),
+        shown,
+        filter,
+    }
+}
+
+impl Noun {
+    /// The row of this name.
+    pub(super) fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.attributes
+            .iter()
+            .find(|attribute| attribute.name == name)
+    }
+
+    /// Puts a request's members in their canonical form.
+    pub(super) fn check(
+        &self,
+        verb: Verb,
+        mut members: Map<String, Json>,
+    ) -> Result<Map<String, Json>, Refusal> {
+        unite_project(verb, &mut members)?;
+        let unknown: Vec<&str> = members
+            .keys()
+            .map(String::as_str)
+            .filter(|name| self.attribute(name).is_none())
+            .collect();
+        if !unknown.is_empty() {
+            return Err(bad(format!(
+                "Unrecognized attribute(s) '{}'",
+                unknown.join(", ")
+            )));
+        }
+        if verb == Verb::Post {
+            for name in self.required {
+                if !members.contains_key(*name) {
+                    return Err(bad(format!(
+                        "Failed to parse request. Required attribute '{name}' not specified"
+                    )));
+                }
+            }
+        }
+        let mut checked = Map::new();
+        for (name, value) in members {
+            let attribute = self
+                .attribute(&name)
+                .expect("unknown names were refused above");
+            let rule = match verb {
+                Verb::Post => attribute.post,
+                Verb::Put => attribute.put,
+            };
+            match rule {
+                Rule::Takes(convert) => {
+                    let value = convert(&value).map_err(|why| Refusal::attribute(&name, why))?;
+                    checked.insert(name, value);
+                }
+                Rule::Only(only) => check_neutral(&name, &value, only)?,
+                Rule::ReadOnly => return Err(read_only_refusal(verb, &name)),
+            }
+        }
+        Ok(checked)
+    }
+}
+
+/// `tenant_id` and `project_id` are one attribute.
+fn unite_project(verb: Verb, members: &mut Map<String, Json>) -> Result<(), Refusal> {
+    let Some(tenant) = members.remove("tenant_id") else {
+        return Ok(());
+    };
+    if verb == Verb::Put {
+        return Err(read_only_refusal(verb, "tenant_id"));
+    }
+    if members
+        .get("project_id")
+        .is_some_and(|project| *project != tenant)
+    {
+        return Err(bad("'project_id' and 'tenant_id' do not match"));
+    }
+    members.insert("project_id".to_owned(), tenant);
+    Ok(())
+}
+
+fn check_neutral(name: &str, value: &Json, only: &[&str]) -> Result<(), Refusal> {
+    let said = value.to_string();
+    if only.contains(&said.as_str()) {
+        return Ok(());
+    }
+    let allowed = match only {
+        [] => "leave it out".to_owned(),
+        only => format!("{} is allowed", only.join(" or ")),
+    };
+    Err(Refusal::attribute(
+        name,
+        format_args!("'{said}' is not supported; {allowed}"),
+    ))
+}
+
+fn read_only_refusal(verb: Verb, name: &str) -> Refusal {
+    bad(match verb {
+        Verb::Post => format!("Attribute '{name}' not allowed in POST"),
+        Verb::Put => format!("Cannot update read-only attribute {name}"),
+    })
+}
+
+fn bad(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::HttpBadRequest, message)
+}

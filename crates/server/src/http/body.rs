@@ -1,0 +1,115 @@
+//! Bodies: bytes in, one object or many out; text back.
+
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
+use hextet_core::refusal::{Refusal, RefusalKind};
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use super::attributes::{Noun, Verb};
+use super::error::{Problem, respond};
+use crate::app::{BULK_MAX, IfMatch};
+
+/// Largest request body, bytes: a thousand ports fit.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The objects of a POST, and whether they came as a list.
+pub(super) struct Posted<T> {
+    pub objects: Vec<T>,
+    pub bulk: bool,
+}
+
+/// A JSON answer.
+pub(super) fn text(status: StatusCode, text: String) -> Response {
+    respond(status, text)
+}
+
+/// The object or the objects of a POST, checked against the noun's attributes.
+pub(super) async fn posted<T: DeserializeOwned>(
+    noun: &Noun,
+    body: Body,
+) -> Result<Posted<T>, Problem> {
+    let mut members = object(body).await?;
+    if let Some(one) = members.remove(noun.name) {
+        let object = typed(noun, Verb::Post, one)?;
+        return Ok(Posted {
+            objects: vec![object],
+            bulk: false,
+        });
+    }
+    let Some(Json::Array(many)) = members.remove(noun.collection) else {
+        return Err(no_key(noun));
+    };
+    if many.is_empty() || many.len() > BULK_MAX {
+        return Err(Problem::bad_request(format!(
+            "{}: 1 to {BULK_MAX} objects are allowed in one request",
+            noun.collection
+        )));
+    }
+    let objects = many.into_iter().map(|one| typed(noun, Verb::Post, one));
+    Ok(Posted {
+        objects: objects.collect::<Result<_, _>>()?,
+        bulk: true,
+    })
+}
+
+/// The object of a PUT, checked against the noun's attributes.
+pub(super) async fn put<T: DeserializeOwned>(noun: &Noun, body: Body) -> Result<T, Problem> {
+    let mut members = object(body).await?;
+    let one = members.remove(noun.name).ok_or_else(|| no_key(noun))?;
+    typed(noun, Verb::Put, one)
+}
+
+/// The condition of a request.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
+    let Some(value) = headers.get(http::header::IF_MATCH) else {
+        return Ok(IfMatch(None));
+    };
+    let revision = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().strip_prefix("revision_number="))
+        .and_then(|number| number.parse().ok());
+    match revision {
+        Some(revision) => Ok(IfMatch(Some(revision))),
+        None => Err(Problem::Refused(Refusal::new(
+            RefusalKind::BadRequest,
+            "Bad If-Match header: 'revision_number=N' is allowed.",
+        ))),
+    }
+}
+
+fn no_key(noun: &Noun) -> Problem {
+    Problem::bad_request(format!(
+        "Resource body required: an object under '{}'",
+        noun.name
+    ))
+}
+
+async fn object(body: Body) -> Result<Map<String, Json>, Problem> {
+    let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Problem::bad_request(format!(
+            "The body could not be read: at most {BODY_BYTES_MAX} bytes are allowed"
+        ))
+    })?;
+    // The parser refuses what is nested more than 128 deep.
+    match serde_json::from_slice(&bytes) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err(Problem::bad_request("The body must be a JSON object")),
+        Err(error) => Err(Problem::bad_request(format!(
+            "The body is not JSON: see line {}, column {}",
+            error.line(),
+            error.column()
+        ))),
+    }
+}
+
+fn typed<T: DeserializeOwned>(noun: &Noun, verb: Verb, one: Json) -> Result<T, Problem> {
+    let Json::Object(members) = one else {
+        return Err(no_key(noun));
+    };
+    let members = noun.check(verb, members)?;
+    serde_json::from_value(Json::Object(members))
+        .map_err(|error| Problem::bad_request(format!("Invalid input: {error}")))
+}

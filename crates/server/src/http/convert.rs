@@ -1,0 +1,198 @@
+//! Converters: one JSON value in, its canonical form out. They judge syntax; sense is judged in core.
+
+use std::net::IpAddr;
+
+use hextet_core::mac::Mac;
+use hextet_core::modes::Ipv6Mode;
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+/// Longest name, description or other short text, characters.
+const TEXT_CHARS_MAX: usize = 255;
+
+pub(super) fn text(value: &Json) -> Result<Json, String> {
+    let Json::String(text) = value else {
+        return Err(format!("'{value}' is not a valid string"));
+    };
+    let length = text.chars().count();
+    if length > TEXT_CHARS_MAX {
+        return Err(format!(
+            "a text of {length} characters exceeds maximum length of {TEXT_CHARS_MAX}"
+        ));
+    }
+    if text.contains('\0') {
+        return Err("a text with a zero character is not allowed".to_owned());
+    }
+    Ok(value.clone())
+}
+
+/// A text or null, which is the empty text.
+pub(super) fn text_or_null(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(json!("")),
+        value => text(value),
+    }
+}
+
+pub(super) fn boolean(value: &Json) -> Result<Json, String> {
+    let flag = match value {
+        Json::Bool(flag) => Some(*flag),
+        Json::String(text) => match text.to_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        Json::Number(number) => match number.as_u64() {
+            Some(1) => Some(true),
+            Some(0) => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    flag.map(Json::Bool)
+        .ok_or_else(|| format!("'{}' cannot be converted to boolean", plain(value)))
+}
+
+/// An integer of 0 to 2^32 - 1, as a number or its text.
+pub(super) fn non_negative(value: &Json) -> Result<Json, String> {
+    let number = match value {
+        Json::Number(number) => number.as_u64(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .map(|number| json!(number))
+        .ok_or_else(|| format!("'{}' is not an integer of 0 to {}", plain(value), u32::MAX))
+}
+
+pub(super) fn ip_version(value: &Json) -> Result<Json, String> {
+    match non_negative(value) {
+        Ok(number) if number == json!(4) || number == json!(6) => Ok(number),
+        _ => Err(format!("'{}' is not in [4, 6]", plain(value))),
+    }
+}
+
+pub(super) fn uuid(value: &Json) -> Result<Json, String> {
+    let parsed = value.as_str().and_then(|text| Uuid::parse_str(text).ok());
+    parsed
+        .map(|uuid| json!(uuid.to_string()))
+        .ok_or_else(|| format!("'{}' is not a valid UUID", plain(value)))
+}
+
+pub(super) fn mac(value: &Json) -> Result<Json, String> {
+    let parsed = value.as_str().and_then(|text| text.parse::<Mac>().ok());
+    parsed
+        .map(|mac| json!(mac.to_string()))
+        .ok_or_else(|| format!("'{}' is not a valid MAC address", plain(value)))
+}
+
+pub(super) fn cidr(value: &Json) -> Result<Json, String> {
+    let wrong = || {
+        format!(
+            "'{}' is not a valid IP subnet: ADDRESS/LENGTH is wanted",
+            plain(value)
+        )
+    };
+    let (address, length) = value
+        .as_str()
+        .and_then(|text| text.split_once('/'))
+        .ok_or_else(wrong)?;
+    // The address by itself first: the parser of prefixes takes IPv4 octets with leading zeros.
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let digits = !length.is_empty() && length.bytes().all(|digit| digit.is_ascii_digit());
+    let length: u8 = length.parse().ok().filter(|_| digits).ok_or_else(wrong)?;
+    let net = ipnet::IpNet::new(address, length).map_err(|_| wrong())?;
+    Ok(json!(net.to_string()))
+}
+
+pub(super) fn mode(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(Json::Null),
+        Json::String(name) if Ipv6Mode::from_name(name).is_some() => Ok(value.clone()),
+        _ => Err(format!(
+            "'{}' is not in {} or null",
+            plain(value),
+            Ipv6Mode::NAMES.join(", ")
+        )),
+    }
+}
+
+pub(super) fn address_or_null(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(Json::Null),
+        value => address(value),
+    }
+}
+
+fn address(value: &Json) -> Result<Json, String> {
+    let parsed = value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
+    parsed
+        .map(|address| json!(address.to_string()))
+        .ok_or_else(|| format!("'{}' is not a valid IP address", plain(value)))
+}
+
+pub(super) fn nameservers(value: &Json) -> Result<Json, String> {
+    let servers = list(value)?.iter().map(|server| {
+        address(server).map_err(|_| format!("'{}' is not a valid nameserver", plain(server)))
+    });
+    servers.collect()
+}
+
+/// Pools as pairs of first and last address.
+pub(super) fn pools(value: &Json) -> Result<Json, String> {
+    let pools = list(value)?.iter().map(|pool| {
+        let members = members(pool, &["start", "end"])?;
+        let end = |name| {
+            let end = members.get(name);
+            address(end.ok_or_else(|| format!("a pool needs 'start' and 'end': '{pool}'"))?)
+        };
+        Ok(json!([end("start")?, end("end")?]))
+    });
+    pools.collect()
+}
+
+pub(super) fn fixed_ips(value: &Json) -> Result<Json, String> {
+    let entries = list(value)?.iter().map(|entry| {
+        let given = members(entry, &["subnet_id", "ip_address", "delete_subnet"])?;
+        let mut entry = Map::new();
+        for (name, member) in given {
+            let checked = match name.as_str() {
+                "subnet_id" => uuid(member)?,
+                "ip_address" => address(member)?,
+                _ => boolean(member)?,
+            };
+            entry.insert(name.clone(), checked);
+        }
+        Ok(Json::Object(entry))
+    });
+    entries.collect()
+}
+
+fn list(value: &Json) -> Result<&[Json], String> {
+    match value {
+        Json::Array(items) => Ok(items),
+        _ => Err(format!("'{value}' is not a list")),
+    }
+}
+
+fn members<'a>(value: &'a Json, known: &[&str]) -> Result<&'a Map<String, Json>, String> {
+    let Json::Object(members) = value else {
+        return Err(format!("'{value}' is not an object"));
+    };
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(format!(
+            "'{unknown}' is not known here: {} are",
+            known.join(", ")
+        )),
+        None => Ok(members),
+    }
+}
+
+/// A value as it is quoted back: texts without their quotes.
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}

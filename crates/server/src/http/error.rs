@@ -1,0 +1,138 @@
+//! Errors as bodies: Neutron's for what the service says, Keystone's for who is not let in.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value as Json, json};
+use tracing::error;
+
+use crate::app::Failure;
+
+/// Seconds after which a client that was told to come back may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request is not answered as it wishes.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// The user's kind of no.
+    Refused(Refusal),
+    /// No token, or none that holds. Where one is to be had.
+    Unauthorized(String),
+    /// Ours.
+    Fault(Failure),
+    /// Too much at once, or too slow.
+    Busy,
+}
+
+impl Problem {
+    /// 404 of a path that nothing answers.
+    pub(crate) fn unknown_path() -> Self {
+        Problem::Refused(Refusal::new(
+            RefusalKind::HttpNotFound,
+            "The resource could not be found.",
+        ))
+    }
+
+    /// 405 of a path that answers other methods.
+    pub(crate) fn wrong_method() -> Self {
+        Problem::Refused(Refusal::new(
+            RefusalKind::HttpMethodNotAllowed,
+            "The method specified is not allowed for this resource.",
+        ))
+    }
+
+    /// `HTTPBadRequest` with this sentence.
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Problem::Refused(Refusal::new(RefusalKind::HttpBadRequest, message))
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Problem::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Problem::Refused(refusal),
+            fault @ Failure::Fault(_) => Problem::Fault(fault),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        match self {
+            Problem::Refused(refusal) => {
+                let status = StatusCode::from_u16(refusal.kind.status())
+                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                answer(status, &body(refusal.kind.neutron_type(), &refusal.message))
+            }
+            Problem::Unauthorized(uri) => {
+                let told = json!({"error": {
+                    "code": 401,
+                    "title": "Unauthorized",
+                    "message": "The request you have made requires authentication.",
+                }});
+                let mut response = answer(StatusCode::UNAUTHORIZED, &told);
+                if let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{uri}\"")) {
+                    response
+                        .headers_mut()
+                        .insert(header::WWW_AUTHENTICATE, value);
+                }
+                response
+            }
+            Problem::Fault(failure) => {
+                error!(error = %chain(&failure), "a request failed");
+                answer(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    &body(
+                        "HTTPInternalServerError",
+                        "Request Failed: internal server error while processing your request.",
+                    ),
+                )
+            }
+            Problem::Busy => {
+                let told = body(
+                    "HTTPServiceUnavailable",
+                    "The server is busy: too many requests are under way, or this one took too long.",
+                );
+                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, &told);
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, RETRY_AFTER);
+                response
+            }
+        }
+    }
+}
+
+fn body(kind: &str, message: &str) -> Json {
+    json!({"NeutronError": {"type": kind, "message": message, "detail": ""}})
+}
+
+fn answer(status: StatusCode, body: &Json) -> Response {
+    super::body::text(status, body.to_string())
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// A JSON answer of a text that is rendered already.
+pub(super) fn respond(status: StatusCode, text: String) -> Response {
+    let mut response = (status, Body::from(text)).into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}

@@ -1,0 +1,114 @@
+//! `/v2.0/extensions`: what of Neutron's API beyond its core works here. What does not is not listed.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use hextet_core::refusal::{Refusal, RefusalKind};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value as Json, json};
+
+use super::text;
+use crate::http::AppState;
+use crate::http::error::Problem;
+
+/// When the list was last looked over.
+const UPDATED: &str = "2026-11-21T00:00:00Z";
+
+/// Alias, name, description.
+const EXTENSIONS: &[(&str, &str, &str)] = &[
+    (
+        "binding",
+        "Port Binding",
+        "A port is put on a host by binding:host_id, and shows what carries it there.",
+    ),
+    (
+        "empty-string-filtering",
+        "Empty String Filtering Extension",
+        "A filter with an empty value matches the empty text.",
+    ),
+    (
+        "filter-validation",
+        "Filter parameters validation",
+        "A filter by what is no attribute to filter by is refused.",
+    ),
+    (
+        "ip_allocation",
+        "IP Allocation",
+        "A port shows whether it has addresses.",
+    ),
+    (
+        "net-mtu",
+        "Network MTU",
+        "A network shows the largest packet that it carries.",
+    ),
+    (
+        "net-mtu-writable",
+        "Network MTU (writable)",
+        "A network's MTU can be given and changed.",
+    ),
+    (
+        "project-id",
+        "project_id field enabled",
+        "Resources show and take project_id beside tenant_id.",
+    ),
+    (
+        "revision-if-match",
+        "If-Match constraints based on revision_number",
+        "A change or a deletion can be made to depend on the revision number.",
+    ),
+    (
+        "standard-attr-revisions",
+        "Resource revision numbers",
+        "Resources show how often they were changed.",
+    ),
+    (
+        "standard-attr-timestamp",
+        "Resource timestamps",
+        "Resources show when they were made and last changed.",
+    ),
+];
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/v2.0/extensions", get(list))
+        .route("/v2.0/extensions/{alias}", get(show))
+}
+
+async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+    state.caller(&headers).await?;
+    let extensions: Vec<Json> = EXTENSIONS.iter().map(view).collect();
+    Ok(text(
+        StatusCode::OK,
+        json!({"extensions": extensions}).to_string(),
+    ))
+}
+
+async fn show(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(alias): Path<String>,
+) -> Result<Response, Problem> {
+    state.caller(&headers).await?;
+    let extension = EXTENSIONS.iter().find(|extension| extension.0 == alias);
+    let extension = extension.ok_or_else(|| {
+        Problem::Refused(Refusal::new(
+            RefusalKind::HttpNotFound,
+            format!("Extension with alias {alias} does not exist"),
+        ))
+    })?;
+    Ok(text(
+        StatusCode::OK,
+        json!({"extension": view(extension)}).to_string(),
+    ))
+}
+
+fn view((alias, name, description): &(&str, &str, &str)) -> Json {
+    json!({
+        "alias": alias,
+        "name": name,
+        "description": description,
+        "updated": UPDATED,
+        "links": [],
+    })
+}

@@ -1,0 +1,283 @@
+//! `/v2.0/ports`.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
+use hextet_core::mac::Mac;
+use hextet_core::port::FixedIpRequest;
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_store::{Document, Model};
+use http::{HeaderMap, Uri};
+use serde::Deserialize;
+
+use crate::app::policy;
+use crate::app::ports::{self as app, NewPort, PortPatch};
+use crate::http::AppState;
+use crate::http::attributes::{
+    Attribute, Filter, Noun, Shown, fixed, neutral, read_only, writable,
+};
+use crate::http::body::{Posted, if_match, posted, put};
+use crate::http::convert;
+use crate::http::error::Problem;
+use crate::identity::Caller;
+
+const EMPTY_TEXT: &[&str] = &["\"\""];
+const EMPTY_LIST: &[&str] = &["[]"];
+const NULL: &[&str] = &["null"];
+
+pub(super) const PORT: Noun = Noun {
+    name: "port",
+    collection: "ports",
+    kind: hextet_store::PORT,
+    not_found: ("Port", RefusalKind::PortNotFound),
+    required: &["network_id"],
+    attributes: ATTRIBUTES,
+    computed,
+};
+
+const ATTRIBUTES: &[Attribute] = &[
+    read_only("id", Some(Filter::Text)),
+    writable("name", convert::text, Filter::Text),
+    fixed("project_id", convert::text, Filter::Text),
+    fixed("network_id", convert::uuid, Filter::Text),
+    writable("mac_address", convert::mac, Filter::Caseless),
+    writable("fixed_ips", convert::fixed_ips, Filter::FixedIps),
+    writable("admin_state_up", convert::boolean, Filter::Boolean),
+    read_only("status", Some(Filter::Text)),
+    writable("device_id", convert::text, Filter::Text),
+    writable("device_owner", convert::text, Filter::Text),
+    read_only("revision_number", Some(Filter::Text)),
+    read_only("created_at", None),
+    read_only("updated_at", None),
+    writable("binding:host_id", convert::text_or_null, Filter::Text),
+    read_only("binding:vif_type", None),
+    read_only("ip_allocation", Some(Filter::Text)),
+    neutral("binding:profile", &["{}", "null"], Shown::Admin("{}"), None),
+    Attribute {
+        shown: Shown::Admin("{}"),
+        ..read_only("binding:vif_details", None)
+    },
+    neutral(
+        "binding:vnic_type",
+        &["\"normal\""],
+        Shown::Always("\"normal\""),
+        None,
+    ),
+    neutral("security_groups", EMPTY_LIST, Shown::Always("[]"), None),
+    neutral(
+        "allowed_address_pairs",
+        EMPTY_LIST,
+        Shown::Always("[]"),
+        None,
+    ),
+    neutral(
+        "extra_dhcp_opts",
+        &["[]", "null"],
+        Shown::Always("[]"),
+        None,
+    ),
+    neutral(
+        "port_security_enabled",
+        &["true"],
+        Shown::Always("true"),
+        None,
+    ),
+    neutral("propagate_uplink_status", &["true"], Shown::Never, None),
+    neutral("dns_name", EMPTY_TEXT, Shown::Never, None),
+    neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
+    neutral("qos_policy_id", NULL, Shown::Never, None),
+    neutral("device_profile", NULL, Shown::Never, None),
+    neutral("numa_affinity_policy", NULL, Shown::Never, None),
+    neutral("hints", NULL, Shown::Never, None),
+    neutral("data_plane_status", NULL, Shown::Never, None),
+    neutral(
+        "description",
+        EMPTY_TEXT,
+        Shown::Always("\"\""),
+        Some(Filter::Text),
+    ),
+    neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
+];
+
+/// A POST's object after the table's check.
+#[derive(Deserialize)]
+struct Post {
+    #[serde(default)]
+    name: String,
+    project_id: Option<ProjectId>,
+    network_id: NetworkId,
+    admin_state_up: Option<bool>,
+    mac_address: Option<Mac>,
+    fixed_ips: Option<Vec<Entry>>,
+    #[serde(default)]
+    device_id: String,
+    #[serde(default)]
+    device_owner: String,
+    #[serde(rename = "binding:host_id")]
+    host_id: Option<String>,
+}
+
+/// A PUT's object after the table's check.
+#[derive(Deserialize)]
+struct Put {
+    name: Option<String>,
+    admin_state_up: Option<bool>,
+    mac_address: Option<Mac>,
+    fixed_ips: Option<Vec<Entry>>,
+    device_id: Option<String>,
+    device_owner: Option<String>,
+    #[serde(rename = "binding:host_id")]
+    host_id: Option<String>,
+}
+
+/// An entry of `fixed_ips` after the table's check.
+#[derive(Deserialize)]
+struct Entry {
+    subnet_id: Option<SubnetId>,
+    ip_address: Option<IpAddr>,
+    #[serde(default)]
+    delete_subnet: bool,
+}
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/v2.0/ports", get(list).post(create))
+        .route("/v2.0/ports/{id}", get(show).put(update).delete(delete))
+}
+
+/// What follows from the document: quotes inside its texts are escaped, so that these patterns are members.
+fn computed(document: &Document, admin: bool, text: &mut String) {
+    let unaddressed = document.public().contains("\"fixed_ips\":[]");
+    let allocation = if unaddressed { "none" } else { "immediate" };
+    text.push_str(",\"ip_allocation\":\"");
+    text.push_str(allocation);
+    text.push('"');
+    if admin {
+        let unbound = document.admin().ends_with("\"binding:host_id\":\"\"");
+        let vif_type = if unbound { "unbound" } else { "tap" };
+        text.push_str(",\"binding:vif_type\":\"");
+        text.push_str(vif_type);
+        text.push('"');
+    }
+}
+
+fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+    let id = document.id.parse().ok().map(PortId);
+    let port = id.and_then(|id| model.snapshot().port(id));
+    let network = port.and_then(|port| model.snapshot().network(port.network_id));
+    match (port, network) {
+        (Some(port), Some(network)) => {
+            policy::sees_on(caller, &port.project_id, &network.project_id)
+        }
+        _ => false,
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    super::list(&PORT, sees, &state, &headers, &uri).await
+}
+
+async fn show(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    super::show(&PORT, sees, &state, &headers, (&uri, &id)).await
+}
+
+async fn create(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let Posted { objects, bulk } = posted::<Post>(&PORT, body).await?;
+    let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
+    let made = app::create(&state.store, &caller, asked).await?;
+    Ok(super::created(&PORT, &caller, &made, bulk))
+}
+
+fn asked(post: Post) -> Result<NewPort, Refusal> {
+    Ok(NewPort {
+        project_id: post.project_id,
+        network_id: post.network_id,
+        name: post.name,
+        admin_state_up: post.admin_state_up.unwrap_or(true),
+        mac_address: post.mac_address,
+        fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,
+        device_id: post.device_id,
+        device_owner: post.device_owner,
+        host_id: post.host_id.map(host),
+    })
+}
+
+/// The empty text is no host.
+fn host(text: String) -> Option<HostId> {
+    (!text.is_empty()).then_some(HostId(text))
+}
+
+fn fixed_ips(entries: Vec<Entry>) -> Result<Vec<FixedIpRequest>, Refusal> {
+    let entries = entries.into_iter().map(|entry| {
+        let ip_address = match entry.ip_address {
+            None => None,
+            Some(IpAddr::V6(address)) => Some(address),
+            Some(IpAddr::V4(address)) => {
+                return Err(Refusal::new(
+                    RefusalKind::InvalidIpForNetwork,
+                    format!("IP address {address} is not a valid IP for any of the subnets on the specified network, which are IPv6."),
+                ));
+            }
+        };
+        Ok(FixedIpRequest {
+            subnet_id: entry.subnet_id,
+            ip_address,
+            delete_subnet: entry.delete_subnet,
+        })
+    });
+    entries.collect()
+}
+
+async fn update(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let id = super::id(&PORT, &id)?;
+    let put: Put = put(&PORT, body).await?;
+    let patch = PortPatch {
+        name: put.name,
+        admin_state_up: put.admin_state_up,
+        mac_address: put.mac_address,
+        fixed_ips: put.fixed_ips.map(fixed_ips).transpose()?,
+        device_id: put.device_id,
+        device_owner: put.device_owner,
+        host_id: put.host_id.map(host),
+    };
+    let if_match = if_match(&headers)?;
+    let reported = state.reported.clone();
+    let document = app::update(&state.store, &caller, id, patch, if_match, reported).await?;
+    Ok(super::updated(&PORT, &caller, &document))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let id = super::id(&PORT, &id)?;
+    app::delete(&state.store, &caller, id, if_match(&headers)?).await?;
+    Ok(super::deleted())
+}

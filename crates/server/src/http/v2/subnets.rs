@@ -1,0 +1,235 @@
+//! `/v2.0/subnets`.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
+use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::subnet::{NewSubnet, SubnetPatch};
+use hextet_store::{Document, Model};
+use http::{HeaderMap, Uri};
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+use crate::app::policy;
+use crate::app::subnets::{self as app, Asked, Patch};
+use crate::http::AppState;
+use crate::http::attributes::{
+    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, writable,
+};
+use crate::http::body::{Posted, if_match, posted, put};
+use crate::http::convert;
+use crate::http::error::Problem;
+use crate::identity::Caller;
+
+const EMPTY_LIST: &[&str] = &["[]"];
+const NULL: &[&str] = &["null"];
+
+pub(super) const SUBNET: Noun = Noun {
+    name: "subnet",
+    collection: "subnets",
+    kind: hextet_store::SUBNET,
+    not_found: ("Subnet", RefusalKind::SubnetNotFound),
+    required: &["network_id", "ip_version"],
+    attributes: ATTRIBUTES,
+    computed: |_, _, _| {},
+};
+
+const ATTRIBUTES: &[Attribute] = &[
+    read_only("id", Some(Filter::Text)),
+    writable("name", convert::text, Filter::Text),
+    fixed("project_id", convert::text, Filter::Text),
+    fixed("network_id", convert::uuid, Filter::Text),
+    fixed("ip_version", convert::ip_version, Filter::Text),
+    fixed("cidr", convert::cidr, Filter::Address),
+    writable("gateway_ip", convert::address_or_null, Filter::Address),
+    Attribute {
+        filter: None,
+        ..writable("allocation_pools", convert::pools, Filter::Text)
+    },
+    Attribute {
+        filter: None,
+        ..writable("dns_nameservers", convert::nameservers, Filter::Text)
+    },
+    writable("enable_dhcp", convert::boolean, Filter::Boolean),
+    fixed("ipv6_ra_mode", convert::mode, Filter::Text),
+    fixed("ipv6_address_mode", convert::mode, Filter::Text),
+    read_only("revision_number", Some(Filter::Text)),
+    read_only("created_at", None),
+    read_only("updated_at", None),
+    Attribute {
+        name: "prefixlen",
+        post: Rule::Takes(convert::non_negative),
+        put: Rule::ReadOnly,
+        shown: Shown::Never,
+        filter: None,
+    },
+    neutral("use_default_subnetpool", &["false"], Shown::Never, None),
+    Attribute {
+        put: Rule::ReadOnly,
+        ..neutral(
+            "subnetpool_id",
+            NULL,
+            Shown::Always("null"),
+            Some(Filter::Text),
+        )
+    },
+    neutral("host_routes", EMPTY_LIST, Shown::Always("[]"), None),
+    neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
+    neutral("segment_id", NULL, Shown::Never, None),
+    neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
+    neutral(
+        "description",
+        &["\"\""],
+        Shown::Always("\"\""),
+        Some(Filter::Text),
+    ),
+    neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
+];
+
+/// A POST's object after the table's check.
+#[derive(Deserialize)]
+struct Post {
+    #[serde(default)]
+    name: String,
+    project_id: Option<ProjectId>,
+    network_id: NetworkId,
+    ip_version: u8,
+    cidr: Option<IpNet>,
+    #[serde(default, deserialize_with = "given")]
+    gateway_ip: Option<Option<IpAddr>>,
+    allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
+    #[serde(default)]
+    dns_nameservers: Vec<IpAddr>,
+    enable_dhcp: Option<bool>,
+    ipv6_ra_mode: Option<Ipv6Mode>,
+    ipv6_address_mode: Option<Ipv6Mode>,
+    prefixlen: Option<u32>,
+}
+
+/// A PUT's object after the table's check.
+#[derive(Deserialize)]
+struct Put {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    gateway_ip: Option<Option<IpAddr>>,
+    allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
+    dns_nameservers: Option<Vec<IpAddr>>,
+    enable_dhcp: Option<bool>,
+}
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/v2.0/subnets", get(list).post(create))
+        .route("/v2.0/subnets/{id}", get(show).put(update).delete(delete))
+}
+
+fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+    let id = document.id.parse().ok().map(SubnetId);
+    let subnet = id.and_then(|id| model.snapshot().subnet(id));
+    let network = subnet.and_then(|subnet| model.snapshot().network(subnet.network_id));
+    match (subnet, network) {
+        (Some(subnet), Some(network)) => {
+            policy::sees_on(caller, &subnet.project_id, &network.project_id)
+        }
+        _ => false,
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    super::list(&SUBNET, sees, &state, &headers, &uri).await
+}
+
+async fn show(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    super::show(&SUBNET, sees, &state, &headers, (&uri, &id)).await
+}
+
+async fn create(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let Posted { objects, bulk } = posted::<Post>(&SUBNET, body).await?;
+    let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
+    let made = app::create(&state.store, &caller, asked).await?;
+    Ok(super::created(&SUBNET, &caller, &made, bulk))
+}
+
+fn asked(post: Post) -> Result<Asked, Refusal> {
+    if post.prefixlen.is_some() {
+        return Err(Refusal::new(
+            RefusalKind::BadRequest,
+            "Bad subnets request: prefixlen belongs to subnet pools, which are not supported; give cidr alone.",
+        ));
+    }
+    Ok(Asked {
+        project_id: post.project_id,
+        network_id: post.network_id,
+        name: post.name,
+        addressing: NewSubnet {
+            ip_version: post.ip_version,
+            cidr: post.cidr,
+            gateway_ip: post.gateway_ip,
+            allocation_pools: post.allocation_pools,
+            dns_nameservers: post.dns_nameservers,
+            enable_dhcp: post.enable_dhcp.unwrap_or(true),
+            modes: Ipv6Modes {
+                ra: post.ipv6_ra_mode,
+                address: post.ipv6_address_mode,
+            },
+        },
+    })
+}
+
+async fn update(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let id = super::id(&SUBNET, &id)?;
+    let put: Put = put(&SUBNET, body).await?;
+    let patch = Patch {
+        name: put.name,
+        addressing: SubnetPatch {
+            gateway_ip: put.gateway_ip,
+            allocation_pools: put.allocation_pools,
+            dns_nameservers: put.dns_nameservers,
+            enable_dhcp: put.enable_dhcp,
+        },
+    };
+    let document = app::update(&state.store, &caller, id, patch, if_match(&headers)?).await?;
+    Ok(super::updated(&SUBNET, &caller, &document))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let caller = state.caller(&headers).await?;
+    let id = super::id(&SUBNET, &id)?;
+    app::delete(&state.store, &caller, id, if_match(&headers)?).await?;
+    Ok(super::deleted())
+}
+
+/// A member that is there, even if it is null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<IpAddr>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,159 @@
+//! The server's life: open, listen, serve, stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hextet_store::{OpenError, Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::app::reports::{self, Reported};
+use crate::config::ServerConfig;
+use crate::feed::{self, FeedError, Reports};
+use crate::http::{self, ApiConfig, AppState};
+use crate::identity::{Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError};
+
+/// How long requests under way may take to end once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The first accounts.
+    #[error("the first accounts cannot be had")]
+    Accounts(#[from] BootstrapError),
+    /// Identity.
+    #[error("identity cannot be set up")]
+    Identity(#[from] OpenIdentityError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The feed.
+    #[error("the feed failed")]
+    Feed(#[from] FeedError),
+    /// HTTP.
+    #[error("HTTP failed")]
+    Http(#[source] std::io::Error),
+    /// A task ended that should not have.
+    #[error("a task of the server was lost")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Runs until `shutdown`. Returns once requests under way have ended and the database is closed.
+///
+/// # Errors
+/// With what cannot be opened, or what failed while serving.
+pub async fn run(
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let store_config = StoreConfig::new(&config.database, config.settings.clone());
+    let store = tokio::task::spawn_blocking(move || Store::open(store_config)).await??;
+    let served = serve(&config, store.clone(), shutdown).await;
+    store.close().await;
+    info!("server stopped");
+    served
+}
+
+async fn serve(
+    config: &ServerConfig,
+    store: Store,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let failed = |source| RunError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let state = state(config, store.clone(), address).await?;
+    let bound = feed::bind(&config.feed).await?;
+    info!(%address, feed = %bound.address, "server listens");
+
+    let (stop, stopped) = watch::channel(false);
+    let told = |mut stopped: watch::Receiver<bool>| async move {
+        // A sender that is gone says the same.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let reported = state.reported.clone();
+    let reports = reports_of(store.clone(), reported);
+    let mut feed = tokio::spawn(bound.serve(store, reports, told(stopped.clone())));
+    let api = http::router(state);
+    let mut api = tokio::spawn(
+        axum::serve(listener, api)
+            .with_graceful_shutdown(told(stopped))
+            .into_future(),
+    );
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = &mut feed => Some(ended.map_err(RunError::from).and_then(|ended| Ok(ended?))),
+        ended = &mut api => Some(ended.map_err(RunError::from).and_then(|ended| ended.map_err(RunError::Http))),
+    };
+    // Receivers that are gone need not be told.
+    let _ = stop.send(true);
+    if let Some(ended) = ended {
+        feed.abort();
+        api.abort();
+        return ended;
+    }
+    let both = async {
+        let (feed, api) = tokio::join!(&mut feed, &mut api);
+        feed??;
+        api?.map_err(RunError::Http)
+    };
+    match tokio::time::timeout(GRACE, both).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            warn!("requests under way were cut off");
+            feed.abort();
+            api.abort();
+            Ok(())
+        }
+    }
+}
+
+async fn state(
+    config: &ServerConfig,
+    store: Store,
+    address: SocketAddr,
+) -> Result<AppState, RunError> {
+    let listen_url = format!("http://{address}");
+    let accounts: PathBuf = config.accounts.clone();
+    let bootstrap = tokio::task::spawn_blocking(move || Bootstrap::ensure(&accounts)).await??;
+    let identity_config = IdentityConfig {
+        token_lifetime: config.token_lifetime,
+        public_url: config.public_url.clone(),
+        listen_url: listen_url.clone(),
+    };
+    let identity = Identity::open(store.clone(), identity_config, Some(&bootstrap)).await?;
+    Ok(AppState {
+        store,
+        identity,
+        reported: Reported::default(),
+        api: Arc::new(ApiConfig {
+            mtu_max: config.mtu_max,
+            public_url: config.public_url.clone(),
+            listen_url,
+        }),
+    })
+}
+
+/// Where the feed brings what hosts report.
+fn reports_of(store: Store, reported: Reported) -> Reports {
+    Arc::new(move |host, report| {
+        let (store, reported) = (store.clone(), reported.clone());
+        Box::pin(async move { reports::report(&store, &reported, host, report).await })
+    })
+}
