@@ -1,0 +1,126 @@
+"""Networks, version discovery, extensions."""
+
+import json
+import urllib.request
+
+import openstack
+import pytest
+from conftest import Refused
+
+# What works; anything listed beyond it would be a promise.
+EXTENSIONS = {
+    "binding", "empty-string-filtering", "filter-validation", "ip_allocation", "net-mtu", "net-mtu-writable",
+    "project-id", "revision-if-match", "standard-attr-revisions", "standard-attr-timestamp",
+}
+
+
+def test_versions_are_told_without_a_token(cloud):
+    with urllib.request.urlopen(f"{cloud.url}/") as answer:
+        versions = json.load(answer)["versions"]
+    assert [(version["id"], version["status"]) for version in versions] == [("v2.0", "CURRENT")]
+    assert versions[0]["links"][0]["href"] == f"{cloud.url}/v2.0/"
+
+
+def test_the_extension_list_holds_what_works(cloud, demo):
+    listed = cloud.openstack("extension", "list", "--network")
+    assert {extension["Alias"] for extension in listed} == EXTENSIONS
+    assert demo.network.find_extension("net-mtu").alias == "net-mtu"
+    assert demo.network.find_extension("router") is None
+
+
+def test_the_command_line_makes_shows_changes_lists_and_deletes_a_network(cloud, name):
+    made = cloud.openstack("network", "create", name)
+    assert (made["name"], made["status"], made["mtu"], made["subnets"]) == (name, "ACTIVE", 1430, [])
+    assert made["admin_state_up"] in (True, "UP") and made["shared"] is False
+    by_name = cloud.openstack("network", "show", name)
+    assert by_name["id"] == made["id"]
+    assert cloud.openstack("network", "show", made["id"])["name"] == name
+
+    cloud.openstack("network", "set", "--name", f"{name}-2", "--mtu", "1400", "--disable", name, json_output=False)
+    changed = cloud.openstack("network", "show", made["id"])
+    assert (changed["name"], changed["mtu"]) == (f"{name}-2", 1400)
+    assert changed["admin_state_up"] in (False, "DOWN")
+    assert changed["revision_number"] > made["revision_number"]
+
+    assert made["id"] in {row["ID"] for row in cloud.openstack("network", "list")}
+    rows = cloud.openstack("network", "list", "--name", f"{name}-2")
+    assert [row["ID"] for row in rows] == [made["id"]]
+    assert cloud.openstack("network", "list", "--name", name) == []
+    cloud.openstack("network", "delete", f"{name}-2", json_output=False)
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("network", "show", made["id"])
+    assert made["id"] in str(refused.value)
+
+
+def test_filters_and_fields_of_the_sdk(demo, network):
+    def ids(**filters):
+        return {found.id for found in demo.network.networks(**filters)}
+
+    assert network.id in ids()
+    assert ids(id=network.id) == {network.id}
+    assert ids(name=network.name, is_admin_state_up=True) == {network.id}
+    assert ids(name=network.name, is_admin_state_up=False) == set()
+    assert network.id in ids(project_id=network.project_id)
+    assert ids(project_id="nobody") == set()
+    shown = demo.network.get(f"/networks/{network.id}?fields=id&fields=mtu").json()["network"]
+    assert shown == {"id": network.id, "mtu": 1430}
+    refused = demo.network.get("/networks?shoe=1")
+    assert refused.status_code == 400
+    assert refused.json()["NeutronError"]["type"] == "HTTPBadRequest"
+
+
+@pytest.mark.parametrize("attributes, error", [
+    ({"mtu": 1279}, "InvalidInput"),
+    ({"mtu": 1431}, "InvalidInput"),
+    ({"name": "x" * 256}, "HTTPBadRequest"),
+    ({"admin_state_up": "perhaps"}, "HTTPBadRequest"),
+    ({"shoe": 1}, "HTTPBadRequest"),
+    ({"id": "5a1a4b8e-6f3a-4a39-8c58-0a7d1e0f0001"}, "HTTPBadRequest"),
+])
+def test_a_refused_network_is_not_made_and_the_attribute_is_named(demo, name, attributes, error):
+    wanted = {"name": name, **attributes}
+    answer = demo.network.post("/networks", json={"network": wanted})
+    # Neutron takes any MTU of a network without subnets; below IPv6's minimum it could never have one.
+    assert answer.status_code == 400
+    body = answer.json()["NeutronError"]
+    assert body["type"] == error
+    assert next(iter(attributes)) in body["message"]
+    assert [network for network in demo.network.networks() if network.name == wanted["name"]] == []
+
+
+def test_what_does_not_work_yet_is_refused_by_name(demo, name):
+    for attribute, value in [("shared", True), ("router:external", True), ("qos_policy_id", "x"), ("tags", ["a"])]:
+        answer = demo.network.post("/networks", json={"network": {"name": name, attribute: value}})
+        assert answer.status_code in (400, 403), attribute
+        assert attribute in answer.json()["NeutronError"]["message"]
+    for path in ("/routers", "/security-groups", "/floatingips", "/subnetpools"):
+        assert demo.network.get(path).status_code == 404
+
+
+def test_networks_made_in_one_request_are_all_made_or_none(demo, name):
+    both = {"networks": [{"name": f"{name}-a"}, {"name": f"{name}-b"}]}
+    made = demo.network.post("/networks", json=both)
+    assert made.status_code == 201
+    for network in made.json()["networks"]:
+        demo.network.delete_network(network["id"])
+    one_bad = {"networks": [{"name": name}, {"name": name, "mtu": 1}]}
+    assert demo.network.post("/networks", json=one_bad).status_code == 400
+    assert list(demo.network.networks(name=name)) == []
+
+
+def test_a_stale_revision_is_refused(demo, network):
+    stale = f"revision_number={network.revision_number + 7}"
+    refused = demo.network.put(
+        f"/networks/{network.id}", json={"network": {"name": "x"}}, headers={"If-Match": stale},
+    )
+    assert refused.status_code == 412
+    assert refused.json()["NeutronError"]["type"] == "RevisionNumberConstraintFailed"
+    assert demo.network.get_network(network.id).name == network.name
+
+
+def test_a_network_with_a_port_is_not_deleted(demo, network):
+    demo.network.create_port(network_id=network.id)
+    with pytest.raises(openstack.exceptions.ConflictException) as refused:
+        demo.network.delete_network(network)
+    assert "NetworkInUse" in str(refused.value.response.text)
+    assert demo.network.get_network(network.id).id == network.id
