@@ -241,6 +241,11 @@ impl Fastpath {
             .collect())
     }
 
+    /// The kernel's number of the program: another one after a replacement only.
+    pub fn program_id(&self) -> u32 {
+        self.program_id
+    }
+
     /// Puts the program on a link; nothing when it is there.
     pub fn attach(&self, ifindex: u32) -> Result<(), FastpathError> {
         if self.attached_by(self.hook)?.get(&ifindex) == Some(&self.program_id) {

@@ -177,6 +177,11 @@ pub fn set_mtu(ifindex: u32, mtu: u32) -> io::Result<()> {
     set(ifindex, link(vec![LinkAttribute::Mtu(mtu)]))
 }
 
+/// Sets its own MAC: of a guest's end, the guest's.
+pub fn set_mac(ifindex: u32, mac: Mac) -> io::Result<()> {
+    set(ifindex, link(vec![LinkAttribute::Address(mac.0.to_vec())]))
+}
+
 /// Sets its alias.
 pub fn set_alias(ifindex: u32, alias: &str) -> io::Result<()> {
     set(
