@@ -15,7 +15,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Which of our crates each may use. The dev-only ones are not in the list of anybody's own dependencies.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("hextet-core", &[]),
-    ("hextet-wire", &[]),
+    ("hextet-wire", &["hextet-core"]),
     ("hextet-proto", &["hextet-core", "hextet-wire"]),
     ("hextet-store", &["hextet-core"]),
     ("hextet-feed", &["hextet-core"]),
