@@ -1,1 +1,14 @@
-//! hextet-agent
+//! The agent: carries out one host's plan. It takes deltas from the server, keeps them on disk, brings links and the fast
+//! path to what they say, answers the guests, and reports.
+
+pub mod config;
+pub mod host;
+pub mod kernel;
+pub mod ledger;
+pub mod reconcile;
+pub mod run;
+pub mod serve;
+pub mod socket;
+pub mod uplink;
+
+pub use run::{RunError, run, take_down};

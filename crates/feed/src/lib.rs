@@ -5,6 +5,9 @@ pub mod convert;
 pub mod digest;
 pub mod sync;
 
+/// Largest message that either end takes, bytes: a part of a plan or a greeting is far below it.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
 /// The generated messages and services.
 #[allow(missing_docs, clippy::all)]
 pub mod v1 {

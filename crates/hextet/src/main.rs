@@ -1,2 +1,117 @@
-//! hextet
-fn main() {}
+//! The binary: the command line of the whole system. No logic of its own beyond starting things and asking them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+mod api;
+mod down;
+mod local;
+mod logs;
+mod paths;
+mod port;
+mod run;
+mod up;
+
+use crate::paths::Paths;
+
+/// Virtual networks that speak IPv6 first: the OpenStack Networking API, and a fast path on each host.
+#[derive(Parser)]
+#[command(
+    name = "hextet",
+    version,
+    after_help = "Example: a cloud on this machine, and a guest on it\n  \
+        hextet up &\n  \
+        export OS_CLIENT_CONFIG_FILE=/var/lib/hextet/clouds.yaml OS_CLOUD=hextet\n  \
+        openstack network create net1\n  \
+        openstack subnet create --network net1 --ip-version 6 --subnet-range 2001:db8:1::/64 \\\n      \
+            --ipv6-ra-mode slaac --ipv6-address-mode slaac sub1\n  \
+        openstack port create --network net1 port1\n  \
+        ip netns add guest1\n  \
+        hextet port attach port1 --netns guest1\n\n\
+        Exit codes: 0 done, 1 refused or failed (the reason is on stderr), 2 usage."
+)]
+struct Cli {
+    /// Where this instance keeps everything
+    #[arg(
+        long,
+        global = true,
+        env = "HEXTET_DIR",
+        default_value = "/var/lib/hextet",
+        value_name = "DIR"
+    )]
+    dir: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run server and agent on this machine, in the foreground
+    #[command(
+        after_help = "Example:\n  hextet --dir /var/lib/hextet up --listen '[::1]:9696'\n\n\
+        When both work, one line is printed: ready URL PATH-OF-CLOUDS.YAML\n\
+        SIGTERM stops both; guests' links and their traffic stay. `hextet down` takes them off."
+    )]
+    Up(up::UpArgs),
+
+    /// Stop a running `up`, detach all, take everything off this host; the database stays
+    #[command(after_help = "Example:\n  hextet --dir /var/lib/hextet down\n\n\
+        A later `hextet up` on the same directory finds networks, subnets and ports as they were.")]
+    Down,
+
+    /// Run the server alone
+    #[command(
+        after_help = "Example:\n  hextet server --config /var/lib/hextet/server.toml\n\n\
+        `hextet up` writes a configuration to start from; hextet.example.toml lists every key."
+    )]
+    Server(ConfigArgs),
+
+    /// Run the agent alone
+    #[command(
+        after_help = "Example:\n  hextet agent --config /var/lib/hextet/agent.toml\n\n\
+        `hextet up` writes a configuration to start from; agent.example.toml lists every key."
+    )]
+    Agent(ConfigArgs),
+
+    /// Put ports on this host, take them off, list them
+    #[command(subcommand)]
+    Port(port::PortCommand),
+
+    /// Show everything at work: guests with real clients in network namespaces
+    #[command(after_help = "Example:\n  hextet lab --once\n\n\
+        Without --once the lab stays up to be looked at, until Ctrl-C.")]
+    Lab(hextet_lab::LabArgs),
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = ExitCode::SUCCESS;
+    let paths = match Paths::new(&cli.dir) {
+        Ok(paths) => paths,
+        Err(error) => return failed(&error),
+    };
+    let outcome = match cli.command {
+        Command::Up(args) => up::run(&paths, &args).map(|()| done),
+        Command::Down => down::run(&paths).map(|()| done),
+        Command::Server(args) => run::server(&args.config).map(|()| done),
+        Command::Agent(args) => run::agent(&args.config).map(|()| done),
+        Command::Port(command) => port::run(&paths, command).map(|()| done),
+        Command::Lab(args) => hextet_lab::run(args),
+    };
+    outcome.unwrap_or_else(|error| failed(&error))
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("hextet: {error:#}");
+    ExitCode::FAILURE
+}

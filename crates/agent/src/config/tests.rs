@@ -1,0 +1,93 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../agent.example.toml");
+
+#[test]
+fn the_example_loads_and_names_every_key() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!(config.host.0, "host-1");
+    for key in [
+        "host",
+        "state_dir",
+        "socket",
+        "instance",
+        "hook",
+        "resync_s",
+        "address",
+        "address_file",
+        "name",
+        "ca",
+        "cert",
+        "key",
+        "first_ms",
+        "max_ms",
+        "rate",
+        "burst",
+    ] {
+        assert!(
+            EXAMPLE.lines().any(|line| line
+                .trim_start_matches("# ")
+                .starts_with(&format!("{key} ="))),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn the_examples_values_are_the_defaults() {
+    let short: String = EXAMPLE
+        .lines()
+        .filter(|line| {
+            ![
+                "instance", "hook", "resync_s", "name", "first_ms", "max_ms", "rate", "burst",
+            ]
+            .iter()
+            .any(|key| line.starts_with(&format!("{key} =")))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(parse(&short).unwrap(), parse(EXAMPLE).unwrap());
+}
+
+#[test]
+fn what_cannot_be_run_with_is_refused_by_its_key() {
+    check(
+        "host = \"host-1\"",
+        "host = \"\"",
+        "host must be 1 to 255 characters",
+    );
+    check(
+        "resync_s = 30",
+        "resync_s = 0",
+        "resync_s must be 1 to 3600",
+    );
+    check(
+        "max_ms = 5000",
+        "max_ms = 100",
+        "retry.max_ms must be first_ms to 600000",
+    );
+    check(
+        "instance = \"hextet\"",
+        "instance = \"a/b\"",
+        "instance must be 1 to 32 of [a-z0-9-]",
+    );
+    check(
+        "# address_file",
+        "address_file",
+        "server.address must be given, or server.address_file, and not both",
+    );
+    assert!(
+        parse(&format!("surprise = 1\n{EXAMPLE}")).is_err(),
+        "unknown keys"
+    );
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("agent.toml"))
+}
+
+fn check(from: &str, to: &str, expected: &str) {
+    assert!(EXAMPLE.contains(from));
+    let error = parse(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}

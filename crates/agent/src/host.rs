@@ -1,0 +1,379 @@
+//! The host's thread: the one owner of ledger, fast path and links. Everything that happens comes in as an [`Input`]; after
+//! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
+
+mod local;
+mod pass;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hextet_core::ids::PortId;
+use hextet_core::plan::HostPlan;
+use hextet_core::report::HostReport;
+use hextet_feed::sync::PlanDelta;
+use hextet_feed::v1;
+use hextet_proto::LinkEvent;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, error, info, warn};
+
+use crate::config::Config;
+use crate::kernel::links::LinkChange;
+use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
+use crate::ledger::{Found, Ledger, LedgerError, State, Target};
+use crate::reconcile::LinkProblem;
+use crate::serve::Serve;
+use pass::Carrier;
+
+pub(crate) use local::take_off;
+pub(crate) use pass::fastpath_config;
+
+/// Most inputs that wait; whoever comes then waits.
+pub const INPUTS_MAX: usize = 256;
+/// Most inputs that one pass answers.
+const INPUTS_PER_PASS: usize = 64;
+/// How long after a pass with failures the next one comes by itself.
+const FAILURE_RETRY: Duration = Duration::from_secs(2);
+/// How often it is looked for a namespace that is not there.
+const NETNS_POLL: Duration = Duration::from_millis(250);
+/// What guests make the agent remember is written at most this often.
+const LEARNED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What can happen.
+pub enum Input {
+    /// The server changed the plan.
+    Delta(PlanDelta),
+    /// Links of this host changed.
+    Links(Vec<LinkChange>),
+    /// Guests were heard.
+    Events(Vec<(PortId, LinkEvent)>),
+    /// The command line asks.
+    Local(Local),
+    /// The process ends; nothing is torn down.
+    Stop,
+}
+
+/// A question of the command line, and where its answer goes.
+pub enum Local {
+    /// This link carries this port.
+    Attach(PortId, Target, oneshot::Sender<Result<(), tonic::Status>>),
+    /// No link here carries this port.
+    Detach(PortId, oneshot::Sender<Result<(), tonic::Status>>),
+    /// Every port.
+    List(oneshot::Sender<v1::ListPortsReply>),
+    /// How new the plan is.
+    Status(oneshot::Sender<v1::StatusReply>),
+    /// Everything is taken off.
+    Down(oneshot::Sender<Result<(), tonic::Status>>),
+}
+
+/// Why the host's thread cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The disk.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The kernel's BPF.
+    #[error(transparent)]
+    Fastpath(#[from] FastpathError),
+    /// Sockets, threads, or the lock of the state directory.
+    #[error("could not {what}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Ends of the host's thread.
+pub struct Ports {
+    /// What happens.
+    pub inputs: mpsc::Receiver<Input>,
+    /// For the serving thread.
+    pub input: mpsc::Sender<Input>,
+    /// The plan as it is on disk.
+    pub plans: watch::Sender<Arc<HostPlan>>,
+    /// Everything that there is to report.
+    pub reports: watch::Sender<Arc<HostReport>>,
+    /// Whether the server answers.
+    pub connected: Arc<AtomicBool>,
+}
+
+/// The thread's state.
+pub struct Host {
+    config: Arc<Config>,
+    ports: Ports,
+    ledger: Ledger,
+    state: State,
+    fastpath: Fastpath,
+    serve: Serve,
+    /// The links that carry ports, as last seen.
+    carriers: BTreeMap<PortId, Carrier>,
+    problems: BTreeMap<PortId, LinkProblem>,
+    failures: BTreeMap<PortId, String>,
+    /// A failure of no single port.
+    failure: Option<String>,
+    incarnations: u64,
+    /// Ports whose guests are others than before the pass.
+    lost: BTreeSet<PortId>,
+    unwritten_since: Option<Instant>,
+    passes: u64,
+    /// Everything was taken off: nothing is done any more.
+    down: bool,
+}
+
+impl Host {
+    /// Reads the ledger and opens the fast path; nothing of a guest's is touched yet.
+    ///
+    /// # Errors
+    /// The disk's and the kernel's.
+    pub fn new(config: Arc<Config>, ports: Ports) -> Result<Self, StartError> {
+        let ledger = Ledger::open(&config.state_dir)?;
+        let state = match ledger.read()? {
+            Found::State(state) => *state,
+            Found::Nothing => State::default(),
+            Found::Corrupt(why, aside) => {
+                error!(%why, kept = %aside.display(), "the ledger is unreadable: nothing is touched until a plan comes");
+                State::default()
+            }
+        };
+        let fastpath = Fastpath::open(&pass::fastpath_config(&config))?;
+        let punt: Punt = fastpath.punt()?;
+        let io = |what| move |source| StartError::Io { what, source };
+        let sender = Sender::new().map_err(io("open a packet socket"))?;
+        let serve = Serve::start(punt, sender, ports.input.clone())
+            .map_err(io("start the serving thread"))?;
+        ports.plans.send_replace(Arc::new(state.plan.clone()));
+        Ok(Self {
+            config,
+            ports,
+            ledger,
+            state,
+            fastpath,
+            serve,
+            carriers: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            failure: None,
+            incarnations: 0,
+            lost: BTreeSet::new(),
+            unwritten_since: None,
+            passes: 0,
+            down: false,
+        })
+    }
+
+    /// Until it is asked to stop.
+    pub fn run(mut self, runtime: &tokio::runtime::Handle) {
+        self.bring_about();
+        loop {
+            let wait = self.until_next();
+            let first = runtime
+                .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
+            let mut next = match first {
+                Ok(None) => break,
+                Ok(Some(input)) => Some(input),
+                Err(_) => None,
+            };
+            // A question is answered after what came before it has been brought about.
+            let mut questions = Vec::new();
+            let mut changed = next.is_none();
+            let mut left = INPUTS_PER_PASS;
+            while let Some(input) = next {
+                match input {
+                    Input::Stop => return self.write(),
+                    Input::Local(question) => questions.push(question),
+                    other => changed |= self.take(other),
+                }
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+                next = self.ports.inputs.try_recv().ok();
+            }
+            if changed {
+                self.bring_about();
+            }
+            for question in questions {
+                self.answer(question);
+            }
+            self.write_learned();
+        }
+        self.write();
+    }
+
+    /// Takes an input in; true when the host may have to change.
+    fn take(&mut self, input: Input) -> bool {
+        if self.down {
+            return false;
+        }
+        match input {
+            Input::Delta(delta) => {
+                self.take_delta(delta);
+                true
+            }
+            Input::Links(changes) => {
+                self.take_links(&changes);
+                true
+            }
+            Input::Events(events) => {
+                let mut changed = false;
+                for (port, event) in events {
+                    changed |= self.take_event(port, event);
+                }
+                changed
+            }
+            Input::Local(_) | Input::Stop => false,
+        }
+    }
+
+    fn take_delta(&mut self, delta: PlanDelta) {
+        let changes = delta.changes.len();
+        let gone: BTreeSet<PortId> = delta
+            .changes
+            .iter()
+            .filter_map(|(key, entry)| match (key, entry) {
+                (hextet_core::plan::PlanKey::Port(id), None) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        self.serve.cease(gone);
+        self.state.take(delta, now_s());
+        // On disk before anybody is told.
+        self.write();
+        self.ports
+            .plans
+            .send_replace(Arc::new(self.state.plan.clone()));
+        info!(generation = ?self.state.plan.generation, changes, "plan taken");
+    }
+
+    fn take_links(&mut self, changes: &[LinkChange]) {
+        for change in changes {
+            let LinkChange::Seen(link) = change else {
+                continue;
+            };
+            let lost = self
+                .carriers
+                .values_mut()
+                .find(|carrier| carrier.ifindex == link.ifindex);
+            if let Some(carrier) = lost
+                && !link.carrier
+            {
+                carrier.interrupted = true;
+            }
+        }
+    }
+
+    fn take_event(&mut self, port: PortId, event: LinkEvent) -> bool {
+        let changed = match event {
+            LinkEvent::Learned {
+                address,
+                first_holder,
+            } => {
+                if let Some(other) = first_holder {
+                    warn!(%port, %other, "two guests use one link-local address");
+                }
+                // An event that the link sent before its port went.
+                self.state.plan.port(port).is_some() && self.state.learn(port, address)
+            }
+            LinkEvent::Forgotten { address } => self.state.unlearn(port, address),
+            LinkEvent::Conflict { holder, .. } => {
+                let holder = holder.map(|id| id.to_string());
+                let holder = holder.as_deref().unwrap_or("the service");
+                warn!(%port, holder, "a guest claims an address that is not its own");
+                false
+            }
+            LinkEvent::Released { addresses } => {
+                debug!(%port, ?addresses, "released by DHCPv6");
+                false
+            }
+            LinkEvent::Declined { addresses } => {
+                warn!(%port, count = addresses.len(), "declined by DHCPv6");
+                debug!(%port, ?addresses, "declined by DHCPv6");
+                false
+            }
+        };
+        if changed && self.unwritten_since.is_none() {
+            self.unwritten_since = Some(Instant::now());
+        }
+        changed
+    }
+
+    /// One pass, then all who must hear of it.
+    fn bring_about(&mut self) {
+        // Without a plan nothing is known about what may be touched.
+        if self.down || self.state.plan.cloud().is_none() {
+            return;
+        }
+        if self.state.expire(now_s()) {
+            self.unwritten_since.get_or_insert_with(Instant::now);
+        }
+        self.pass();
+        self.serve.view(Arc::new(self.view()));
+        let report = Arc::new(self.report());
+        self.ports.reports.send_if_modified(|old| {
+            let new = **old != *report;
+            *old = report;
+            new
+        });
+    }
+
+    /// How long until there is something to do by itself.
+    fn until_next(&self) -> Duration {
+        let mut wait = self.config.resync;
+        if self.down {
+            return wait;
+        }
+        let missing_netns = |problem| matches!(problem, &LinkProblem::NoNetns(_));
+        if self.problems.values().any(missing_netns) {
+            wait = wait.min(NETNS_POLL);
+        }
+        if self.failure.is_some() || !self.failures.is_empty() {
+            wait = wait.min(FAILURE_RETRY);
+        }
+        if let Some(since) = self.unwritten_since {
+            wait = wait.min(LEARNED_WRITE_INTERVAL.saturating_sub(since.elapsed()));
+        }
+        if let Some(expiry) = self.state.next_expiry_s() {
+            wait = wait.min(Duration::from_secs(expiry.saturating_sub(now_s()).max(1)));
+        }
+        wait
+    }
+
+    fn write_learned(&mut self) {
+        let due = self
+            .unwritten_since
+            .is_some_and(|since| since.elapsed() >= LEARNED_WRITE_INTERVAL);
+        if due {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        if self.down || self.state == State::default() {
+            return;
+        }
+        match self.ledger.write(&self.state) {
+            Ok(()) => self.unwritten_since = None,
+            Err(error) => {
+                error!(
+                    error = crate::uplink::chain(&error),
+                    "the ledger cannot be written"
+                );
+                // Tried again with the next write of what was learned.
+                self.unwritten_since = Some(Instant::now());
+            }
+        }
+    }
+}
+
+/// Unix time: what was withdrawn is withdrawn across restarts.
+fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,244 @@
+//! Answers to the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use hextet_core::ids::PortId;
+use hextet_feed::v1;
+use tonic::Status;
+use tracing::{debug, info};
+
+use super::{Host, Local};
+use crate::kernel::{Fastpath, Kind, links, netns};
+use crate::ledger::{State, Target};
+
+/// Longest name of an interface (IFNAMSIZ less its end).
+const IFNAME_LEN_MAX: usize = 15;
+
+impl Host {
+    pub(super) fn answer(&mut self, question: Local) {
+        // Whoever asked may have gone.
+        match question {
+            Local::Attach(port, target, reply) => {
+                let _ = reply.send(self.attach(port, target));
+            }
+            Local::Detach(port, reply) => {
+                let _ = reply.send(self.detach(port));
+            }
+            Local::List(reply) => {
+                let _ = reply.send(self.list());
+            }
+            Local::Status(reply) => {
+                let _ = reply.send(v1::StatusReply {
+                    host: self.config.host.0.clone(),
+                    generation: Some(self.state.plan.generation.into()),
+                    connected: self.ports.connected.load(Ordering::Relaxed),
+                });
+            }
+            Local::Down(reply) => {
+                let _ = reply.send(self.take_down());
+            }
+        }
+    }
+
+    fn attach(&mut self, port: PortId, target: Target) -> Result<(), Status> {
+        if self.down {
+            return Err(Status::failed_precondition("this host was taken down"));
+        }
+        match self.state.declarations.get(&port) {
+            Some(held) if *held == target => return Ok(()),
+            Some(held) => {
+                return Err(Status::already_exists(format!(
+                    "port {port} is attached to {held}: detach it first"
+                )));
+            }
+            None => {}
+        }
+        check(&target)?;
+        let same = |held: &Target| match (held, &target) {
+            (
+                Target::Netns { name, ifname, .. },
+                Target::Netns {
+                    name: other,
+                    ifname: other_ifname,
+                    ..
+                },
+            ) => name == other && ifname == other_ifname,
+            (Target::Tap { name }, Target::Tap { name: other }) => name == other,
+            _ => false,
+        };
+        if let Some((other, _)) = self.state.declarations.iter().find(|(_, held)| same(held)) {
+            return Err(Status::already_exists(format!(
+                "{target} carries port {other}"
+            )));
+        }
+        info!(%port, %target, "attached");
+        self.state.released.remove(&port);
+        self.state.declarations.insert(port, target);
+        self.write();
+        self.bring_about();
+        Ok(())
+    }
+
+    fn detach(&mut self, port: PortId) -> Result<(), Status> {
+        let declared = self.state.declarations.contains_key(&port);
+        if !declared && !self.carriers.contains_key(&port) {
+            return Err(Status::not_found(format!(
+                "port {port} is not attached on this host"
+            )));
+        }
+        info!(%port, "detached");
+        self.serve.cease(BTreeSet::from([port]));
+        self.state.forget(port);
+        if self.state.plan.port(port).is_some() {
+            self.state.released.insert(port);
+        }
+        self.write();
+        self.bring_about();
+        Ok(())
+    }
+
+    fn list(&self) -> v1::ListPortsReply {
+        let drops = self.drops();
+        let planned = self.state.plan.ports().map(|port| port.id);
+        let declared = self.state.declarations.keys().copied();
+        let ids: BTreeSet<PortId> = planned.chain(declared).collect();
+        v1::ListPortsReply {
+            ports: ids
+                .into_iter()
+                .map(|id| self.local_port(id, drops.get(&id)))
+                .collect(),
+        }
+    }
+
+    fn local_port(
+        &self,
+        id: PortId,
+        drops: Option<&BTreeMap<String, (u64, u64)>>,
+    ) -> v1::LocalPort {
+        let target = self.state.declarations.get(&id);
+        let plan = self.state.plan.port(id);
+        let network = plan.and_then(|port| self.state.plan.network(port.vni));
+        let carrier = self.carriers.get(&id);
+        let learned = self.state.learned.iter().filter(|(of, _)| *of == id);
+        v1::LocalPort {
+            port: id.0.as_bytes().to_vec(),
+            planned: plan.is_some(),
+            target: target.map(v1::Target::from),
+            link: match target {
+                Some(Target::Tap { name }) => name.clone(),
+                _ => id.tap_name(),
+            },
+            link_seen: carrier.is_some(),
+            carrier: carrier.is_some_and(|carrier| carrier.carrier),
+            down: match plan {
+                Some(_) => self.why_down(id),
+                None => Some("not bound to this host".to_owned()),
+            },
+            mac: plan.map(|port| port.mac.to_string()).unwrap_or_default(),
+            mtu: network.map_or(0, |network| network.mtu),
+            mtu_seen: carrier.map_or(0, |carrier| carrier.mtu),
+            addresses: plan
+                .iter()
+                .flat_map(|port| &port.fixed_ips)
+                .map(|fixed| fixed.ip_address.to_string())
+                .collect(),
+            learned: learned.map(|(_, address)| address.to_string()).collect(),
+            drops: drops
+                .into_iter()
+                .flatten()
+                .map(|(reason, (packets, bytes))| v1::Drop {
+                    reason: reason.clone(),
+                    packets: *packets,
+                    bytes: *bytes,
+                })
+                .collect(),
+        }
+    }
+
+    /// Drops of the fast path and, with `agent_` before the reason, of the slow path, whose bytes are not counted.
+    fn drops(&self) -> BTreeMap<PortId, BTreeMap<String, (u64, u64)>> {
+        let mut drops: BTreeMap<PortId, BTreeMap<String, (u64, u64)>> = BTreeMap::new();
+        let numbers: BTreeMap<_, _> = self
+            .state
+            .plan
+            .ports()
+            .map(|port| (port.number, port.id))
+            .collect();
+        match self.fastpath.counters() {
+            Ok(counters) => {
+                for ((number, verdict), count) in counters {
+                    if let (Some(id), Kind::Drop) = (numbers.get(&number), verdict.kind()) {
+                        let reasons = drops.entry(*id).or_default();
+                        reasons.insert(verdict.name().to_owned(), count);
+                    }
+                }
+            }
+            Err(error) => debug!(error = crate::uplink::chain(&error), "no counters"),
+        }
+        for (id, reasons) in self.serve.drops() {
+            let of_port = drops.entry(id).or_default();
+            for (reason, count) in reasons {
+                of_port.insert(format!("agent_{reason}"), (count, 0));
+            }
+        }
+        drops
+    }
+
+    /// Final advertisements, then everything off this host. Nothing is done after that.
+    fn take_down(&mut self) -> Result<(), Status> {
+        info!("taking everything off this host");
+        self.serve.cease(self.carriers.keys().copied().collect());
+        let failed = |error: &dyn std::error::Error| Status::internal(crate::uplink::chain(error));
+        self.down = true;
+        self.carriers.clear();
+        self.serve.view(std::sync::Arc::default());
+        self.state = State::default();
+        take_off(&self.config, &self.fastpath).map_err(|error| failed(&error))?;
+        self.ledger.remove().map_err(|error| failed(&error))
+    }
+}
+
+/// Removes our links, sets adopted ones down, and takes programs and maps away.
+pub(crate) fn take_off(
+    config: &crate::config::Config,
+    fastpath: &Fastpath,
+) -> Result<(), super::StartError> {
+    let io = |what| move |source| super::StartError::Io { what, source };
+    let attached = fastpath.attached()?;
+    let mine = format!("hextet:{}:", config.instance);
+    for link in links::dump().map_err(io("list links"))? {
+        if link.alias.is_some_and(|alias| alias.starts_with(&mine)) {
+            links::delete(link.ifindex).map_err(io("delete a link"))?;
+        } else if attached.contains(&link.ifindex) {
+            links::set_up(link.ifindex, false).map_err(io("set a link down"))?;
+        }
+    }
+    Fastpath::remove(&super::pass::fastpath_config(config))?;
+    Ok(())
+}
+
+fn check(target: &Target) -> Result<(), Status> {
+    match target {
+        Target::Netns { name, ifname, .. } => {
+            let plain =
+                |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+            if !plain(name) || !netns::path(name).exists() {
+                return Err(Status::invalid_argument(format!(
+                    "no network namespace named {name:?} under /run/netns"
+                )));
+            }
+            if !plain(ifname) || ifname.len() > IFNAME_LEN_MAX {
+                return Err(Status::invalid_argument(format!(
+                    "{ifname:?} cannot be an interface's name"
+                )));
+            }
+        }
+        Target::Tap { name } => {
+            if links::index(name).is_err() {
+                return Err(Status::invalid_argument(format!("no link named {name:?}")));
+            }
+        }
+    }
+    Ok(())
+}

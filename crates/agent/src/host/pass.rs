@@ -1,0 +1,390 @@
+//! One pass: observe, take the difference, apply it, observe again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use hextet_core::ids::{PortId, PortNumber};
+use hextet_core::mac::Mac;
+use tracing::{debug, error, info, warn};
+
+use super::Host;
+use crate::config::{Config, HookKind};
+use crate::kernel::fastpath::{PuntBudget, Sizes};
+use crate::kernel::links::{self, LinkSeen, NewVeth};
+use crate::kernel::{FastpathConfig, FastpathError, Hook, MapOp, Rows, netns};
+use crate::ledger::Target;
+use crate::reconcile::{
+    Carried, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted,
+};
+
+/// A link that carries a port.
+#[derive(Clone, Debug)]
+pub(super) struct Carrier {
+    pub(super) ifindex: u32,
+    pub(super) carrier: bool,
+    pub(super) admin_up: bool,
+    pub(super) mtu: u32,
+    /// Our program is on it.
+    pub(super) attached: bool,
+    /// Another one whenever the guest may be another one.
+    pub(super) incarnation: u64,
+    /// It carried the port before this process began.
+    pub(super) resumed: bool,
+    /// The kernel told of a loss of carrier since the last pass.
+    pub(super) interrupted: bool,
+}
+
+/// What is there.
+struct Observed {
+    links: BTreeMap<String, LinkSeen>,
+    attached: BTreeSet<u32>,
+}
+
+/// The pass cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum PassError {
+    #[error("links cannot be listed")]
+    Links(#[source] io::Error),
+    #[error(transparent)]
+    Fastpath(#[from] FastpathError),
+}
+
+impl Host {
+    /// Brings the host to what the ledger says, as far as it can be; what cannot is kept for the report.
+    pub(super) fn pass(&mut self) {
+        self.failures.clear();
+        self.failure = None;
+        match self.try_pass() {
+            // The first says that a restarted agent changed nothing; later ones only what they did.
+            Ok(ops) if ops > 0 || self.passes == 0 => info!(ops, "reconcile"),
+            Ok(_) => debug!(ops = 0, "reconcile"),
+            Err(failure) => {
+                let text = crate::uplink::chain(&failure);
+                error!(error = text, "reconcile failed");
+                self.failure = Some(text);
+            }
+        }
+        self.passes += 1;
+    }
+
+    /// How many operations it took.
+    fn try_pass(&mut self) -> Result<usize, PassError> {
+        let seen = self.observe()?;
+        let before = self.fastpath.dump()?;
+        let mut wanted = links_wanted(&self.state);
+        let namespaces = namespaces(&wanted);
+        let ops = diff_links(
+            &mut wanted,
+            &seen.links,
+            &seen.attached,
+            &self.outdated(&before),
+            &namespaces,
+            &self.config.instance,
+        );
+        let mut count = ops.len();
+        for op in &ops {
+            self.apply_link(op, &wanted);
+        }
+        let seen = if ops.is_empty() {
+            seen
+        } else {
+            self.observe()?
+        };
+        self.note_carriers(&wanted, &seen, &before);
+        count += self.apply_rows(&before);
+        count += self.attach_and_raise(&wanted, &seen);
+        self.problems = wanted.problems;
+        Ok(count)
+    }
+
+    fn observe(&self) -> Result<Observed, PassError> {
+        let attached = self.fastpath.attached()?;
+        let links = links::dump().map_err(PassError::Links)?;
+        Ok(Observed {
+            links: links
+                .into_iter()
+                .map(|link| (link.name.clone(), link))
+                .collect(),
+            attached,
+        })
+    }
+
+    fn apply_link(&mut self, op: &LinkOp, wanted: &LinksWanted) {
+        debug!(?op, "link");
+        let (port, result) = match op {
+            LinkOp::Create { name, wanted } => (
+                Some(wanted.port),
+                create(name, wanted, &self.config.instance),
+            ),
+            LinkOp::Configure { ifindex, wanted } => {
+                (Some(wanted.port), configure(*ifindex, wanted))
+            }
+            LinkOp::Detach { ifindex } => {
+                let detached = self.fastpath.detach(*ifindex);
+                (None, detached.map_err(io::Error::other))
+            }
+            LinkOp::SetDown { ifindex } => (None, links::set_up(*ifindex, false)),
+            LinkOp::Delete { ifindex } => (None, links::delete(*ifindex)),
+        };
+        let Err(failure) = result else {
+            return;
+        };
+        warn!(
+            error = crate::uplink::chain(&failure),
+            ?op,
+            "a link could not be changed"
+        );
+        if let Some(port) = port.filter(|port| !wanted.problems.contains_key(port)) {
+            self.failures.insert(port, explain(op, &failure));
+        }
+    }
+
+    /// Which links carry ports now, and whether their guests may be others than before.
+    fn note_carriers(&mut self, wanted: &LinksWanted, seen: &Observed, rows: &Rows) {
+        let mut carriers = BTreeMap::new();
+        for (name, link) in &wanted.links {
+            if wanted.problems.contains_key(&link.port) {
+                continue;
+            }
+            let (Some(found), Some(port)) = (seen.links.get(name), self.state.plan.port(link.port))
+            else {
+                continue;
+            };
+            let row = rows.ports.get(&found.ifindex);
+            let programmed = row.is_some_and(|row| row.port == port.number);
+            let old = self
+                .carriers
+                .get(&link.port)
+                .filter(|old| old.ifindex == found.ifindex);
+            let lost = match old {
+                Some(old) => old.interrupted || (old.carrier && !found.carrier),
+                // Before this process: a link that is not ours yet is new, one without carrier has lost its guest.
+                None => !programmed || !found.carrier,
+            };
+            if lost || old.is_none() {
+                self.incarnations += 1;
+            }
+            let carrier = Carrier {
+                ifindex: found.ifindex,
+                carrier: found.carrier,
+                admin_up: found.admin_up,
+                mtu: found.mtu,
+                attached: seen.attached.contains(&found.ifindex),
+                incarnation: match old {
+                    Some(old) if !lost => old.incarnation,
+                    _ => self.incarnations,
+                },
+                resumed: !lost && old.is_none_or(|old| old.resumed),
+                interrupted: false,
+            };
+            carriers.insert(link.port, (carrier, lost));
+        }
+        let forgotten: BTreeSet<PortId> = self
+            .state
+            .learned
+            .iter()
+            .map(|(port, _)| *port)
+            .filter(|port| carriers.get(port).is_none_or(|(_, lost)| *lost))
+            .collect();
+        if !forgotten.is_empty() {
+            self.state
+                .learned
+                .retain(|(port, _)| !forgotten.contains(port));
+            self.unwritten_since
+                .get_or_insert_with(std::time::Instant::now);
+        }
+        self.lost = carriers
+            .iter()
+            .filter(|(_, (_, lost))| *lost)
+            .map(|(port, _)| *port)
+            .collect();
+        self.carriers = carriers
+            .into_iter()
+            .map(|(port, (carrier, _))| (port, carrier))
+            .collect();
+    }
+
+    /// Links whose port had another MAC when their rows were written, which was when their guest's end was made.
+    fn outdated(&self, rows: &Rows) -> BTreeSet<u32> {
+        let macs: BTreeMap<PortNumber, Mac> = self
+            .state
+            .plan
+            .ports()
+            .map(|port| (port.number, port.mac))
+            .collect();
+        rows.ports
+            .iter()
+            .filter(|(_, row)| macs.get(&row.port).is_some_and(|mac| *mac != row.mac))
+            .map(|(ifindex, _)| *ifindex)
+            .collect()
+    }
+
+    fn apply_rows(&mut self, before: &Rows) -> usize {
+        let carried: Carried = self
+            .carriers
+            .iter()
+            .map(|(port, carrier)| (*port, carrier.ifindex))
+            .collect();
+        let planned =
+            |number: PortNumber| self.state.plan.ports().find(|port| port.number == number);
+        let seen = before.seen.iter().copied().filter(|number| {
+            planned(*number).is_some_and(|port| {
+                self.carriers.contains_key(&port.id) && !self.lost.contains(&port.id)
+            })
+        });
+        let wanted = rows_wanted(&self.state, &carried, seen.collect());
+        let mut ops = before.diff(&wanted);
+        let known: BTreeSet<PortNumber> = self.state.plan.ports().map(|port| port.number).collect();
+        let mentioned = before
+            .ports
+            .values()
+            .map(|row| row.port)
+            .chain(before.sources.keys().map(|(port, _)| *port));
+        let gone: BTreeSet<PortNumber> = mentioned.filter(|port| !known.contains(port)).collect();
+        ops.extend(gone.into_iter().map(MapOp::Forget));
+        if let Err(failure) = self.fastpath.apply(&ops) {
+            let text = crate::uplink::chain(&failure);
+            error!(error = text, "the fast path refused rows");
+            self.blame(&ops, &failure.failures);
+        }
+        ops.len()
+    }
+
+    /// A row that a full map refused is one port's failure, where it can be told whose.
+    fn blame(&mut self, ops: &[MapOp], failures: &[(usize, io::Error)]) {
+        for (at, failure) in failures {
+            let number = match ops.get(*at) {
+                Some(MapOp::SetPort(_, row)) => Some(row.port),
+                Some(MapOp::SetSource((port, _), _)) => Some(*port),
+                Some(MapOp::SetNeigh(_, row)) => row.port,
+                _ => None,
+            };
+            let port = self
+                .state
+                .plan
+                .ports()
+                .find(|port| Some(port.number) == number);
+            let text = format!("the fast path refused a row: {failure}");
+            match port.map(|port| port.id) {
+                Some(id) => self.failures.insert(id, text).map(|_| ()),
+                None => self.failure.replace(text).map(|_| ()),
+            };
+        }
+    }
+
+    /// Last of all, so that a guest's first frame meets a program and its rows.
+    fn attach_and_raise(&mut self, wanted: &LinksWanted, seen: &Observed) -> usize {
+        let mut count = 0;
+        for (name, link) in &wanted.links {
+            let Some(carrier) = self.carriers.get_mut(&link.port) else {
+                continue;
+            };
+            if self.failures.contains_key(&link.port) {
+                continue;
+            }
+            let ifindex = carrier.ifindex;
+            let fresh = !carrier.attached;
+            if fresh {
+                count += 1;
+                // A tap that somebody made speaks IPv6 for this host until now.
+                let quiet = links::silence(name);
+                let attached = quiet.map_err(|source| FastpathError::Hook {
+                    what: "silence",
+                    ifindex,
+                    source,
+                });
+                if let Err(failure) = attached.and_then(|()| self.fastpath.attach(ifindex)) {
+                    self.failures
+                        .insert(link.port, crate::uplink::chain(&failure));
+                    continue;
+                }
+                carrier.attached = true;
+            }
+            if !seen.links.get(name).is_some_and(|found| found.admin_up) {
+                count += 1;
+                match links::set_up(ifindex, true) {
+                    Ok(()) => carrier.admin_up = true,
+                    Err(failure) => {
+                        let text = format!("the link cannot be set up: {failure}");
+                        self.failures.insert(link.port, text);
+                    }
+                }
+            }
+        }
+        count
+    }
+}
+
+/// The fast path of this configuration.
+pub(crate) fn fastpath_config(config: &Config) -> FastpathConfig {
+    FastpathConfig {
+        instance: config.instance.clone(),
+        state_dir: config.state_dir.clone(),
+        hook: match config.hook {
+            HookKind::Tcx => Hook::Tcx,
+            HookKind::Clsact => Hook::Clsact,
+        },
+        sizes: Sizes::default(),
+        punt: PuntBudget {
+            per_second: config.punt.rate,
+            burst: config.punt.burst,
+        },
+    }
+}
+
+/// The namespaces that are wanted and there.
+fn namespaces(wanted: &LinksWanted) -> BTreeSet<String> {
+    wanted
+        .links
+        .values()
+        .filter_map(|link| match &link.target {
+            Some(Target::Netns { name, .. }) => Some(name),
+            _ => None,
+        })
+        .filter(|name| netns::path(name).exists())
+        .cloned()
+        .collect()
+}
+
+fn create(name: &str, wanted: &LinkWanted, instance: &str) -> io::Result<()> {
+    let Some(Target::Netns {
+        name: netns,
+        ifname,
+        down,
+    }) = &wanted.target
+    else {
+        return Err(io::Error::other("only pairs are made"));
+    };
+    links::create_veth(&NewVeth {
+        host_name: name,
+        alias: &links::tag(instance, wanted.port),
+        netns: &netns::path(netns),
+        guest_name: ifname,
+        mac: wanted.mac,
+        mtu: wanted.mtu,
+        // It has no carrier before the host's end is up, which comes last.
+        guest_up: !down,
+    })
+    .map(|_| ())
+}
+
+fn configure(ifindex: u32, wanted: &LinkWanted) -> io::Result<()> {
+    if let Some(Target::Netns { name, ifname, .. }) = &wanted.target {
+        let mtu = wanted.mtu;
+        netns::inside(&netns::path(name), || {
+            links::set_mtu(links::index(ifname)?, mtu)
+        })??;
+    }
+    links::set_mtu(ifindex, wanted.mtu)
+}
+
+fn explain(op: &LinkOp, failure: &io::Error) -> String {
+    match op {
+        LinkOp::Create { wanted, .. } => {
+            let target = wanted.target.as_ref().map(Target::to_string);
+            let target = target.as_deref().unwrap_or("a pair");
+            format!("{target} cannot be made: {failure}")
+        }
+        _ => format!("the link cannot be changed: {failure}"),
+    }
+}

@@ -1,0 +1,74 @@
+//! What the serving thread and the server are told.
+
+use hextet_core::link::link_plan;
+use hextet_core::report::{HostReport, PortReport, PortState};
+
+use super::Host;
+use crate::reconcile::learned_holders;
+use crate::serve::{LinkView, PlanDirectory, View};
+
+impl Host {
+    pub(super) fn view(&self) -> View {
+        let holders = learned_holders(&self.state);
+        let mut view = View {
+            directory: PlanDirectory::new(&self.state),
+            ..View::default()
+        };
+        for (id, carrier) in &self.carriers {
+            let withdrawn = self.state.withdrawn_of(*id);
+            let Some(plan) = link_plan(&self.state.plan, *id, &withdrawn) else {
+                continue;
+            };
+            let learned = self.state.learned.iter().filter(|(of, _)| of == id);
+            let learned = learned.map(|(_, address)| {
+                let first = holders.get(&(plan.vni, *address)).copied();
+                (*address, first.filter(|first| first != id))
+            });
+            view.links.insert(
+                *id,
+                LinkView {
+                    learned: learned.collect(),
+                    plan,
+                    ifindex: carrier.ifindex,
+                    incarnation: carrier.incarnation,
+                    resumed: carrier.resumed,
+                },
+            );
+        }
+        view
+    }
+
+    pub(super) fn report(&self) -> HostReport {
+        let ports = self.state.plan.ports().map(|port| PortReport {
+            port: port.id,
+            state: match self.why_down(port.id) {
+                None => PortState::Up,
+                Some(why) => PortState::Down(why),
+            },
+            carrier: self
+                .carriers
+                .get(&port.id)
+                .is_some_and(|carrier| carrier.carrier),
+        });
+        HostReport {
+            generation: self.state.plan.generation,
+            ports: ports.collect(),
+        }
+    }
+
+    /// `None` for a port that works: its link exists, is administratively up and is programmed.
+    pub(super) fn why_down(&self, port: hextet_core::ids::PortId) -> Option<String> {
+        if let Some(problem) = self.problems.get(&port) {
+            return Some(problem.to_string());
+        }
+        if let Some(failure) = self.failures.get(&port).or(self.failure.as_ref()) {
+            return Some(failure.clone());
+        }
+        match self.carriers.get(&port) {
+            None => Some("no link".to_owned()),
+            Some(carrier) if !carrier.admin_up => Some("the link is set down".to_owned()),
+            Some(carrier) if !carrier.attached => Some("the program is not on the link".to_owned()),
+            Some(_) => None,
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What the agent must not forget: plan, declarations, learned addresses, withdrawn prefixes. One file, replaced whole,
+//! so that a crash leaves the old one or the new one.
+
+mod encode;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+
+use hextet_core::ids::PortId;
+use hextet_core::modes::RaSender;
+use hextet_core::plan::{HostPlan, PlanKey};
+use hextet_feed::sync::PlanDelta;
+use ipnet::Ipv6Net;
+
+pub use encode::Unreadable;
+
+/// Most prefixes that are being withdrawn from one port: the newest are kept.
+const WITHDRAWN_MAX: usize = 16;
+/// Most learned addresses of a port.
+pub const LEARNED_MAX: usize = 4;
+
+/// What carries a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A pair that the agent makes, with the guest's end in a named namespace.
+    Netns {
+        /// A name under `/run/netns`.
+        name: String,
+        /// The guest's end.
+        ifname: String,
+        /// It is left down.
+        down: bool,
+    },
+    /// A tap that is there.
+    Tap {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Netns { name, ifname, .. } => write!(f, "netns {name} {ifname}"),
+            Target::Tap { name } => write!(f, "tap {name}"),
+        }
+    }
+}
+
+/// Everything that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct State {
+    /// The last plan.
+    pub plan: HostPlan,
+    /// What carries which port.
+    pub declarations: BTreeMap<PortId, Target>,
+    /// Ports that were detached here and are still in the plan: their links are left alone.
+    pub released: BTreeSet<PortId>,
+    /// Addresses that guests formed themselves, at most [`LEARNED_MAX`] a port, in the order in which they were learned:
+    /// of two ports of a network with the same one, the first holds it.
+    pub learned: Vec<(PortId, Ipv6Addr)>,
+    /// Prefixes that are no longer in the plan, and until when (Unix time, seconds) they are advertised with lifetime
+    /// zero.
+    pub withdrawn: BTreeMap<PortId, BTreeMap<Ipv6Net, u64>>,
+}
+
+impl State {
+    /// Takes a delta in at this time (Unix time, seconds): ports that go take their declarations with them, prefixes
+    /// that go are withdrawn for as long as guests may believe in them (RFC 4861 §6.2.5, RFC 9096 §3.5).
+    /// Returns the ports that went.
+    pub fn take(&mut self, delta: PlanDelta, now_s: u64) -> BTreeSet<PortId> {
+        let before = self.advertised();
+        let valid_lifetime_s = self.plan.cloud().map_or(0, |cloud| cloud.valid_lifetime_s);
+        let gone: BTreeSet<PortId> = delta
+            .changes
+            .iter()
+            .filter_map(|(key, entry)| match (key, entry) {
+                (PlanKey::Port(id), None) if self.plan.port(*id).is_some() => Some(*id),
+                _ => None,
+            })
+            .collect();
+        delta.apply(&mut self.plan);
+        for port in &gone {
+            self.forget(*port);
+        }
+        let after = self.advertised();
+        for (port, prefixes) in before {
+            let Some(now) = after.get(&port) else {
+                continue;
+            };
+            let until = now_s + u64::from(valid_lifetime_s);
+            let list = self.withdrawn.entry(port).or_default();
+            list.extend(prefixes.difference(now).map(|prefix| (*prefix, until)));
+            list.retain(|prefix, _| !now.contains(prefix));
+            while list.len() > WITHDRAWN_MAX {
+                let oldest = list.iter().min_by_key(|(_, until)| **until);
+                let oldest = *oldest.expect("more than the bound, so not empty").0;
+                list.remove(&oldest);
+            }
+        }
+        self.expire(now_s);
+        gone
+    }
+
+    /// Drops what was withdrawn long enough ago. True when something was dropped.
+    pub fn expire(&mut self, now_s: u64) -> bool {
+        let count = |state: &Self| state.withdrawn.values().map(BTreeMap::len).sum::<usize>();
+        let before = count(self);
+        for list in self.withdrawn.values_mut() {
+            list.retain(|_, until| *until > now_s);
+        }
+        self.withdrawn.retain(|_, list| !list.is_empty());
+        count(self) != before
+    }
+
+    /// When the next withdrawn prefix expires, Unix time in seconds.
+    pub fn next_expiry_s(&self) -> Option<u64> {
+        self.withdrawn
+            .values()
+            .flat_map(BTreeMap::values)
+            .min()
+            .copied()
+    }
+
+    /// The withdrawn prefixes of a port.
+    pub fn withdrawn_of(&self, port: PortId) -> Vec<Ipv6Net> {
+        self.withdrawn
+            .get(&port)
+            .map(|list| list.keys().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Notes an address that a port's guest formed; false when it was known or there are too many.
+    pub fn learn(&mut self, port: PortId, address: Ipv6Addr) -> bool {
+        let count = self.learned.iter().filter(|(of, _)| *of == port).count();
+        if count >= LEARNED_MAX || self.learned.contains(&(port, address)) {
+            return false;
+        }
+        self.learned.push((port, address));
+        true
+    }
+
+    /// Forgets an address of a port; false when it was not known.
+    pub fn unlearn(&mut self, port: PortId, address: Ipv6Addr) -> bool {
+        let before = self.learned.len();
+        self.learned.retain(|known| *known != (port, address));
+        self.learned.len() != before
+    }
+
+    /// Everything about a port that is not in the plan.
+    pub fn forget(&mut self, port: PortId) {
+        self.declarations.remove(&port);
+        self.released.remove(&port);
+        self.learned.retain(|(holder, _)| *holder != port);
+        self.withdrawn.remove(&port);
+    }
+
+    /// The prefixes that each port is told of.
+    fn advertised(&self) -> BTreeMap<PortId, BTreeSet<Ipv6Net>> {
+        let mut of_network: BTreeMap<_, BTreeSet<Ipv6Net>> = BTreeMap::new();
+        for subnet in self.plan.subnets() {
+            if subnet.sender == RaSender::Us {
+                of_network
+                    .entry(subnet.vni)
+                    .or_default()
+                    .insert(subnet.cidr);
+            }
+        }
+        self.plan
+            .ports()
+            .map(|port| {
+                let prefixes = of_network.get(&port.vni).cloned().unwrap_or_default();
+                (port.id, prefixes)
+            })
+            .collect()
+    }
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+}
+
+/// The ledger cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {what} {path}")]
+pub struct LedgerError {
+    what: &'static str,
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// What was found on disk.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing: this host is new.
+    Nothing,
+    /// A ledger.
+    State(Box<State>),
+    /// Something else, put aside under the second name.
+    Corrupt(Unreadable, PathBuf),
+}
+
+impl Ledger {
+    /// The ledger of a state directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn open(state_dir: &Path) -> Result<Self, LedgerError> {
+        std::fs::create_dir_all(state_dir).map_err(fail("make", state_dir))?;
+        Ok(Self {
+            path: state_dir.join("ledger"),
+        })
+    }
+
+    /// Reads it; a file that is not a ledger is put aside.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or cannot be put aside.
+    pub fn read(&self) -> Result<Found, LedgerError> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Found::Nothing);
+            }
+            Err(error) => return Err(fail("read", &self.path)(error)),
+        };
+        match encode::decode(&bytes) {
+            Ok(state) => Ok(Found::State(Box::new(state))),
+            Err(why) => {
+                let aside = self.path.with_extension("corrupt");
+                std::fs::rename(&self.path, &aside).map_err(fail("put aside", &self.path))?;
+                Ok(Found::Corrupt(why, aside))
+            }
+        }
+    }
+
+    /// Replaces it; what was written before is safe until this is.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, state: &State) -> Result<(), LedgerError> {
+        let new = self.path.with_extension("new");
+        let mut file = std::fs::File::create(&new).map_err(fail("make", &new))?;
+        file.write_all(&encode::encode(state))
+            .and_then(|()| file.sync_all())
+            .map_err(fail("write", &new))?;
+        std::fs::rename(&new, &self.path).map_err(fail("replace", &self.path))?;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        std::fs::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(fail("sync", folder))
+    }
+
+    /// Removes it: this host carries nothing any more.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remove(&self) -> Result<(), LedgerError> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(fail("remove", &self.path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn fail(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> LedgerError {
+    let path = path.to_owned();
+    move |source| LedgerError { what, path, source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The ledger's bytes: a line that names the format, the SHA-256 of the rest, the rest as protobuf.
+
+use std::collections::BTreeMap;
+
+use hextet_core::ids::PortId;
+use hextet_core::plan::{HostPlan, PlanEntry};
+use hextet_feed::convert::{Malformed, address, prefix, uuid};
+use hextet_feed::digest::key_of;
+use hextet_feed::v1;
+use prost::Message;
+
+use super::{State, Target};
+
+const MAGIC: &[u8] = b"hextet ledger 1\n";
+const SUM_LEN: usize = 32;
+
+/// Why a file is not a ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It does not begin like one.
+    #[error("it does not begin like a ledger")]
+    Magic,
+    /// It was cut or changed.
+    #[error("its checksum does not match")]
+    Sum,
+    /// It has another content.
+    #[error("it cannot be decoded: {0}")]
+    Decode(prost::DecodeError),
+    /// A field says nothing sensible.
+    #[error("it cannot be understood: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+pub(super) fn encode(state: &State) -> Vec<u8> {
+    let message = v1::Ledger {
+        generation: Some(state.plan.generation.into()),
+        entries: state.plan.entries.values().map(v1::Entry::from).collect(),
+        declarations: state
+            .declarations
+            .iter()
+            .map(|(port, target)| v1::Declaration {
+                port: port.0.as_bytes().to_vec(),
+                target: Some(target.into()),
+            })
+            .collect(),
+        released: state
+            .released
+            .iter()
+            .map(|port| port.0.as_bytes().to_vec())
+            .collect(),
+        learned: state
+            .learned
+            .iter()
+            .map(|(port, address)| v1::Learned {
+                port: port.0.as_bytes().to_vec(),
+                address: address.octets().to_vec(),
+            })
+            .collect(),
+        withdrawn: state
+            .withdrawn
+            .iter()
+            .flat_map(|(port, list)| {
+                list.iter().map(|(prefix, until)| v1::Withdrawn {
+                    port: port.0.as_bytes().to_vec(),
+                    prefix: prefix.network().octets().to_vec(),
+                    prefix_len: u32::from(prefix.prefix_len()),
+                    until_s: *until,
+                })
+            })
+            .collect(),
+    };
+    let body = message.encode_to_vec();
+    [MAGIC, &sum(&body), &body].concat()
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<State, Unreadable> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(Unreadable::Magic)?;
+    let (found, body) = rest.split_at_checked(SUM_LEN).ok_or(Unreadable::Sum)?;
+    if found != sum(body) {
+        return Err(Unreadable::Sum);
+    }
+    let message = v1::Ledger::decode(body).map_err(Unreadable::Decode)?;
+    let mut plan = HostPlan {
+        generation: message
+            .generation
+            .ok_or(Malformed::Missing("generation"))?
+            .into(),
+        entries: BTreeMap::new(),
+    };
+    for entry in &message.entries {
+        let entry = PlanEntry::try_from(entry)?;
+        plan.entries.insert(key_of(&entry), entry);
+    }
+    let mut state = State {
+        plan,
+        ..State::default()
+    };
+    for declaration in &message.declarations {
+        let target = declaration
+            .target
+            .as_ref()
+            .ok_or(Malformed::Missing("declarations.target"))?;
+        state
+            .declarations
+            .insert(port(&declaration.port)?, target.try_into()?);
+    }
+    for released in &message.released {
+        state.released.insert(port(released)?);
+    }
+    for learned in &message.learned {
+        state.learn(
+            port(&learned.port)?,
+            address("learned.address", &learned.address)?,
+        );
+    }
+    for withdrawn in &message.withdrawn {
+        let net = prefix("withdrawn.prefix", &withdrawn.prefix, withdrawn.prefix_len)?;
+        let list = state.withdrawn.entry(port(&withdrawn.port)?).or_default();
+        list.insert(net, withdrawn.until_s);
+    }
+    Ok(state)
+}
+
+impl From<&Target> for v1::Target {
+    fn from(target: &Target) -> Self {
+        let target = match target.clone() {
+            Target::Netns { name, ifname, down } => {
+                v1::target::Target::Netns(v1::NetnsTarget { name, ifname, down })
+            }
+            Target::Tap { name } => v1::target::Target::Tap(v1::TapTarget { name }),
+        };
+        v1::Target {
+            target: Some(target),
+        }
+    }
+}
+
+impl TryFrom<&v1::Target> for Target {
+    type Error = Malformed;
+
+    fn try_from(target: &v1::Target) -> Result<Self, Malformed> {
+        match target.target.clone().ok_or(Malformed::Missing("target"))? {
+            v1::target::Target::Netns(v1::NetnsTarget { name, ifname, down }) => {
+                Ok(Target::Netns { name, ifname, down })
+            }
+            v1::target::Target::Tap(v1::TapTarget { name }) => Ok(Target::Tap { name }),
+        }
+    }
+}
+
+fn port(bytes: &[u8]) -> Result<PortId, Malformed> {
+    uuid("port", bytes).map(PortId)
+}
+
+fn sum(body: &[u8]) -> [u8; SUM_LEN] {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
+    let mut octets = [0; SUM_LEN];
+    octets.copy_from_slice(hash.as_ref());
+    octets
+}

@@ -1,0 +1,12 @@
+//! From what is known to what the host must be like, and the operations between the two. Pure: the host's thread
+//! observes, takes the difference, applies it, and observes again.
+
+mod links;
+mod rows;
+
+#[cfg(test)]
+mod tests;
+
+pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
+pub(crate) use rows::learned_holders;
+pub use rows::{Carried, rows_wanted};

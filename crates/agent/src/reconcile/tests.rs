@@ -1,0 +1,411 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use hextet_core::ids::{NetworkId, PortId, PortNumber, Vni};
+use hextet_core::mac::Mac;
+use hextet_core::plan::{NetworkPlan, PlanEntry, PlanKey, PortPlan};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::kernel::Rows;
+use crate::kernel::links::{LinkKind, LinkSeen, tag};
+use crate::ledger::{State, Target};
+
+const INSTANCE: &str = "test";
+
+#[test]
+fn a_declared_pair_is_made_when_its_namespace_is_there_and_waits_otherwise() {
+    let state = planned([1], [(1, netns("guest"))]);
+    check(
+        &state,
+        &[],
+        &[],
+        &["guest"],
+        &["create tap00000001-00 1"],
+        &[],
+    );
+    check(
+        &state,
+        &[],
+        &[],
+        &[],
+        &[],
+        &["1 no network namespace named guest"],
+    );
+    check(&state, &[ours(7, 1)], &[7], &["guest"], &[], &[]);
+}
+
+#[test]
+fn a_pair_of_a_port_that_went_is_deleted_and_an_adopted_tap_set_down() {
+    let state = planned([], []);
+    check(
+        &state,
+        &[ours(7, 1)],
+        &[7],
+        &[],
+        &["detach 7", "delete 7"],
+        &[],
+    );
+    check(
+        &state,
+        &[tap(8, "tap8")],
+        &[8],
+        &[],
+        &["detach 8", "down 8"],
+        &[],
+    );
+    check(&state, &[], &[9], &[], &["detach 9"], &[]);
+}
+
+#[test]
+fn what_carries_no_tag_of_ours_is_never_deleted() {
+    let state = planned([1], [(1, netns("guest"))]);
+    let mut foreign = ours(7, 1);
+    for alias in [
+        None,
+        Some("hextet:other:x".to_owned()),
+        Some("mine".to_owned()),
+    ] {
+        foreign.alias = alias;
+        let problem = "1 the link tap00000001-00 is there and is not this port's";
+        check(&state, &[foreign.clone()], &[], &["guest"], &[], &[problem]);
+        check(&planned([], []), &[foreign.clone()], &[], &[], &[], &[]);
+    }
+}
+
+#[test]
+fn a_tap_of_the_ports_name_is_adopted_without_a_declaration() {
+    let state = planned([1], []);
+    check(&state, &[tap(7, "tap00000001-00")], &[], &[], &[], &[]);
+    check(
+        &state,
+        &[],
+        &[],
+        &[],
+        &[],
+        &["1 no link named tap00000001-00"],
+    );
+}
+
+#[test]
+fn a_detached_ports_tap_is_let_go_though_the_port_is_still_planned() {
+    let mut state = planned([1], []);
+    state.released.insert(port(1).id);
+    let seen = [tap(7, "tap00000001-00")];
+    check(
+        &state,
+        &seen,
+        &[7],
+        &[],
+        &["detach 7", "down 7"],
+        &["1 detached here"],
+    );
+}
+
+#[test]
+fn two_ports_never_share_a_link() {
+    let of = |port| {
+        (
+            port,
+            Target::Tap {
+                name: "t".to_owned(),
+            },
+        )
+    };
+    let state = planned([1, 2], [of(1), of(2)]);
+    let id = port(1).id;
+    let problem = format!("2 the link t carries port {id}");
+    check(&state, &[tap(7, "t")], &[], &[], &[], &[&problem]);
+}
+
+#[test]
+fn another_mtu_is_set_and_another_mac_makes_our_pair_anew() {
+    let state = planned([1], [(1, netns("guest"))]);
+    let mut seen = ours(7, 1);
+    seen.mtu = 1500;
+    check(
+        &state,
+        &[seen],
+        &[7],
+        &["guest"],
+        &["configure 7 1430"],
+        &[],
+    );
+    let mut wanted = links_wanted(&state);
+    let ops = diff_links(
+        &mut wanted,
+        &by_name(&[ours(7, 1)]),
+        &BTreeSet::from([7]),
+        &BTreeSet::from([7]),
+        &BTreeSet::from(["guest".to_owned()]),
+        INSTANCE,
+    );
+    let ops: Vec<String> = ops.iter().map(shown).collect();
+    assert_eq!(ops, ["detach 7", "delete 7", "create tap00000001-00 1"]);
+}
+
+#[test]
+fn a_port_that_is_down_keeps_its_sources_and_is_reached_by_nobody() {
+    let mut state = planned([1], []);
+    let mut down = port(1);
+    down.admin_state_up = false;
+    state
+        .plan
+        .entries
+        .insert(PlanKey::Port(down.id), PlanEntry::Port(down.clone()));
+    let rows = rows_wanted(&state, &BTreeMap::from([(down.id, 7)]), BTreeSet::new());
+    assert!(!rows.ports[&7].admin_up);
+    assert_eq!(rows.sources.len(), 1);
+    assert!(rows.fdb.is_empty() && rows.members.is_empty());
+    assert_eq!(rows.neigh.len(), 1, "the service's own");
+}
+
+#[test]
+fn of_two_ports_with_one_learned_address_the_first_holds_it() {
+    let mut state = planned([1, 2], []);
+    let address = "fe80::5".parse().unwrap();
+    state.learn(port(2).id, address);
+    state.learn(port(1).id, address);
+    let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
+    assert!(rows.sources[&(PortNumber(1), address)].local_only);
+    assert!(!rows.sources[&(PortNumber(2), address)].local_only);
+    assert_eq!(rows.neigh[&(Vni(5), address)].port, Some(PortNumber(2)));
+    state.unlearn(port(2).id, address);
+    let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
+    assert!(!rows.sources[&(PortNumber(1), address)].local_only);
+}
+
+proptest! {
+    /// Whatever is planned, declared and there: after the operations, nothing is left to do, and nothing that is not
+    /// ours was deleted.
+    #[test]
+    fn applying_the_difference_leaves_none(
+        plan in prop::collection::btree_set(1u8..6, 0..5),
+        declared in prop::collection::btree_map(1u8..6, 0u8..3, 0..5),
+        there in prop::collection::btree_map(1u8..6, (0u8..4, any::<bool>(), 1280u32..1500), 0..5),
+        spaces in any::<bool>(),
+    ) {
+        let declared: Vec<(u8, Target)> = declared.into_iter().map(|(number, kind)| (number, match kind {
+            0 => netns("guest"),
+            1 => Target::Tap { name: port(number).id.tap_name() },
+            _ => Target::Tap { name: "shared".to_owned() },
+        })).collect();
+        let state = planned(plan, declared);
+        let mut seen = BTreeMap::new();
+        let mut attached = BTreeSet::new();
+        for (number, (kind, on, mtu)) in there {
+            let ifindex = u32::from(number) + 10;
+            let mut link = match kind {
+                0 => ours(ifindex, number),
+                1 => tap(ifindex, &port(number).id.tap_name()),
+                2 => tap(ifindex, "shared"),
+                _ => tap(ifindex, &format!("eth{number}")),
+            };
+            link.mtu = mtu;
+            if on { attached.insert(ifindex); }
+            seen.insert(link.name.clone(), link);
+        }
+        attached.retain(|ifindex| seen.values().any(|link| link.ifindex == *ifindex));
+        let namespaces: BTreeSet<String> = spaces.then(|| "guest".to_owned()).into_iter().collect();
+        let foreign: BTreeSet<String> = seen.values().filter(|link| link.alias.is_none()).map(|link| link.name.clone()).collect();
+        let mut wanted = links_wanted(&state);
+        let ops = diff_links(&mut wanted, &seen, &attached, &BTreeSet::new(), &namespaces, INSTANCE);
+        for op in ops {
+            apply(op, &mut seen, &mut attached);
+        }
+        for name in foreign {
+            prop_assert!(seen.contains_key(&name), "{name} was deleted");
+        }
+        let mut wanted = links_wanted(&state);
+        let left = diff_links(&mut wanted, &seen, &attached, &BTreeSet::new(), &namespaces, INSTANCE);
+        prop_assert_eq!(left, Vec::new());
+    }
+
+    /// Rows of any state: the difference applied is the state, and a second one is empty.
+    #[test]
+    fn rows_reach_what_is_wanted(before in rows(), after in rows()) {
+        let ops = before.diff(&after);
+        let mut now = before;
+        for op in ops {
+            apply_row(op, &mut now);
+        }
+        prop_assert_eq!(now.diff(&after), Vec::new());
+        prop_assert_eq!(now.ports, after.ports);
+        prop_assert_eq!(now.sources, after.sources);
+    }
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    (
+        prop::collection::btree_set(1u8..6, 0..5),
+        prop::collection::btree_map(1u8..6, 10u32..20, 0..5),
+        prop::collection::btree_set((1u8..6, 0u8..3), 0..5),
+    )
+        .prop_map(|(plan, links, learned)| {
+            let mut state = planned(plan, []);
+            for (number, address) in learned {
+                let address = format!("fe80::{address}").parse().unwrap();
+                state.learn(port(number).id, address);
+            }
+            let carried = links
+                .into_iter()
+                .filter(|(number, _)| state.plan.port(port(*number).id).is_some())
+                .map(|(number, ifindex)| (port(number).id, ifindex))
+                .collect();
+            rows_wanted(&state, &carried, BTreeSet::new())
+        })
+}
+
+fn apply_row(op: crate::kernel::MapOp, rows: &mut Rows) {
+    use crate::kernel::MapOp;
+    match op {
+        MapOp::SetPort(key, row) => drop(rows.ports.insert(key, row)),
+        MapOp::RemovePort(key) => drop(rows.ports.remove(&key)),
+        MapOp::SetSource(key, row) => drop(rows.sources.insert(key, row)),
+        MapOp::RemoveSource(key) => drop(rows.sources.remove(&key)),
+        MapOp::SetNeigh(key, row) => drop(rows.neigh.insert(key, row)),
+        MapOp::RemoveNeigh(key) => drop(rows.neigh.remove(&key)),
+        MapOp::SetFdb(key, row) => drop(rows.fdb.insert(key, row)),
+        MapOp::RemoveFdb(key) => drop(rows.fdb.remove(&key)),
+        MapOp::SetMembers(key, set) => drop(rows.members.insert(key, set)),
+        MapOp::RemoveMembers(key) => drop(rows.members.remove(&key)),
+        MapOp::Unsee(port) | MapOp::Forget(port) => drop(rows.seen.remove(&port)),
+    }
+}
+
+fn apply(op: LinkOp, seen: &mut BTreeMap<String, LinkSeen>, attached: &mut BTreeSet<u32>) {
+    match op {
+        LinkOp::Create { name, wanted } => {
+            let mut link = tap(1000 + seen.len() as u32, &name);
+            link.kind = LinkKind::Veth;
+            link.mtu = wanted.mtu;
+            link.alias = Some(tag(INSTANCE, wanted.port));
+            assert!(seen.insert(name, link).is_none(), "the name was free");
+        }
+        LinkOp::Configure { ifindex, wanted } => {
+            let link = seen.values_mut().find(|link| link.ifindex == ifindex);
+            link.expect("it is there").mtu = wanted.mtu;
+        }
+        LinkOp::Detach { ifindex } => drop(attached.remove(&ifindex)),
+        LinkOp::SetDown { ifindex } => {
+            let link = seen.values_mut().find(|link| link.ifindex == ifindex);
+            link.expect("it is there").admin_up = false;
+        }
+        LinkOp::Delete { ifindex } => seen.retain(|_, link| link.ifindex != ifindex),
+    }
+}
+
+fn check(
+    state: &State,
+    seen: &[LinkSeen],
+    attached: &[u32],
+    namespaces: &[&str],
+    ops: &[&str],
+    problems: &[&str],
+) {
+    let mut wanted = links_wanted(state);
+    let found = diff_links(
+        &mut wanted,
+        &by_name(seen),
+        &attached.iter().copied().collect(),
+        &BTreeSet::new(),
+        &namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        INSTANCE,
+    );
+    let found: Vec<String> = found.iter().map(shown).collect();
+    assert_eq!(found, ops);
+    let why: Vec<String> = wanted
+        .problems
+        .iter()
+        .map(|(id, problem)| format!("{} {problem}", id.0.as_u128() >> 96))
+        .collect();
+    assert_eq!(why, problems);
+}
+
+fn shown(op: &LinkOp) -> String {
+    match op {
+        LinkOp::Create { name, wanted } => {
+            format!("create {name} {}", wanted.port.0.as_u128() >> 96)
+        }
+        LinkOp::Configure { ifindex, wanted } => format!("configure {ifindex} {}", wanted.mtu),
+        LinkOp::Detach { ifindex } => format!("detach {ifindex}"),
+        LinkOp::SetDown { ifindex } => format!("down {ifindex}"),
+        LinkOp::Delete { ifindex } => format!("delete {ifindex}"),
+    }
+}
+
+fn by_name(links: &[LinkSeen]) -> BTreeMap<String, LinkSeen> {
+    links
+        .iter()
+        .map(|link| (link.name.clone(), link.clone()))
+        .collect()
+}
+
+fn planned(
+    ports: impl IntoIterator<Item = u8>,
+    declared: impl IntoIterator<Item = (u8, Target)>,
+) -> State {
+    let mut state = State::default();
+    let vni = Vni(5);
+    state.plan.entries.insert(
+        PlanKey::Network(vni),
+        PlanEntry::Network(NetworkPlan {
+            vni,
+            id: NetworkId(Uuid::from_u128(4)),
+            mtu: 1430,
+            admin_state_up: true,
+        }),
+    );
+    for number in ports {
+        let port = port(number);
+        state
+            .plan
+            .entries
+            .insert(PlanKey::Port(port.id), PlanEntry::Port(port));
+    }
+    for (number, target) in declared {
+        state.declarations.insert(port(number).id, target);
+    }
+    state
+}
+
+fn port(number: u8) -> PortPlan {
+    PortPlan {
+        id: PortId(Uuid::from_u128(u128::from(number) << 96)),
+        number: PortNumber(number.into()),
+        vni: Vni(5),
+        mac: Mac([2, 0, 0, 0, 0, number]),
+        admin_state_up: true,
+        fixed_ips: Vec::new(),
+    }
+}
+
+fn netns(name: &str) -> Target {
+    Target::Netns {
+        name: name.to_owned(),
+        ifname: "eth0".to_owned(),
+        down: false,
+    }
+}
+
+fn ours(ifindex: u32, number: u8) -> LinkSeen {
+    let id = port(number).id;
+    LinkSeen {
+        kind: LinkKind::Veth,
+        alias: Some(tag(INSTANCE, id)),
+        ..tap(ifindex, &id.tap_name())
+    }
+}
+
+fn tap(ifindex: u32, name: &str) -> LinkSeen {
+    LinkSeen {
+        name: name.to_owned(),
+        ifindex,
+        mac: Mac([0xfe, 0, 0, 0, 0, 1]),
+        mtu: 1430,
+        admin_up: true,
+        carrier: true,
+        kind: LinkKind::Tap,
+        alias: None,
+    }
+}

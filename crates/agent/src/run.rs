@@ -1,0 +1,167 @@
+//! The agent's process: its threads and tasks, from start to end.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info};
+
+use crate::config::Config;
+use crate::host::{Host, INPUTS_MAX, Input, Ports, StartError};
+use crate::kernel::Fastpath;
+use crate::kernel::links::LinkWatch;
+use crate::ledger::Ledger;
+use crate::uplink::Uplink;
+use crate::{host, socket};
+
+/// How long changes of links are gathered before they are looked at: one plug makes several.
+const LINKS_GATHER: Duration = Duration::from_millis(5);
+/// How long a failing watch waits before it tries again.
+const WATCH_RETRY: Duration = Duration::from_secs(1);
+
+/// Why the agent ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It cannot begin.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Another agent works from the same directory.
+    #[error("another agent works from {0}")]
+    Locked(std::path::PathBuf),
+    /// The socket's transport.
+    #[error("the agent's socket failed")]
+    Socket(#[from] tonic::transport::Error),
+    /// A thread of it ended.
+    #[error("the host's thread ended")]
+    Thread,
+}
+
+/// Runs the agent until `shutdown`. Nothing is torn down then: links, programs and rows stay, and guests go on.
+///
+/// # Errors
+/// When it cannot begin, or a part of it fails.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let config = Arc::new(config);
+    let _lock = lock(&config)?;
+    let (input, inputs) = mpsc::channel(INPUTS_MAX);
+    let (plans, plans_seen) = watch::channel(Arc::default());
+    let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
+    let connected = Arc::new(AtomicBool::new(false));
+    // Watched first, then dumped: nothing is missed between.
+    let links = LinkWatch::new().map_err(io("watch links"))?;
+    let ports = Ports {
+        inputs,
+        input: input.clone(),
+        plans,
+        reports,
+        connected: connected.clone(),
+    };
+    let host = Host::new(config.clone(), ports)?;
+    let runtime = tokio::runtime::Handle::current();
+    let (ended, mut has_ended) = mpsc::channel::<()>(1);
+    let thread = std::thread::Builder::new()
+        .name("host".to_owned())
+        .spawn(move || {
+            host.run(&runtime);
+            drop(ended);
+        })
+        .map_err(io("start a thread"))?;
+    watch_links(links, input.clone())?;
+    let listener = socket::bind(&config.socket).map_err(io("listen on the socket"))?;
+    let uplink = Uplink {
+        config: config.clone(),
+        plans: plans_seen,
+        reports: reports_seen,
+        deltas: input.clone(),
+        connected,
+    };
+    let uplink = tokio::spawn(uplink.run());
+    info!(host = %config.host, instance = config.instance, "agent runs");
+    let outcome = tokio::select! {
+        () = shutdown => Ok(()),
+        served = socket::serve(listener, input.clone()) => served.map_err(RunError::from),
+        _ = has_ended.recv() => Err(RunError::Thread),
+    };
+    uplink.abort();
+    // The host's thread may be gone already.
+    let _ = input.send(Input::Stop).await;
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        return Err(RunError::Thread);
+    }
+    outcome
+}
+
+/// Takes everything of a configuration off this host, without a running agent.
+///
+/// # Errors
+/// When an agent runs, and the kernel's and the disk's.
+pub fn take_down(config: &Config) -> Result<(), RunError> {
+    let _lock = lock(config)?;
+    let fastpath = Fastpath::open(&host::fastpath_config(config)).map_err(StartError::from)?;
+    host::take_off(config, &fastpath)?;
+    let ledger = Ledger::open(&config.state_dir).map_err(StartError::from)?;
+    ledger.remove().map_err(StartError::from)?;
+    Ok(())
+}
+
+fn lock(config: &Config) -> Result<Flock<File>, RunError> {
+    std::fs::create_dir_all(&config.state_dir).map_err(io("make the state directory"))?;
+    let file = File::create(config.state_dir.join("lock")).map_err(io("make the lock"))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| RunError::Locked(config.state_dir.clone()))
+}
+
+/// A thread, because the kernel's events need no runtime.
+fn watch_links(mut links: LinkWatch, inputs: mpsc::Sender<Input>) -> Result<(), RunError> {
+    let forward = move || {
+        loop {
+            let mut fds = [PollFd::new(links.as_fd(), PollFlags::POLLIN)];
+            // Woken once a second, so that it ends with the process's work.
+            let ready = poll(&mut fds, PollTimeout::from(1000u16));
+            if inputs.is_closed() {
+                return;
+            }
+            if !matches!(ready, Ok(count) if count > 0) {
+                continue;
+            }
+            std::thread::sleep(LINKS_GATHER);
+            let mut changes = Vec::new();
+            loop {
+                match links.drain() {
+                    Ok(more) if more.is_empty() => break,
+                    Ok(more) => changes.extend(more),
+                    Err(failure) => {
+                        error!(error = %failure, "link changes cannot be read");
+                        std::thread::sleep(WATCH_RETRY);
+                        break;
+                    }
+                }
+            }
+            if inputs.blocking_send(Input::Links(changes)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("links".to_owned())
+        .spawn(forward)
+        .map_err(io("start a thread"))?;
+    Ok(())
+}
+
+fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
+    move |source| RunError::Start(StartError::Io { what, source })
+}
+
+fn empty_report() -> hextet_core::report::HostReport {
+    hextet_core::report::HostReport {
+        generation: hextet_core::plan::Generation::default(),
+        ports: Vec::new(),
+    }
+}

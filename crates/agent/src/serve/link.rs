@@ -1,0 +1,93 @@
+//! One link's machine, with its panics contained.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use hextet_core::ids::PortNumber;
+use hextet_proto::Link;
+use tracing::error;
+
+use super::LinkView;
+
+/// How the panics of a machine are counted among its drops.
+const PANICS: &str = "machine_restarted";
+
+pub(super) struct Served {
+    link: Link,
+    view: LinkView,
+    panics: u64,
+    pub(super) ifindex: u32,
+    pub(super) timer: Option<Instant>,
+}
+
+impl Served {
+    pub(super) fn new(view: &LinkView, now: Instant) -> Self {
+        Self {
+            link: machine(view, now),
+            view: view.clone(),
+            panics: 0,
+            ifindex: view.ifindex,
+            timer: None,
+        }
+    }
+
+    pub(super) fn number(&self) -> PortNumber {
+        self.view.plan.number
+    }
+
+    pub(super) fn take_view(&mut self, view: &LinkView, now: Instant) {
+        let before = std::mem::replace(&mut self.view, view.clone());
+        self.ifindex = view.ifindex;
+        if before.incarnation != view.incarnation {
+            self.contained(|link| link.handle_up(now), now);
+        }
+        if before.plan != view.plan {
+            let plan = view.plan.clone();
+            self.contained(|link| link.handle_plan(plan, now), now);
+        }
+    }
+
+    /// Runs a step of the machine. A panic in it costs this link its state, and nobody else anything; `None` then.
+    pub(super) fn contained<R>(
+        &mut self,
+        step: impl FnOnce(&mut Link) -> R,
+        now: Instant,
+    ) -> Option<R> {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| step(&mut self.link))) {
+            return Some(result);
+        }
+        self.panics += 1;
+        error!(port = %self.view.plan.port, panics = self.panics, "a link's machine panicked and begins anew");
+        // The guest is there and was heard, or there would have been no step.
+        self.view.resumed = true;
+        self.link = machine(&self.view, now);
+        None
+    }
+
+    pub(super) fn drops(&self) -> BTreeMap<&'static str, u64> {
+        let dropped = &self.link.counters().dropped;
+        let mut drops: BTreeMap<&'static str, u64> = dropped
+            .iter()
+            .map(|(reason, count)| (reason.name(), *count))
+            .collect();
+        if self.panics > 0 {
+            drops.insert(PANICS, self.panics);
+        }
+        drops
+    }
+}
+
+fn machine(view: &LinkView, now: Instant) -> Link {
+    let mut link = Link::new(view.plan.clone(), rand::random());
+    if view.resumed {
+        link.handle_learned(&view.learned, now);
+        link.handle_resume(now);
+    } else {
+        link.handle_up(now);
+    }
+    link
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `agent.sock`: the command line's door, for this machine's root only.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use hextet_core::ids::PortId;
+use hextet_feed::convert::{Malformed, uuid};
+use hextet_feed::v1;
+use hextet_feed::v1::local_server::{Local, LocalServer};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, Status};
+
+use crate::host::{Input, Local as Question};
+use crate::ledger::Target;
+
+/// Listens; a socket that an earlier process left is replaced.
+///
+/// # Errors
+/// The file system's.
+pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Nobody else can connect between the two: it gets its name only when its mode is right.
+    let unnamed = path.with_extension("new");
+    let _ = std::fs::remove_file(&unnamed);
+    let listener = UnixListener::bind(&unnamed)?;
+    std::fs::set_permissions(&unnamed, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&unnamed, path)?;
+    Ok(listener)
+}
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// The transport's.
+pub async fn serve(
+    listener: UnixListener,
+    inputs: mpsc::Sender<Input>,
+) -> Result<(), tonic::transport::Error> {
+    tonic::transport::Server::builder()
+        .add_service(LocalServer::new(Door { inputs }))
+        .serve_with_incoming(UnixListenerStream::new(listener))
+        .await
+}
+
+struct Door {
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Door {
+    async fn ask<R>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<R>) -> Question,
+    ) -> Result<R, Status> {
+        let (reply, answer) = oneshot::channel();
+        let ending = |()| Status::unavailable("the agent ends");
+        self.inputs
+            .send(Input::Local(question(reply)))
+            .await
+            .map_err(|_| ending(()))?;
+        answer.await.map_err(|_| ending(()))
+    }
+}
+
+#[tonic::async_trait]
+impl Local for Door {
+    async fn attach(
+        &self,
+        request: Request<v1::AttachRequest>,
+    ) -> Result<Response<v1::AttachReply>, Status> {
+        let request = request.into_inner();
+        let port = port(&request.port)?;
+        let target = request.target.as_ref().ok_or(Malformed::Missing("target"));
+        let target = target.and_then(Target::try_from).map_err(malformed)?;
+        self.ask(|reply| Question::Attach(port, target, reply))
+            .await??;
+        Ok(Response::new(v1::AttachReply {}))
+    }
+
+    async fn detach(
+        &self,
+        request: Request<v1::DetachRequest>,
+    ) -> Result<Response<v1::DetachReply>, Status> {
+        let port = port(&request.into_inner().port)?;
+        self.ask(|reply| Question::Detach(port, reply)).await??;
+        Ok(Response::new(v1::DetachReply {}))
+    }
+
+    async fn list_ports(
+        &self,
+        _: Request<v1::ListPortsRequest>,
+    ) -> Result<Response<v1::ListPortsReply>, Status> {
+        Ok(Response::new(self.ask(Question::List).await?))
+    }
+
+    async fn status(
+        &self,
+        _: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::StatusReply>, Status> {
+        Ok(Response::new(self.ask(Question::Status).await?))
+    }
+
+    async fn down(&self, _: Request<v1::DownRequest>) -> Result<Response<v1::DownReply>, Status> {
+        self.ask(Question::Down).await??;
+        Ok(Response::new(v1::DownReply {}))
+    }
+}
+
+fn port(bytes: &[u8]) -> Result<PortId, Status> {
+    uuid("port", bytes).map(PortId).map_err(malformed)
+}
+
+fn malformed(error: Malformed) -> Status {
+    Status::invalid_argument(error.to_string())
+}

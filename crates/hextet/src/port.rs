@@ -1,0 +1,206 @@
+//! `hextet port`: bind a port to this host and say which link carries it; take it off; list.
+
+mod list;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use hextet_core::ids::PortId;
+use hextet_feed::v1;
+
+use crate::api::{Api, Port};
+use crate::local::{self, Agent, refused};
+use crate::paths::Paths;
+
+/// How long a port may take to become ACTIVE.
+const ACTIVE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How often it is asked for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The subcommands of `hextet port`.
+#[derive(Subcommand)]
+pub enum PortCommand {
+    /// Bind a port to this host, and make or adopt the link that carries it
+    #[command(after_help = "Examples:\n  \
+        hextet port attach port1 --netns guest1\n      \
+            makes a pair of links; the guest's end is eth0 in the network namespace guest1\n  \
+        hextet port attach port1 --tap tap7\n      \
+            takes the tap that QEMU or libvirt uses\n\n\
+        Returns when the port is ACTIVE, or says why it is not. Attaching again what is attached changes nothing.")]
+    Attach(AttachArgs),
+    /// Take a port off this host, and unbind it
+    #[command(after_help = "Example:\n  hextet port detach port1\n\n\
+        A link that attach made is removed; a tap is set down and stays.")]
+    Detach(DetachArgs),
+    /// List the ports that this host carries: wanted against seen, carrier, drops
+    #[command(after_help = "Examples:\n  hextet port list\n  hextet port list -f json")]
+    List(ListArgs),
+}
+
+/// Arguments of `hextet port attach`.
+#[derive(Args)]
+pub struct AttachArgs {
+    /// A port's id or unique name
+    port: String,
+    #[command(flatten)]
+    link: LinkArgs,
+    /// With --netns: the name of the guest's end
+    #[arg(long, default_value = "eth0", conflicts_with = "tap")]
+    ifname: String,
+    /// With --netns: leave the guest's end down
+    #[arg(long, conflicts_with = "tap")]
+    down: bool,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct LinkArgs {
+    /// Make a pair of links, with the guest's end in this network namespace
+    #[arg(long, value_name = "NAME")]
+    netns: Option<String>,
+    /// Adopt this tap
+    #[arg(long, value_name = "NAME")]
+    tap: Option<String>,
+}
+
+/// Arguments of `hextet port detach`.
+#[derive(Args)]
+pub struct DetachArgs {
+    /// A port's id or unique name
+    port: String,
+}
+
+/// Arguments of `hextet port list`.
+#[derive(Args)]
+pub struct ListArgs {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Runs one of them.
+pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match command {
+            PortCommand::Attach(args) => attach(paths, args).await,
+            PortCommand::Detach(args) => detach(paths, args).await,
+            PortCommand::List(args) => {
+                let mut agent = local::connect(paths).await?;
+                let ports = local::ports(&mut agent).await?;
+                match args.format {
+                    Format::Table => println!("{}", list::table(&ports)),
+                    Format::Json => println!("{:#}", list::json(&ports)),
+                }
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn attach(paths: &Paths, args: AttachArgs) -> Result<()> {
+    let mut agent = local::connect(paths).await?;
+    let host = local::status(&mut agent).await?.host;
+    let api = Api::sign_in(&paths.clouds_yaml()).await?;
+    let port = api.find_port(&args.port).await?;
+    let bound_here = bind(&api, &port, &host).await?;
+    let request = v1::AttachRequest {
+        port: port.id.0.as_bytes().to_vec(),
+        target: Some(target(args)),
+    };
+    if let Err(status) = agent.attach(request).await {
+        if bound_here {
+            api.bind(port.id, "").await?;
+        }
+        return Err(refused(status));
+    }
+    wait_active(&api, &mut agent, port.id).await
+}
+
+/// Binds the port unless it is bound here already; true if it was not.
+async fn bind(api: &Api, port: &Port, host: &str) -> Result<bool> {
+    if port.host == host {
+        return Ok(false);
+    }
+    if !port.host.is_empty() {
+        bail!(
+            "port {} is bound to host {}: detach it there first",
+            port.id,
+            port.host
+        );
+    }
+    api.bind(port.id, host).await?;
+    Ok(true)
+}
+
+fn target(args: AttachArgs) -> v1::Target {
+    use v1::target::Target;
+    let target = match (args.link.netns, args.link.tap) {
+        (Some(name), _) => Target::Netns(v1::NetnsTarget {
+            name,
+            ifname: args.ifname,
+            down: args.down,
+        }),
+        (None, tap) => Target::Tap(v1::TapTarget {
+            name: tap.unwrap_or_default(),
+        }),
+    };
+    v1::Target {
+        target: Some(target),
+    }
+}
+
+async fn wait_active(api: &Api, agent: &mut Agent, id: PortId) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match api.port(id).await? {
+            Some(port) if port.status == "ACTIVE" => return Ok(()),
+            Some(_) => {}
+            None => bail!("port {id} was deleted meanwhile"),
+        }
+        if started.elapsed() > ACTIVE_TIMEOUT {
+            break;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let here = local::ports(agent).await?;
+    let here = here.iter().find(|port| port.port == id.0.as_bytes());
+    let why = match here {
+        None => "the agent does not know it".to_owned(),
+        Some(port) if !port.planned => "the agent has not heard of its binding".to_owned(),
+        Some(port) => match &port.down {
+            Some(why) => why.clone(),
+            None => "the server has not heard that the link is up".to_owned(),
+        },
+    };
+    bail!("port {id} is attached and not ACTIVE: {why}")
+}
+
+async fn detach(paths: &Paths, args: DetachArgs) -> Result<()> {
+    let mut agent = local::connect(paths).await?;
+    let host = local::status(&mut agent).await?.host;
+    let api = Api::sign_in(&paths.clouds_yaml()).await?;
+    let port = api.find_port(&args.port).await?;
+    let request = v1::DetachRequest {
+        port: port.id.0.as_bytes().to_vec(),
+    };
+    let detached = agent.detach(request).await;
+    if port.host == host {
+        api.bind(port.id, "").await?;
+    }
+    match detached {
+        // Bound without a link: taking the binding away is all there is to do.
+        Err(status) if port.host != host => Err(refused(status)),
+        Err(status) if status.code() != tonic::Code::NotFound => Err(refused(status)),
+        _ => Ok(()),
+    }
+}
