@@ -1,0 +1,299 @@
+use super::*;
+
+#[tokio::test]
+async fn versions_need_no_token_and_everything_else_does() {
+    let cloud = Cloud::new().await;
+    let headers = [("host", "cloud.example:9696")];
+    let answer = cloud.send(Method::GET, "/", &headers, String::new()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        answer.body,
+        json!({"versions": [{"id": "v2.0", "status": "CURRENT", "links": [
+            {"href": "http://cloud.example:9696/v2.0/", "rel": "self"},
+        ]}]})
+    );
+    for path in [
+        "/v2.0/",
+        "/v2.0/networks",
+        "/v2.0/extensions",
+        "/v2.0/ports/x",
+        "/v2.0/subnets.json",
+    ] {
+        let answer = cloud.send(Method::GET, path, &headers, String::new()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(
+            answer.body,
+            json!({"error": {
+                "code": 401,
+                "title": "Unauthorized",
+                "message": "The request you have made requires authentication.",
+            }})
+        );
+        assert_eq!(
+            answer.headers["www-authenticate"],
+            "Keystone uri=\"http://cloud.example:9696/identity\""
+        );
+    }
+    let headers = [("x-auth-token", "no such token")];
+    let answer = cloud
+        .send(Method::POST, "/v2.0/networks", &headers, String::new())
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_and_json_mean_nothing() {
+    let cloud = Cloud::new().await;
+    let id = cloud.network("demo").await;
+    for path in [
+        "networks",
+        "networks/",
+        "networks.json",
+        "networks?fields=id",
+        "networks.json?fields=id",
+        "networks/?fields=id",
+    ] {
+        assert_eq!(
+            cloud.get("demo", path).await.ids("networks"),
+            [&id],
+            "{path}"
+        );
+    }
+    let shown = cloud.get("demo", &format!("networks/{id}.json")).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let root = cloud.get("demo", "").await;
+    assert_eq!(root.body["resources"][0]["collection"], "networks");
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_served_say_so() {
+    let cloud = Cloud::new().await;
+    let none = uuid::Uuid::from_u128(9).to_string();
+    cloud
+        .get("demo", "routers")
+        .await
+        .check("collection", 404, "HTTPNotFound");
+    cloud
+        .get("demo", "extensions/router")
+        .await
+        .check("extension", 404, "HTTPNotFound");
+    cloud
+        .call("demo", Method::PATCH, "/v2.0/networks", &[], String::new())
+        .await
+        .check("PATCH", 405, "HTTPMethodNotAllowed");
+    for (collection, kind) in [
+        ("networks", "NetworkNotFound"),
+        ("subnets", "SubnetNotFound"),
+        ("ports", "PortNotFound"),
+    ] {
+        let noun = collection.trim_end_matches('s');
+        for id in [none.as_str(), "no-uuid"] {
+            let path = format!("{collection}/{id}");
+            cloud.get("demo", &path).await.check(&path, 404, kind);
+            cloud.delete("demo", &path).await.check(&path, 404, kind);
+            let body = json!({noun: {"name": "x"}});
+            cloud.put("demo", &path, body).await.check(&path, 404, kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_used_is_refused_by_name() {
+    let cloud = Cloud::new().await;
+    let id = cloud.network("demo").await;
+    let long = "x".repeat(256);
+    let deep = format!("{{\"network\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let large = format!(
+        "{{\"network\":{{\"name\":\"{}\"}}}}",
+        "x".repeat(1024 * 1024)
+    );
+    let rows = [
+        ("no JSON", "{".to_owned(), "not JSON"),
+        ("no object", "[]".to_owned(), "JSON object"),
+        ("too deep", deep, "not JSON"),
+        ("too large", large, "1048576 bytes"),
+        ("no resource key", "{\"net\": {}}".to_owned(), "'network'"),
+        (
+            "unknown",
+            json!({"network": {"colour": 1, "taste": 2}}).to_string(),
+            "Unrecognized attribute(s) 'colour, taste'",
+        ),
+        (
+            "read-only",
+            json!({"network": {"status": "ACTIVE"}}).to_string(),
+            "Attribute 'status' not allowed in POST",
+        ),
+        (
+            "long name",
+            json!({"network": {"name": long}}).to_string(),
+            "Invalid input for name. Reason: a text of 256 characters exceeds maximum length of 255",
+        ),
+        (
+            "no boolean",
+            json!({"network": {"admin_state_up": "x"}}).to_string(),
+            "Invalid input for admin_state_up. Reason: 'x' cannot be converted to boolean",
+        ),
+        (
+            "two projects",
+            json!({"network": {"project_id": "a", "tenant_id": "b"}}).to_string(),
+            "do not match",
+        ),
+        (
+            "shared",
+            json!({"network": {"shared": true}}).to_string(),
+            "Invalid input for shared. Reason: 'true' is not supported; false is allowed",
+        ),
+        (
+            "segment",
+            json!({"network": {"provider:segmentation_id": 7}}).to_string(),
+            "leave it out",
+        ),
+        (
+            "empty bulk",
+            json!({"networks": []}).to_string(),
+            "1 to 1000",
+        ),
+    ];
+    for (why, body, told) in rows {
+        let answer = cloud
+            .call("demo", Method::POST, "/v2.0/networks", &[], body)
+            .await;
+        answer.check(why, 400, "HTTPBadRequest");
+        assert!(answer.message().contains(told), "{why}: {answer:?}");
+    }
+    let answer = cloud
+        .put(
+            "demo",
+            &format!("networks/{id}"),
+            json!({"network": {"id": id}}),
+        )
+        .await;
+    answer.check("PUT id", 400, "HTTPBadRequest");
+    assert_eq!(answer.message(), "Cannot update read-only attribute id");
+    let answer = cloud
+        .put(
+            "demo",
+            &format!("networks/{id}"),
+            json!({"network": {"tenant_id": "x"}}),
+        )
+        .await;
+    assert_eq!(
+        answer.message(),
+        "Cannot update read-only attribute tenant_id"
+    );
+}
+
+#[tokio::test]
+async fn bulk_is_all_or_nothing() {
+    let cloud = Cloud::new().await;
+    let made = cloud
+        .post(
+            "demo",
+            "networks",
+            json!({"networks": [{"name": "a"}, {"name": "b"}]}),
+        )
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    assert_eq!(made.body["networks"].as_array().unwrap().len(), 2);
+    let answer = cloud
+        .post(
+            "demo",
+            "networks",
+            json!({"networks": [{"name": "c"}, {"mtu": 9000}]}),
+        )
+        .await;
+    answer.check("one is wrong", 400, "InvalidInput");
+    assert_eq!(cloud.get("demo", "networks").await.ids("networks").len(), 2);
+}
+
+#[tokio::test]
+async fn filters_are_or_within_and_and_between_attributes() {
+    let cloud = Cloud::new().await;
+    for (name, up) in [("a", true), ("b", false), ("c", true), ("", true)] {
+        let network = json!({"network": {"name": name, "admin_state_up": up}});
+        cloud
+            .post("demo", "networks", network)
+            .await
+            .made("network");
+    }
+    let names = async |query: &str| {
+        let answer = cloud.get("demo", &format!("networks?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {answer:?}");
+        let networks = answer.body["networks"].as_array().unwrap().clone();
+        let mut names: Vec<String> = networks
+            .iter()
+            .map(|network| network["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(names("name=a&name=b").await, "a b");
+    assert_eq!(names("name=a&name=b&admin_state_up=True").await, "a");
+    assert_eq!(names("admin_state_up=0").await, "b");
+    assert_eq!(names("name=").await, "");
+    assert_eq!(names("name=&name=c").await, " c");
+    assert_eq!(names("name=%61").await, "a");
+    assert_eq!(names("router:external=True").await, "");
+    assert_eq!(names("shared=False&mtu=1430&name=c").await, "c");
+    assert_eq!(names("tenant_id=nobody").await, "");
+    let id = cloud.get("demo", "networks?name=a").await.ids("networks")[0].to_owned();
+    assert_eq!(names(&format!("id={id}&id=other")).await, "a");
+    for query in ["colour=red", "sort_key=name", "limit=1", "subnets=x"] {
+        let answer = cloud.get("demo", &format!("networks?{query}")).await;
+        answer.check(query, 400, "HTTPBadRequest");
+    }
+}
+
+#[tokio::test]
+async fn fields_restrict_what_is_shown() {
+    let cloud = Cloud::new().await;
+    let id = cloud.network("demo").await;
+    let answer = cloud
+        .get("demo", "networks?fields=id&fields=mtu&fields=no")
+        .await;
+    assert_eq!(answer.body, json!({"networks": [{"id": id, "mtu": 1430}]}));
+    let answer = cloud
+        .get("demo", &format!("networks/{id}?fields=name"))
+        .await;
+    assert_eq!(answer.body, json!({"network": {"name": "n"}}));
+    let answer = cloud.get("demo", "networks?fields=no").await;
+    assert_eq!(answer.body, json!({"networks": [{}]}));
+}
+
+#[tokio::test]
+async fn if_match_makes_a_request_conditional() {
+    let cloud = Cloud::new().await;
+    let id = cloud.network("demo").await;
+    let path = format!("/v2.0/networks/{id}");
+    let rename = json!({"network": {"name": "m"}}).to_string();
+    for (header, status, kind) in [
+        ("revision_number=7", 412, "RevisionNumberConstraintFailed"),
+        ("7", 400, "BadRequest"),
+        ("revision_number=1", 200, ""),
+        ("revision_number=1", 412, "RevisionNumberConstraintFailed"),
+    ] {
+        let headers = [("if-match", header)];
+        let answer = cloud
+            .call("demo", Method::PUT, &path, &headers, rename.clone())
+            .await;
+        answer.check(header, status, kind);
+    }
+    let headers = [("if-match", "revision_number=1")];
+    let answer = cloud
+        .call("demo", Method::DELETE, &path, &headers, String::new())
+        .await;
+    answer.check("delete", 412, "RevisionNumberConstraintFailed");
+}
+
+#[tokio::test]
+async fn every_extension_that_is_listed_can_be_shown() {
+    let cloud = Cloud::new().await;
+    let answer = cloud.get("rita", "extensions").await;
+    let extensions = answer.body["extensions"].as_array().unwrap();
+    assert!(!extensions.is_empty());
+    for extension in extensions {
+        let alias = extension["alias"].as_str().unwrap();
+        let shown = cloud.get("rita", &format!("extensions/{alias}")).await;
+        assert_eq!(shown.body["extension"], *extension);
+    }
+}
