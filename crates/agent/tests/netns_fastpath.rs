@@ -1,6 +1,8 @@
 //! The fast path between real guests: kernels in namespaces, on veth pairs, by either hook. Needs root, and fails without
 //! it.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
+
 mod support;
 
 use std::collections::BTreeSet;

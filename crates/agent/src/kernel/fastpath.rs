@@ -186,6 +186,7 @@ impl Fastpath {
     /// When nothing differs nothing is changed.
     pub fn open(config: &FastpathConfig) -> Result<Fastpath, FastpathError> {
         check_instance(&config.instance)?;
+        object::quiet();
         let in_pins = |source| FastpathError::Pins {
             state_dir: config.state_dir.clone(),
             source,
@@ -248,14 +249,15 @@ impl Fastpath {
 
     /// Puts the program on a link; nothing when it is there.
     pub fn attach(&self, ifindex: u32) -> Result<(), FastpathError> {
-        if self.attached_by(self.hook)?.get(&ifindex) == Some(&self.program_id) {
-            return Ok(());
-        }
         let in_hook = |source| FastpathError::Hook {
             what: "attach to",
             ifindex,
             source,
         };
+        let there = hooks::attached_to(self.hook, &self.pins, ifindex).map_err(in_hook)?;
+        if there == Some(self.program_id) {
+            return Ok(());
+        }
         match self.hook {
             Hook::Tcx => hooks::tcx_attach(&self.program, &self.pins, ifindex),
             Hook::Clsact => hooks::clsact_attach(&self.program, ifindex),
@@ -277,6 +279,7 @@ impl Fastpath {
     /// Nothing when there is nothing. Links and their traffic are left, unfiltered.
     pub fn remove(config: &FastpathConfig) -> Result<(), FastpathError> {
         check_instance(&config.instance)?;
+        object::quiet();
         let directory =
             bpffs::existing(&config.instance, &config.state_dir).map_err(FastpathError::Remove)?;
         for schema in subdirectories(directory.as_deref()).map_err(FastpathError::Remove)? {
@@ -286,13 +289,13 @@ impl Fastpath {
     }
 
     fn attached_by(&self, hook: Hook) -> Result<hooks::Attached, FastpathError> {
-        attached_by(hook, &self.pins, &self.program).map_err(FastpathError::Attached)
+        attached_by(hook, &self.pins).map_err(FastpathError::Attached)
     }
 
     fn detach_by(&self, hook: Hook, ifindex: u32) -> Result<(), FastpathError> {
         match hook {
             Hook::Tcx => hooks::tcx_detach(&self.pins, ifindex),
-            Hook::Clsact => hooks::clsact_detach(&self.program, ifindex),
+            Hook::Clsact => hooks::clsact_detach(ifindex),
         }
         .map_err(|source| FastpathError::Hook {
             what: "detach from",
@@ -339,12 +342,12 @@ impl Fastpath {
     }
 }
 
-fn attached_by(hook: Hook, pins: &Path, program: &OwnedFd) -> io::Result<hooks::Attached> {
+fn attached_by(hook: Hook, pins: &Path) -> io::Result<hooks::Attached> {
     match hook {
         Hook::Tcx => hooks::tcx_attached(pins),
         Hook::Clsact => {
             let links = links::dump()?;
-            hooks::clsact_attached(program, links.iter().map(|link| link.ifindex))
+            hooks::clsact_attached(links.iter().map(|link| link.ifindex))
         }
     }
 }
@@ -414,16 +417,10 @@ fn remove_schema(pins: &Path) -> Result<(), FastpathError> {
     {
         hooks::tcx_detach(pins, ifindex).map_err(FastpathError::Remove)?;
     }
-    for path in ours.values() {
-        let program = libbpf_rs::Program::fd_from_pinned_path(path)
-            .map_err(object::fault)
-            .map_err(FastpathError::Remove)?;
-        for (ifindex, id) in
-            attached_by(Hook::Clsact, pins, &program).map_err(FastpathError::Remove)?
-        {
-            if ours.contains_key(&id) {
-                hooks::clsact_detach(&program, ifindex).map_err(FastpathError::Remove)?;
-            }
+    let filters = attached_by(Hook::Clsact, pins).map_err(FastpathError::Remove)?;
+    for (ifindex, program) in filters {
+        if ours.contains_key(&program) {
+            hooks::clsact_detach(ifindex).map_err(FastpathError::Remove)?;
         }
     }
     Ok(())

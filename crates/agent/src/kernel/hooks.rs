@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use libbpf_rs::{TC_INGRESS, TcHook};
 use nix::fcntl::{Flock, FlockArg};
 
-use super::object::{fault, pin};
+use super::fastpath::Hook;
+use super::object::pin;
 
 /// Of our filter on clsact. Any other filter on the link is somebody else's.
 const FILTER_PRIORITY: u32 = 0x6878;
@@ -135,50 +135,41 @@ pub(super) fn tcx_detach(pins: &Path, ifindex: u32) -> io::Result<()> {
     fs::remove_file(&path)
 }
 
-fn filter(program: &OwnedFd, ifindex: u32) -> io::Result<TcHook> {
-    let mut hook = TcHook::new(program.as_fd());
-    hook.ifindex(i32::try_from(ifindex).map_err(io::Error::other)?)
-        .attach_point(TC_INGRESS)
-        .handle(FILTER_HANDLE)
-        .priority(FILTER_PRIORITY);
-    Ok(hook)
+/// The place of our filter on a link, and the filter.
+fn filter(ifindex: u32) -> io::Result<(libbpf_sys::bpf_tc_hook, libbpf_sys::bpf_tc_opts)> {
+    let hook = libbpf_sys::bpf_tc_hook {
+        sz: size_of::<libbpf_sys::bpf_tc_hook>() as libbpf_sys::size_t,
+        ifindex: i32::try_from(ifindex).map_err(io::Error::other)?,
+        attach_point: libbpf_sys::BPF_TC_INGRESS,
+        ..Default::default()
+    };
+    let options = libbpf_sys::bpf_tc_opts {
+        sz: size_of::<libbpf_sys::bpf_tc_opts>() as libbpf_sys::size_t,
+        handle: FILTER_HANDLE,
+        priority: FILTER_PRIORITY,
+        ..Default::default()
+    };
+    Ok((hook, options))
 }
 
-/// The program of our filter on this link; `None` when there is no such filter, qdisc or link.
-fn clsact_query(program: &OwnedFd, ifindex: u32) -> io::Result<Option<u32>> {
-    match filter(program, ifindex)?.query() {
-        Ok(id) => Ok(Some(id)),
-        Err(error) => match fault_number(&error) {
+/// The program of our filter on this link; `None` when there is no such filter, qdisc (EINVAL) or link.
+fn clsact_query(ifindex: u32) -> io::Result<Option<u32>> {
+    let (hook, mut options) = filter(ifindex)?;
+    // SAFETY: both are valid structs whose sizes are in them.
+    match check(unsafe { libbpf_sys::bpf_tc_query(&hook, &mut options) }) {
+        Ok(_) => Ok(Some(options.prog_id)),
+        Err(error) => match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENODEV | libc::EINVAL) => Ok(None),
-            _ => Err(fault(error)),
+            _ => Err(error),
         },
     }
 }
 
-/// The errno behind a libbpf error.
-fn fault_number(error: &libbpf_rs::Error) -> Option<i32> {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return io.raw_os_error();
-        }
-        source = inner.source();
-    }
-    match error.kind() {
-        libbpf_rs::ErrorKind::NotFound => Some(libc::ENOENT),
-        libbpf_rs::ErrorKind::InvalidInput => Some(libc::EINVAL),
-        _ => None,
-    }
-}
-
-/// Our filters on these links. `program` is any program that is open.
-pub(super) fn clsact_attached(
-    program: &OwnedFd,
-    links: impl Iterator<Item = u32>,
-) -> io::Result<Attached> {
+/// Our filters on these links.
+pub(super) fn clsact_attached(links: impl Iterator<Item = u32>) -> io::Result<Attached> {
     let mut attached = Attached::new();
     for ifindex in links {
-        if let Some(id) = clsact_query(program, ifindex)? {
+        if let Some(id) = clsact_query(ifindex)? {
             attached.insert(ifindex, id);
         }
     }
@@ -187,17 +178,42 @@ pub(super) fn clsact_attached(
 
 /// Puts the program on the link, in place of what our filter ran before.
 pub(super) fn clsact_attach(program: &OwnedFd, ifindex: u32) -> io::Result<()> {
-    let mut hook = filter(program, ifindex)?;
-    hook.create().map_err(fault)?;
-    hook.replace(true).attach().map_err(fault)?;
+    let (mut hook, mut options) = filter(ifindex)?;
+    // SAFETY: a valid struct whose size is in it.
+    match check(unsafe { libbpf_sys::bpf_tc_hook_create(&mut hook) }) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    options.prog_fd = program.as_raw_fd();
+    options.flags = libbpf_sys::BPF_TC_F_REPLACE;
+    // SAFETY: both are valid structs whose sizes are in them; the program is open for the call.
+    check(unsafe { libbpf_sys::bpf_tc_attach(&hook, &mut options) })?;
     Ok(())
 }
 
-pub(super) fn clsact_detach(program: &OwnedFd, ifindex: u32) -> io::Result<()> {
-    if clsact_query(program, ifindex)?.is_none() {
+/// Takes our filter off; the qdisc stays, others may use it.
+pub(super) fn clsact_detach(ifindex: u32) -> io::Result<()> {
+    if clsact_query(ifindex)?.is_none() {
         return Ok(());
     }
-    filter(program, ifindex)?.detach().map_err(fault)
+    let (hook, options) = filter(ifindex)?;
+    // SAFETY: both are valid structs whose sizes are in them.
+    check(unsafe { libbpf_sys::bpf_tc_detach(&hook, &options) })?;
+    Ok(())
+}
+
+/// The program on one link, by either hook.
+pub(super) fn attached_to(hook: Hook, pins: &Path, ifindex: u32) -> io::Result<Option<u32>> {
+    match hook {
+        Hook::Clsact => clsact_query(ifindex),
+        Hook::Tcx => match open_link(&link_pin(pins, ifindex)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            link => {
+                let (device, program) = link_info(&link?)?;
+                Ok((device == ifindex).then_some(program))
+            }
+        },
+    }
 }
 
 /// While it lives, RCU grace periods are short: each tcx attach and detach waits for one under the RTNL lock, 15 ms

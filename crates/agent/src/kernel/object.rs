@@ -121,6 +121,16 @@ fn set_constants(map: &mut libbpf_rs::OpenMapMut<'_>, constants: Constants) -> i
     }
 }
 
+/// What libbpf says goes to the log, not to the terminal: it speaks up where asking was all that was meant.
+pub(super) fn quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Info, |level, text| {
+            tracing::debug!(?level, text = text.trim(), "libbpf");
+        })));
+    });
+}
+
 /// The program of a loaded object, as a descriptor of its own.
 pub(super) fn program(object: &Object) -> io::Result<OwnedFd> {
     object

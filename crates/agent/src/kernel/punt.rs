@@ -150,13 +150,17 @@ unsafe extern "C" fn sample(
     // SAFETY: libbpf hands out `size` bytes of the ring, unchanged until this returns.
     let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size as usize) };
     match record(bytes, sink.now) {
-        Some(record) if record.age <= STALE => {
+        Some(record) if !is_stale(&record) => {
             sink.drained.shown += 1;
             (sink.show)(record);
         }
         _ => sink.drained.discarded += 1,
     }
     0
+}
+
+fn is_stale(record: &PuntRecord<'_>) -> bool {
+    record.age > STALE
 }
 
 fn record(bytes: &[u8], now: Duration) -> Option<PuntRecord<'_>> {

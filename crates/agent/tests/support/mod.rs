@@ -270,7 +270,7 @@ impl Guest {
 
     /// Captures what comes in at the guest from now on.
     pub fn capture(&self) -> Capture {
-        netns::inside(&self.namespace, || Capture::new()).unwrap()
+        netns::inside(&self.namespace, Capture::new).unwrap()
     }
 
     /// A counter of the guest's own end.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use hextet_core::ids::{PortNumber, Vni};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -315,24 +316,25 @@ fn write_batch(map: &MapHandle, steps: &[Step<'_>]) -> io::Result<()> {
 }
 
 fn write_one(step: &Step<'_>) -> io::Result<()> {
-    match &step.value {
-        Some(value) => step
-            .map
-            .update(&step.key, value, MapFlags::ANY)
-            .map_err(full),
-        None => match step.map.delete(&step.key) {
-            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(fault),
-        },
+    let map = step.map.as_fd().as_raw_fd();
+    let key = step.key.as_ptr().cast();
+    debug_assert_eq!(step.key.len(), step.map.key_size() as usize);
+    let result = match &step.value {
+        Some(value) => {
+            debug_assert_eq!(value.len(), step.map.value_size() as usize);
+            // SAFETY: the map is open for the call; key and value have its sizes, as the mirrors of its structs do.
+            unsafe { libbpf_sys::bpf_map_update_elem(map, key, value.as_ptr().cast(), 0) }
+        }
+        // SAFETY: as above.
+        None => unsafe { libbpf_sys::bpf_map_delete_elem(map, key) },
+    };
+    match -result {
+        0 => Ok(()),
+        libc::ENOENT if step.value.is_none() => Ok(()),
+        libc::E2BIG => Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the map is full",
+        )),
+        errno => Err(io::Error::from_raw_os_error(errno)),
     }
-}
-
-/// A hash map that is full says E2BIG.
-fn full(error: libbpf_rs::Error) -> io::Error {
-    let error = fault(error);
-    let text = error.to_string();
-    if text.contains("os error 7") {
-        return io::Error::new(io::ErrorKind::StorageFull, "the map is full");
-    }
-    error
 }

@@ -34,3 +34,11 @@ fn a_record_of_another_schema_is_none() {
     assert!(record(&bytes(long, b"abc"), Duration::ZERO).is_none());
     assert!(record(&[0; 31], Duration::ZERO).is_none());
 }
+
+#[test]
+fn a_record_is_stale_when_it_is_older_than_five_seconds() {
+    let bytes = bytes(HEAD, b"abc");
+    let at = |now| is_stale(&record(&bytes, now).unwrap());
+    assert!(!at(Duration::from_secs(6)));
+    assert!(at(Duration::from_secs(6) + Duration::from_nanos(1)));
+}
