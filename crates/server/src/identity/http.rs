@@ -4,8 +4,8 @@ mod account;
 mod session;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -129,6 +129,19 @@ async fn wrong_method(method: Method, uri: Uri) -> Failure {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{method} is not allowed on {}.", uri.path()),
     )
+}
+
+/// A request's whole body; one that is too large or breaks off is refused in Keystone's form too.
+struct Octets(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Octets {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let read = Bytes::from_request(request, state).await;
+        read.map(Octets)
+            .map_err(|rejection| Failure::Refusal(rejection.status(), rejection.body_text()))
+    }
 }
 
 /// A JSON answer.

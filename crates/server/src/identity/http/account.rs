@@ -1,6 +1,5 @@
 //! Projects, users, role assignments.
 
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -16,24 +15,28 @@ use super::super::records::{Assignment, DOMAIN_ID, Project, User};
 use super::super::request::{self, ChangePasswordBody, ProjectBody, UserBody};
 use super::super::role::{Role, effective};
 use super::super::secret::Secret;
-use super::{admin, answer, base_url, caller};
+use super::{Octets, admin, answer, base_url, caller};
 
-/// `GET /v3/projects`.
+/// `GET /v3/projects`: all to an administrator, to others those in which they hold a role. (Keystone refuses the list to
+/// others; then `openstack --project NAME` and `project show NAME` fail for one's own project.)
 pub async fn list_projects(
     State(identity): State<Identity>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    admin(&identity, &headers, "identity:list_projects").await?;
+    let session = caller(&identity, &headers).await?;
     let filters = Filters::parse(
         query.as_deref(),
         &["name", "domain_id", "parent_id", "enabled", "is_domain"],
     )?;
     let base = base_url(&identity, &headers);
-    let shown = identity
-        .directory(|directory| directory.all::<Project>())
+    let seen = identity
+        .directory(|directory| match session.is_admin() {
+            true => directory.all::<Project>(),
+            false => directory.projects_of(&session.user.id),
+        })
         .await?;
-    let passing = shown.iter().filter(|project| {
+    let passing = seen.iter().filter(|project| {
         filters.pass("name", &project.name)
             && filters.pass("domain_id", DOMAIN_ID)
             && filters.pass("parent_id", DOMAIN_ID)
@@ -53,7 +56,7 @@ pub async fn list_projects(
 pub async fn create_project(
     State(identity): State<Identity>,
     headers: HeaderMap,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:create_project").await?;
     let ProjectBody { project: fields } = request::parse(&body)?;
@@ -73,24 +76,25 @@ pub async fn create_project(
     ))
 }
 
-/// `GET /v3/projects/{id}`: one's own project, or any to an administrator.
+/// `GET /v3/projects/{id}`: any to an administrator, to others one in which they hold a role.
 pub async fn show_project(
     State(identity): State<Identity>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let session = caller(&identity, &headers).await?;
-    if !session.is_admin() && session.project.as_ref().is_none_or(|own| own.id != id) {
+    let (found, granted) = identity
+        .directory(|directory| {
+            let granted = directory.granted(&id, &session.user.id)?;
+            Ok::<_, Failure>((directory.get::<Project>(&id)?, granted))
+        })
+        .await?;
+    if !session.is_admin() && granted.is_empty() {
         return Err(Failure::forbidden("identity:get_project"));
     }
-    let found = identity
-        .directory(|directory| directory.get::<Project>(&id))
-        .await?;
     let project = found.ok_or_else(|| Failure::not_found("project", &id))?;
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"project": body::project(&base_url(&identity, &headers), &project)}),
-    ))
+    let shown = body::project(&base_url(&identity, &headers), &project);
+    Ok(answer(StatusCode::OK, &json!({ "project": shown })))
 }
 
 /// `PATCH /v3/projects/{id}`.
@@ -98,7 +102,7 @@ pub async fn update_project(
     State(identity): State<Identity>,
     headers: HeaderMap,
     Path(id): Path<String>,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:update_project").await?;
     let ProjectBody { project: fields } = request::parse(&body)?;
@@ -146,7 +150,7 @@ pub async fn list_users(
 pub async fn create_user(
     State(identity): State<Identity>,
     headers: HeaderMap,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:create_user").await?;
     let UserBody { user: mut fields } = request::parse(&body)?;
@@ -190,7 +194,7 @@ pub async fn update_user(
     State(identity): State<Identity>,
     headers: HeaderMap,
     Path(id): Path<String>,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:update_user").await?;
     let UserBody { user: mut fields } = request::parse(&body)?;
@@ -365,7 +369,7 @@ pub async fn role_assignments(
 pub async fn change_password(
     State(identity): State<Identity>,
     Path(id): Path<String>,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<StatusCode, Failure> {
     let ChangePasswordBody { user: change } = request::parse(&body)?;
     request::check_password(&change.password)?;

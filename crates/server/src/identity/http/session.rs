@@ -1,6 +1,5 @@
 //! Tokens, and the lists that are the same in every cloud: catalogue, roles, the domain.
 
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,14 +15,14 @@ use super::super::request::{self, AuthBody};
 use super::super::role::Role;
 use super::super::secret::Secret;
 use super::super::{Identity, accounts};
-use super::{X_SUBJECT_TOKEN, admin, answer, base_url, caller};
+use super::{Octets, X_SUBJECT_TOKEN, admin, answer, base_url, caller};
 
 /// `POST /v3/auth/tokens`: logs in.
 pub async fn issue(
     State(identity): State<Identity>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    body: Bytes,
+    Octets(body): Octets,
 ) -> Result<Response, Failure> {
     let filters = Filters::parse(query.as_deref(), &["nocatalog"])?;
     let AuthBody { auth } = request::parse(&body)?;

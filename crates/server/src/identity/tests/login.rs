@@ -307,3 +307,17 @@ async fn a_host_header_that_is_no_address_is_not_repeated() {
         assert_eq!(link, "http://[::1]:9696/identity/v3/", "{host}");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_large_or_no_json_is_refused_in_keystones_form() {
+    let cloud = Cloud::new().await;
+    let large = "x".repeat(33 * 1024);
+    for (body, status) in [(large.as_str(), 413), ("{", 400), ("", 400), ("[]", 400)] {
+        let request = Request::post("/identity/v3/auth/tokens");
+        let answer = cloud
+            .send(request.body(Body::from(body.to_owned())).unwrap())
+            .await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.body["error"]["code"], status);
+    }
+}
