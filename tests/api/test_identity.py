@@ -8,7 +8,15 @@ import urllib.request
 import openstack
 import pytest
 from conftest import Refused
-from keystoneauth1 import exceptions
+
+
+def refusal(cloud, **auth):
+    """What a login that must fail is told, without the request's id."""
+    with pytest.raises(openstack.exceptions.SDKException) as refused:
+        cloud.connect("hextet-demo", **auth).authorize()
+    message = str(refused.value)
+    assert "HTTP 401" in message
+    return message.split("(Request-ID")[0]
 
 
 def test_the_command_line_gets_a_token_and_the_catalogue(cloud):
@@ -42,18 +50,12 @@ def test_the_passwords_are_in_no_log(cloud):
 
 
 def test_a_wrong_password_and_an_unknown_user_are_refused_alike(cloud):
-    messages = set()
-    for auth in ({"password": "wrong"}, {"username": "nobody"}):
-        connection = cloud.connect("hextet-demo", **auth)
-        with pytest.raises(exceptions.Unauthorized) as refused:
-            connection.authorize()
-        messages.add(refused.value.message)
-    assert len(messages) == 1
+    answers = [refusal(cloud, **auth) for auth in ({"password": "wrong"}, {"username": "nobody"})]
+    assert answers[0] == answers[1]
 
 
 def test_a_project_without_a_role_is_refused(cloud):
-    with pytest.raises(exceptions.Unauthorized):
-        cloud.connect("hextet-demo", project_name="admin").authorize()
+    refusal(cloud, project_name="admin")
 
 
 def test_no_token_opens_no_list(cloud):
@@ -97,7 +99,11 @@ def test_the_administrator_lists_what_there_is(cloud):
 def test_a_member_sees_its_own_project(cloud, demo):
     project = cloud.openstack("project", "show", "demo")
     assert project["id"] == demo.current_project_id
-    assert {row["Name"] for row in cloud.openstack("project", "list", "--my-projects")} == {"demo"}
+    for words in (["--my-projects"], []):
+        assert {row["Name"] for row in cloud.openstack("project", "list", *words)} == {"demo"}
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("project", "show", "admin")
+    assert "admin" in str(refused.value)
     with pytest.raises(Refused) as refused:
         cloud.openstack("user", "list")
     assert "identity:list_users" in str(refused.value)
@@ -109,8 +115,7 @@ def test_the_administrator_makes_a_project_with_a_reader_and_takes_it_away(cloud
     assert made["enabled"] is True and made["description"] == "blue"
     cloud.openstack("user", "create", "--project", project, "--password", "pw-1", user, cloud="hextet")
     login = {"username": user, "password": "pw-1", "project_name": project}
-    with pytest.raises(exceptions.Unauthorized):
-        cloud.connect("hextet-demo", **login).authorize()
+    refusal(cloud, **login)
 
     role = ("--project", project, "--user", user)
     cloud.openstack("role", "add", *role, "reader", cloud="hextet", json_output=False)
@@ -126,16 +131,14 @@ def test_the_administrator_makes_a_project_with_a_reader_and_takes_it_away(cloud
     reader.network.delete_network(network)
 
     cloud.openstack("user", "set", "--password", "pw-2", user, cloud="hextet", json_output=False)
-    with pytest.raises(exceptions.Unauthorized):
-        cloud.connect("hextet-demo", **login).authorize()
+    refusal(cloud, **login)
     login["password"] = "pw-2"
     cloud.connect("hextet-demo", **login).authorize()
 
     cloud.openstack("role", "remove", *role, "member", cloud="hextet", json_output=False)
     cloud.openstack("user", "delete", user, cloud="hextet", json_output=False)
     cloud.openstack("project", "delete", project, cloud="hextet", json_output=False)
-    with pytest.raises(exceptions.Unauthorized):
-        cloud.connect("hextet-demo", **login).authorize()
+    refusal(cloud, **login)
     with pytest.raises(Refused):
         cloud.openstack("user", "show", user, cloud="hextet")
 

@@ -70,7 +70,7 @@ def test_filters_and_fields_of_the_sdk(demo, network):
 
 
 @pytest.mark.parametrize("attributes, error", [
-    ({"mtu": 1279}, "InvalidInput"),
+    ({"mtu": 67}, "InvalidInput"),
     ({"mtu": 1431}, "InvalidInput"),
     ({"name": "x" * 256}, "HTTPBadRequest"),
     ({"admin_state_up": "perhaps"}, "HTTPBadRequest"),
@@ -80,12 +80,23 @@ def test_filters_and_fields_of_the_sdk(demo, network):
 def test_a_refused_network_is_not_made_and_the_attribute_is_named(demo, name, attributes, error):
     wanted = {"name": name, **attributes}
     answer = demo.network.post("/networks", json={"network": wanted})
-    # Neutron takes any MTU of a network without subnets; below IPv6's minimum it could never have one.
     assert answer.status_code == 400
     body = answer.json()["NeutronError"]
     assert body["type"] == error
-    assert next(iter(attributes)) in body["message"]
+    assert next(iter(attributes)) in body["message"].lower()
     assert [network for network in demo.network.networks() if network.name == wanted["name"]] == []
+
+
+def test_a_network_too_small_for_ipv6_gets_no_subnet_and_one_with_a_subnet_no_such_mtu(demo, network):
+    demo.network.update_network(network, mtu=1279)
+    subnet = {"network_id": network.id, "ip_version": 6, "cidr": "2001:db8::/64"}
+    small = demo.network.post("/subnets", json={"subnet": subnet})
+    demo.network.update_network(network, mtu=1280)
+    demo.network.create_subnet(**subnet)
+    shrunk = demo.network.put(f"/networks/{network.id}", json={"network": {"mtu": 1279}})
+    for refused in (small, shrunk):
+        assert (refused.status_code, refused.json()["NeutronError"]["type"]) == (409, "NetworkMTUSubnetConflict")
+    assert demo.network.get_network(network.id).mtu == 1280
 
 
 def test_what_does_not_work_yet_is_refused_by_name(demo, name):

@@ -143,7 +143,7 @@ def test_an_ipv4_subnet_is_refused_and_says_so(demo, network):
     wanted = {"network_id": network.id, "ip_version": 4, "cidr": "192.0.2.0/24"}
     answer = demo.network.post("/subnets", json={"subnet": wanted})
     assert answer.status_code == 400
-    assert "IPv4" in answer.json()["NeutronError"]["message"]
+    assert "ip_version 4 is not supported" in answer.json()["NeutronError"]["message"]
 
 
 def test_prefixes_of_a_network_do_not_overlap_and_those_of_two_may(demo, network, name):
