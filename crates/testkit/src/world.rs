@@ -239,7 +239,7 @@ impl World {
     pub fn ask(&mut self, name: &str, target: Ipv6Addr) {
         let guest = self.port(name).guest.as_ref();
         let frame = guest.expect("the guest is up").ask(target);
-        self.from_guest(name, &frame);
+        self.carry(name, &frame);
         self.settle();
     }
 
@@ -368,14 +368,14 @@ impl World {
             let guest = self.port(&name).guest.as_mut();
             let frames = guest.map(|guest| guest.handle_timeout(now));
             for frame in frames.into_iter().flatten() {
-                self.from_guest(&name, &frame);
+                self.carry(&name, &frame);
             }
         }
         self.settle();
     }
 
     /// As the fast path does: the first frame is told, and what is not answered there is passed on.
-    fn from_guest(&mut self, name: &str, frame: &[u8]) {
+    fn carry(&mut self, name: &str, frame: &[u8]) {
         let book = self.book();
         let now = self.instant();
         let port = self.port(name);

@@ -1,0 +1,113 @@
+//! The machines of a link behind a hostile guest.
+
+use std::net::Ipv6Addr;
+use std::time::{Duration, Instant};
+
+use hextet_core::ids::{PortId, PortNumber, Vni};
+use hextet_core::link::{Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
+use hextet_core::mac::Mac;
+use hextet_core::modes::SolicitWithoutAddress;
+use hextet_proto::{Directory, EVENTS_MAX, Holder, HolderKind, LEARNED_MAX, Link, TRANSMITS_MAX};
+use hextet_wire::frame;
+use hextet_wire::ndp::{self, NdpMessage};
+use ipnet::Ipv6Net;
+use uuid::Uuid;
+
+/// Every address that ends in 7 is assigned to another port, every one that ends in 8 learned by it.
+struct Neighbours;
+
+impl Directory for Neighbours {
+    fn holder(&self, _vni: Vni, address: Ipv6Addr) -> Option<Holder> {
+        let kind = match address.to_bits() & 0xf {
+            7 => HolderKind::Assigned,
+            8 => HolderKind::Learned,
+            _ => return None,
+        };
+        Some(Holder {
+            port: Some(PortId(Uuid::from_u128(2))),
+            mac: Mac([0xfa, 0x16, 0x3e, 0x44, 0x55, 0x66]),
+            kind,
+        })
+    }
+}
+
+/// A frame from a guest, as it is and with its ICMPv6 checksum put right; what comes out must be valid, bounded, and
+/// nothing that only routers and other servers say.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant has no other constructor; nothing depends on which it is"
+)]
+pub fn link_handle_frame(bytes: &[u8]) -> bool {
+    let now = Instant::now();
+    let mut link = Link::new(plan(), 1);
+    link.handle_frame(bytes, &Neighbours, now);
+    if let Ok(packet) = frame::parse(bytes)
+        && packet.payload.len() >= 4
+        && packet.next_header == frame::NEXT_HEADER_ICMPV6
+    {
+        let valid = packet.envelope.icmpv6(packet.payload.to_vec());
+        link.handle_frame(&valid, &Neighbours, now);
+    }
+    assert!(link.learned().count() <= LEARNED_MAX);
+    let events = std::iter::from_fn(|| link.poll_event()).count();
+    assert!(events <= EVENTS_MAX);
+    let mut frames = 0;
+    while let Some(frame) = link.poll_transmit(now + Duration::from_secs(1)) {
+        frames += 1;
+        let packet = frame::parse(&frame).expect("a link sends valid frames");
+        assert!(packet.payload.len() <= 2048);
+        if packet.udp().is_none() {
+            let message = ndp::parse(&packet).expect("a link sends valid Neighbor Discovery");
+            let advert = matches!(
+                message,
+                NdpMessage::RouterAdvert(_) | NdpMessage::NeighborAdvert(_)
+            );
+            assert!(advert, "a link solicits nothing");
+        }
+    }
+    assert!(frames <= TRANSMITS_MAX);
+    // The first frame alone has one answer: more says that the link understood what it was told.
+    frames > 1 || events > 0
+}
+
+fn plan() -> LinkPlan {
+    let prefix = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, 0), 96);
+    let address = Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, 0x17);
+    let dns = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53);
+    LinkPlan {
+        port: PortId(Uuid::from_u128(1)),
+        number: PortNumber(1),
+        vni: Vni(42),
+        mac: Mac([0xfa, 0x16, 0x3e, 0x11, 0x22, 0x33]),
+        addresses: vec![address],
+        mtu: 1430,
+        admin_state_up: true,
+        ra: Some(RaPlan {
+            managed: true,
+            other: true,
+            router_lifetime_s: 0,
+            retrans_timer_ms: 100,
+            max_rtr_adv_interval_s: 600,
+            mtu: 1430,
+            prefixes: vec![RaPrefix {
+                prefix,
+                autonomous: false,
+                valid_lifetime_s: 5400,
+                preferred_lifetime_s: 2700,
+            }],
+            rdnss: vec![dns],
+            dnssl: vec!["example.org".to_owned()],
+            dns_lifetime_s: 1800,
+        }),
+        dhcpv6: Some(Dhcpv6Plan {
+            // The server of the golden packets, so that what names it gets far.
+            server_duid: Uuid::from_u128(0x6b1c_9d54_0f3e_4a77_9c11_2d3e_4f50_6172),
+            addresses: vec![address],
+            solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
+            preferred_lifetime_s: 2700,
+            valid_lifetime_s: 5400,
+            dns_servers: vec![dns],
+            dns_search: vec!["example.org".to_owned()],
+        }),
+    }
+}

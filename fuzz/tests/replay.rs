@@ -1,0 +1,151 @@
+//! Replays the corpus, then mutates it for a bounded while, the same each time.
+//!
+//! `HEXTET_UPDATE=1` makes the seeds of the corpus anew from the golden packets of `crates/wire/golden`; inputs that
+//! once broke something stand beside them under names of their own and stay.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test")]
+
+use std::path::{Path, PathBuf};
+
+use hextet_fuzz::{Mutator, TARGETS, Target};
+
+/// Mutated inputs for each target.
+const MUTATIONS: usize = 150_000;
+/// One in so many mutated inputs must still mean something, or the mutations only scratch at the surface.
+const UNDERSTOOD_ONE_IN: usize = 20;
+/// Bytes of Ethernet, IPv6 and UDP headers before a DHCPv6 message.
+const BEFORE_DHCPV6: usize = 62;
+
+#[test]
+fn parse_frame_survives_the_corpus_and_its_mutations() {
+    check("parse_frame");
+}
+
+#[test]
+fn parse_ndp_survives_the_corpus_and_its_mutations() {
+    check("parse_ndp");
+}
+
+#[test]
+fn parse_dhcpv6_survives_the_corpus_and_its_mutations() {
+    check("parse_dhcpv6");
+}
+
+#[test]
+fn link_handle_frame_survives_the_corpus_and_its_mutations() {
+    check("link_handle_frame");
+}
+
+#[test]
+fn every_folder_of_the_corpus_is_a_targets() {
+    if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
+        TARGETS.iter().for_each(|(name, _)| write_seeds(name));
+    }
+    let mut folders: Vec<String> = std::fs::read_dir(root().join("corpus"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let mut targets: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+    folders.sort();
+    targets.sort_unstable();
+    assert_eq!(folders, targets);
+}
+
+/// A panic's report names the input in hex, to be kept in the corpus.
+fn check(name: &str) {
+    let (_, function): &Target = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
+        write_seeds(name);
+    }
+    let corpus = corpus(name);
+    assert!(corpus.len() >= 10, "{name}: {} inputs", corpus.len());
+    for (path, input) in &corpus {
+        tried(function, input, &path.display().to_string());
+    }
+    let mut mutator = Mutator::new(0x6865_7874_6574);
+    let mut understood = 0;
+    for number in 0..MUTATIONS {
+        let (_, input) = &corpus[mutator.below(corpus.len())];
+        let (_, other) = &corpus[mutator.below(corpus.len())];
+        let mutated = mutator.mutate(input, other);
+        understood += usize::from(tried(function, &mutated, &format!("mutation {number}")));
+    }
+    assert!(
+        understood >= MUTATIONS / UNDERSTOOD_ONE_IN,
+        "{name}: {understood} of {MUTATIONS} mutated inputs meant anything"
+    );
+}
+
+fn tried(function: &fn(&[u8]) -> bool, input: &[u8], what: &str) -> bool {
+    std::panic::catch_unwind(|| function(input)).unwrap_or_else(|panic| {
+        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        eprintln!("{what} breaks it: {hex}");
+        std::panic::resume_unwind(panic)
+    })
+}
+
+fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root().join("corpus").join(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        (path, bytes_of(&text))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Hex with comments, as the golden packets are written.
+fn bytes_of(text: &str) -> Vec<u8> {
+    text.lines()
+        .flat_map(|line| line.split('#').next().unwrap_or("").split_whitespace())
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect()
+}
+
+fn write_seeds(name: &str) {
+    let folder = root().join("corpus").join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let golden = root().join("../crates/wire/golden");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(golden)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let mut mutator = Mutator::new(7);
+    for path in paths {
+        let frame = bytes_of(&std::fs::read_to_string(&path).unwrap());
+        let is_udp = frame[20] == 17;
+        let input = match (name, is_udp) {
+            ("parse_ndp", true) | ("parse_dhcpv6", false) => continue,
+            ("parse_dhcpv6", true) => &frame[BEFORE_DHCPV6..],
+            _ => &frame[..],
+        };
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        // What hosts send is for guests' parsers; a link gets one of each, as a hostile guest sends it.
+        let from_host = ["ra-", "na", "reply", "advertise"]
+            .iter()
+            .any(|prefix| stem.starts_with(prefix));
+        let one_of_each = ["ra-slaac", "na", "reply"].contains(&stem);
+        if name == "link_handle_frame" && from_host && !one_of_each {
+            continue;
+        }
+        write(&folder.join(format!("golden-{stem}.hex")), input);
+        let mutated = mutator.mutate(input, input);
+        write(&folder.join(format!("mutated-{stem}.hex")), &mutated);
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    let lines = bytes.chunks(16).map(|line| {
+        let line: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        line.join(" ") + "\n"
+    });
+    std::fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
