@@ -1,0 +1,600 @@
+//! What every engine must do, said through the store's door.
+
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::net::Ipv6Addr;
+use std::path::Path;
+
+use futures::future::BoxFuture;
+use hextet_core::address::AddressRange;
+use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId, Vni};
+use hextet_core::mac::Mac;
+use hextet_core::modes::Ipv6Modes;
+use hextet_core::network::Network;
+use hextet_core::plan::PlanKey;
+use hextet_core::port::{FixedIp, Port, PortStatus};
+use hextet_core::settings::CloudSettings;
+use hextet_core::subnet::Subnet;
+use hextet_store::{
+    Counter, EngineError, Layout, Model, NETWORK, OpenError, PORT, Store, StoreConfig, Tx,
+    WriteError,
+};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
+    let (folder, store) = fresh();
+    let epoch = store.read(|model| model.generation().epoch).await;
+    for count in 1..=3_u64 {
+        put(&store, "a", json!({"count": count})).await;
+        let (revision, text) = store
+            .read(|model| {
+                let text = model.document("thing", "a").unwrap().text().to_owned();
+                (model.generation().revision, text)
+            })
+            .await;
+        assert_eq!((revision, text), (count, format!("{{\"count\":{count}}}")));
+    }
+    store.close().await;
+    let store = open(folder.path());
+    let model = store.read(Model::clone).await;
+    assert_eq!(
+        (model.generation().epoch, model.generation().revision),
+        (epoch, 3)
+    );
+    assert_eq!(model.document("thing", "a").unwrap().revision, 3);
+}
+
+#[tokio::test]
+async fn a_refused_write_changes_nothing_and_takes_no_revision() {
+    let (_folder, store) = fresh();
+    put(&store, "a", json!({})).await;
+    let refused: Result<(), WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move {
+            tx.insert("thing", "b", "", &json!({}), Layout::default())
+                .await?;
+            tx.delete("thing", "a").await?;
+            tx.claim("name", "x", "b").await?;
+            tx.next(Counter::PortNumber).await?;
+            Err(Refused::No)
+        })
+    })
+    .await;
+    assert!(matches!(refused, Err(WriteError::Refused(Refused::No))));
+    let number = write(&store, |tx| {
+        Box::pin(async move {
+            assert!(tx.document("thing", "b").await?.is_none());
+            assert!(tx.document("thing", "a").await?.is_some());
+            assert_eq!(tx.holder("name", "x").await?, None);
+            Ok::<_, Refused>(tx.next(Counter::PortNumber).await?)
+        })
+    })
+    .await;
+    assert_eq!(number.unwrap(), 1);
+    assert_eq!(store.read(|model| model.generation().revision).await, 1);
+    put(&store, "c", json!({})).await;
+    assert_eq!(store.read(|model| model.generation().revision).await, 2);
+}
+
+#[tokio::test]
+async fn revisions_are_the_order_of_commits_and_subscribers_see_each_once() {
+    let (_folder, store) = fresh();
+    let mut commits = store.subscribe();
+    let writes = (0..200).map(|count| {
+        let store = store.clone();
+        async move {
+            let id = format!("t{count}");
+            if count % 3 == 0 {
+                let refused: Result<(), WriteError<Refused>> = write(&store, |tx| {
+                    Box::pin(async move {
+                        tx.insert("thing", "no", "", &json!({}), Layout::default())
+                            .await?;
+                        Err(Refused::No)
+                    })
+                })
+                .await;
+                assert!(refused.is_err());
+            } else {
+                put(&store, &id, json!({})).await;
+            }
+        }
+    });
+    futures::future::join_all(writes).await;
+    let newest = store.read(|model| model.generation().revision).await;
+    assert_eq!(newest, 133);
+    for expected in 1..=newest {
+        assert_eq!(commits.recv().await.unwrap().revision, expected);
+    }
+    let mut revisions: Vec<u64> = store
+        .read(|model| model.documents("thing").map(|one| one.revision).collect())
+        .await;
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=newest).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn contended_writes_count_exactly() {
+    let (_folder, store) = fresh();
+    put(&store, "a", json!({"count": 0})).await;
+    let writes = (0..200).map(|_| {
+        let store = store.clone();
+        async move {
+            write(&store, |tx| {
+                Box::pin(async move {
+                    let value: Json = tx.value("thing", "a").await?.unwrap();
+                    let count = value["count"].as_u64().unwrap() + 1;
+                    tx.update("thing", "a", &json!({"count": count}), Layout::default())
+                        .await?;
+                    Ok::<_, Refused>(())
+                })
+            })
+            .await
+            .unwrap();
+        }
+    });
+    futures::future::join_all(writes).await;
+    let text = store
+        .read(|model| model.document("thing", "a").unwrap().text().to_owned())
+        .await;
+    assert_eq!(text, "{\"count\":200}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
+    let (_folder, store) = fresh();
+    let waits: Result<(), WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move {
+            tx.insert("thing", "a", "", &json!({}), Layout::default())
+                .await?;
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+    })
+    .await;
+    assert!(matches!(
+        waits,
+        Err(WriteError::Engine(EngineError::ForeignAwait))
+    ));
+    let panics: Result<(), WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move {
+            tx.insert("thing", "a", "", &json!({}), Layout::default())
+                .await?;
+            panic!("on purpose");
+        })
+    })
+    .await;
+    assert!(matches!(
+        panics,
+        Err(WriteError::Engine(EngineError::Panicked))
+    ));
+    put(&store, "b", json!({})).await;
+    let ids: Vec<String> = store
+        .read(|model| {
+            model
+                .documents("thing")
+                .map(|one| one.id.to_string())
+                .collect()
+        })
+        .await;
+    assert_eq!(ids, ["b"]);
+}
+
+#[tokio::test]
+async fn names_addresses_macs_and_ids_are_given_once() {
+    let (_folder, store) = fresh();
+    let done = write(&store, |tx| {
+        Box::pin(async move {
+            assert!(
+                tx.insert("thing", "a", "", &json!({}), Layout::default())
+                    .await?
+            );
+            assert!(
+                !tx.insert("thing", "a", "", &json!({}), Layout::default())
+                    .await?
+            );
+            assert!(tx.claim("name", "x", "a").await?);
+            assert!(!tx.claim("name", "x", "a").await?);
+            assert!(tx.claim("other", "x", "b").await?);
+            assert_eq!(tx.holder("name", "x").await?.as_deref(), Some("a"));
+            tx.release("name", "x").await?;
+            assert!(tx.claim("name", "x", "b").await?);
+            let (one, two) = (port_id(1), port_id(2));
+            let address = "2001:db8::1".parse().unwrap();
+            assert!(tx.take_address(subnet_id(1), address, one).await?);
+            assert!(!tx.take_address(subnet_id(1), address, two).await?);
+            assert!(tx.take_address(subnet_id(2), address, two).await?);
+            tx.free_address(subnet_id(1), address).await?;
+            assert!(tx.take_address(subnet_id(1), address, two).await?);
+            let mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 1]);
+            assert!(tx.take_mac(network_id(1), mac, one).await?);
+            assert!(!tx.take_mac(network_id(1), mac, two).await?);
+            assert!(tx.take_mac(network_id(2), mac, two).await?);
+            assert_eq!(tx.next(Counter::SubnetSequence).await?, 1);
+            assert_eq!(tx.next(Counter::SubnetSequence).await?, 2);
+            assert_eq!(tx.next(Counter::PortNumber).await?, 1);
+            Ok::<_, Refused>(())
+        })
+    });
+    done.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lowest_free_address_is_found_without_counting_through_the_range() {
+    let (_folder, store) = fresh();
+    let range = |start: &str, end: &str| AddressRange {
+        start: start.parse().unwrap(),
+        end: end.parse().unwrap(),
+    };
+    let wide = range("2001:db8::2", "2001:db8::ffff:ffff:ffff:ffff");
+    let narrow = range("2001:db8::2", "2001:db8::4");
+    let done = write(&store, move |tx| {
+        Box::pin(async move {
+            let subnet = subnet_id(1);
+            let mut lowest = Vec::new();
+            // More than one page of them.
+            for low in 2..2_u128 + 1500 {
+                let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | low);
+                if low != 1301 {
+                    assert!(tx.take_address(subnet, address, port_id(1)).await?);
+                }
+                if low == 3 {
+                    lowest.push(tx.lowest_free(subnet, narrow).await?);
+                }
+            }
+            lowest.push(tx.lowest_free(subnet, narrow).await?);
+            lowest.push(tx.lowest_free(subnet, wide).await?);
+            lowest.push(tx.lowest_free(subnet_id(2), wide).await?);
+            Ok::<_, Refused>(lowest)
+        })
+    });
+    let lowest: Vec<Option<Ipv6Addr>> = done.await.unwrap();
+    let expected = ["2001:db8::4", "", "2001:db8::515", "2001:db8::2"];
+    let expected: Vec<Option<Ipv6Addr>> = expected.iter().map(|text| text.parse().ok()).collect();
+    assert_eq!(lowest, expected);
+}
+
+#[tokio::test]
+async fn a_resource_that_others_stand_on_cannot_go_before_them() {
+    let (_folder, store) = fresh();
+    insert(
+        &store,
+        vec![
+            Noun::Network(network()),
+            Noun::Subnet(subnet()),
+            Noun::Port(port()),
+        ],
+    )
+    .await;
+    let refused: Result<(), WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move {
+            assert!(tx.has_ports(network_id(1)).await? && tx.has_subnets(network_id(1)).await?);
+            Ok(tx.delete_network(network_id(1)).await?)
+        })
+    })
+    .await;
+    assert!(
+        matches!(refused, Err(WriteError::Refused(Refused::Engine(_)))),
+        "{refused:?}"
+    );
+    let refused: Result<(), WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move { Ok(tx.delete_subnet(subnet_id(1)).await?) })
+    })
+    .await;
+    assert!(
+        matches!(refused, Err(WriteError::Refused(Refused::Engine(_)))),
+        "{refused:?}"
+    );
+    let done = write(&store, |tx| {
+        Box::pin(async move {
+            tx.delete_port(&port()).await?;
+            tx.delete_subnet(subnet_id(1)).await?;
+            tx.delete_network(network_id(1)).await?;
+            Ok::<_, Refused>(())
+        })
+    });
+    done.await.unwrap();
+    let left = store
+        .read(|model| model.documents(NETWORK).count() + model.documents(PORT).count())
+        .await;
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn what_a_commit_touches_is_told_by_host_and_key() {
+    let (folder, store) = fresh();
+    insert(
+        &store,
+        vec![
+            Noun::Network(network()),
+            Noun::Subnet(subnet()),
+            Noun::Port(port()),
+        ],
+    )
+    .await;
+    let mut commits = store.subscribe();
+    let done = write(&store, |tx| {
+        Box::pin(async move {
+            let mut bound = port();
+            bound.host_id = Some(HostId("h1".into()));
+            bound.bound_at = tx.revision().await?;
+            tx.update_port(&bound).await?;
+            Ok::<_, Refused>(bound.bound_at)
+        })
+    });
+    let revision = done.await.unwrap();
+    let commit = commits.recv().await.unwrap();
+    assert_eq!(commit.revision, revision);
+    let keys = commit.touched[&HostId("h1".into())].clone();
+    let expected = [
+        PlanKey::Network(Vni(7)),
+        PlanKey::Subnet(subnet_id(1)),
+        PlanKey::Port(port_id(1)),
+    ];
+    assert_eq!(keys, expected.into_iter().collect());
+    let snapshot = store.read(|model| model.snapshot().clone()).await;
+    store.close().await;
+    let again = open(folder.path())
+        .read(|model| model.snapshot().clone())
+        .await;
+    assert_eq!(
+        format!("{snapshot:?}"),
+        format!("{again:?}"),
+        "the log and the tables say the same"
+    );
+}
+
+#[tokio::test]
+async fn documents_are_cut_for_each_kind_of_reader() {
+    let (_folder, store) = fresh();
+    insert(
+        &store,
+        vec![
+            Noun::Network(network()),
+            Noun::Subnet(subnet()),
+            Noun::Port(port()),
+        ],
+    )
+    .await;
+    store
+        .read(|model| {
+            for (kind, public, admin, all) in [
+                (
+                    "network",
+                    "updated_at",
+                    "provider:segmentation_id",
+                    "provider:segmentation_id",
+                ),
+                ("subnet", "updated_at", "updated_at", "sequence"),
+                ("port", "updated_at", "binding:host_id", "bound_at"),
+            ] {
+                let document = model.documents(kind).next().unwrap();
+                let last = |text: &str| {
+                    let object: serde_json::Map<String, Json> =
+                        serde_json::from_str(&format!("{}}}", text.trim_end_matches('}'))).unwrap();
+                    object.keys().next_back().unwrap().clone()
+                };
+                assert_eq!(last(document.public()), public, "{kind}");
+                assert_eq!(last(document.admin()), admin, "{kind}");
+                assert_eq!(last(document.text()), all, "{kind}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_second_process_and_a_newer_schema_are_refused_clearly() {
+    let (folder, store) = fresh();
+    let path = folder.path().join("hextet.db");
+    let refused = Store::open(config(folder.path())).err().unwrap();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    store.close().await;
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    newer
+        .execute_batch("UPDATE meta SET value = '99' WHERE name = 'schema'")
+        .unwrap();
+    drop(newer);
+    let refused = Store::open(config(folder.path())).err().unwrap();
+    assert!(matches!(
+        refused,
+        OpenError::NewerSchema {
+            found: 99,
+            known: 1,
+            ..
+        }
+    ));
+    let told = refused.to_string();
+    assert!(
+        told.contains("schema version 99") && told.contains("up to 1"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed() {
+    let (folder, store) = fresh();
+    let before = store.read(Model::generation).await;
+    let renewed = store.renew_epoch().await.unwrap();
+    assert_ne!(before.epoch, renewed);
+    assert_eq!(store.read(Model::generation).await.epoch, renewed);
+    store.close().await;
+    let mut other = config(folder.path());
+    other.settings.server_duid = Uuid::from_u128(2);
+    other.settings.dns_search = vec!["example.net".into()];
+    let store = Store::open(other).unwrap();
+    store
+        .read(|model| {
+            assert_eq!(model.generation().epoch, renewed);
+            let settings = model.snapshot().settings();
+            assert_eq!(settings.server_duid, Uuid::from_u128(1));
+            assert_eq!(settings.dns_search, ["example.net"]);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_no_more() {
+    let (_folder, store) = fresh();
+    store.close().await;
+    let late: Result<(), WriteError<Refused>> = write(&store, |_| Box::pin(async { Ok(()) })).await;
+    assert!(matches!(late, Err(WriteError::Engine(EngineError::Closed))));
+}
+
+#[derive(Debug)]
+enum Refused {
+    No,
+    Engine(#[allow(dead_code, reason = "shown when a test fails")] EngineError),
+}
+
+impl From<EngineError> for Refused {
+    fn from(error: EngineError) -> Self {
+        Refused::Engine(error)
+    }
+}
+
+enum Noun {
+    Network(Network),
+    Subnet(Subnet),
+    Port(Port),
+}
+
+fn config(folder: &Path) -> StoreConfig {
+    let settings = CloudSettings::with_defaults(Uuid::from_u128(1));
+    StoreConfig::new(folder.join("hextet.db"), settings)
+}
+
+fn open(folder: &Path) -> Store {
+    Store::open(config(folder)).unwrap()
+}
+
+fn fresh() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    (folder, store)
+}
+
+async fn write<T: Send + 'static>(
+    store: &Store,
+    job: impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, Refused>> + Send + 'static,
+) -> Result<T, WriteError<Refused>> {
+    store.write(job).await
+}
+
+/// Makes or replaces a document of kind `thing`.
+async fn put(store: &Store, id: &str, value: Json) {
+    let id = id.to_owned();
+    write(store, move |tx| {
+        let (id, value) = (id.clone(), value.clone());
+        Box::pin(async move {
+            if !tx
+                .insert("thing", &id, "", &value, Layout::default())
+                .await?
+            {
+                assert!(tx.update("thing", &id, &value, Layout::default()).await?);
+            }
+            Ok(())
+        })
+    })
+    .await
+    .unwrap();
+}
+
+async fn insert(store: &Store, nouns: Vec<Noun>) {
+    let nouns = std::sync::Arc::new(nouns);
+    write(store, move |tx| {
+        let nouns = nouns.clone();
+        Box::pin(async move {
+            for noun in nouns.iter() {
+                match noun {
+                    Noun::Network(network) => tx.insert_network(network).await?,
+                    Noun::Subnet(subnet) => tx.insert_subnet(subnet).await?,
+                    Noun::Port(port) => {
+                        for fixed in &port.fixed_ips {
+                            assert!(
+                                tx.take_address(fixed.subnet_id, fixed.ip_address, port.id)
+                                    .await?
+                            );
+                        }
+                        tx.insert_port(port).await?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    })
+    .await
+    .unwrap();
+}
+
+fn network_id(id: u128) -> NetworkId {
+    NetworkId(Uuid::from_u128(id))
+}
+
+fn subnet_id(id: u128) -> SubnetId {
+    SubnetId(Uuid::from_u128(id))
+}
+
+fn port_id(id: u128) -> PortId {
+    PortId(Uuid::from_u128(id))
+}
+
+fn network() -> Network {
+    Network {
+        id: network_id(1),
+        name: "n".into(),
+        project_id: ProjectId("p".into()),
+        admin_state_up: true,
+        status: "ACTIVE".into(),
+        subnets: vec![subnet_id(1)],
+        mtu: 1430,
+        revision_number: 1,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        updated_at: "2026-01-01T00:00:00Z".into(),
+        vni: Vni(7),
+    }
+}
+
+fn subnet() -> Subnet {
+    Subnet {
+        id: subnet_id(1),
+        name: "s".into(),
+        project_id: ProjectId("p".into()),
+        network_id: network_id(1),
+        ip_version: 6,
+        cidr: "2001:db8::/64".parse().unwrap(),
+        gateway_ip: None,
+        allocation_pools: Vec::new(),
+        dns_nameservers: Vec::new(),
+        enable_dhcp: true,
+        modes: Ipv6Modes::default(),
+        revision_number: 0,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        updated_at: "2026-01-01T00:00:00Z".into(),
+        sequence: 1,
+    }
+}
+
+fn port() -> Port {
+    Port {
+        id: port_id(1),
+        name: "\"binding:host_id\":".into(),
+        project_id: ProjectId("p".into()),
+        network_id: network_id(1),
+        mac_address: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),
+        fixed_ips: vec![FixedIp {
+            subnet_id: subnet_id(1),
+            ip_address: "2001:db8::5".parse().unwrap(),
+        }],
+        admin_state_up: true,
+        status: PortStatus::Down,
+        device_id: String::new(),
+        device_owner: String::new(),
+        revision_number: 1,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        updated_at: "2026-01-01T00:00:00Z".into(),
+        host_id: None,
+        number: PortNumber(1),
+        bound_at: 0,
+    }
+}
