@@ -21,10 +21,11 @@ const LANES: u32 = 1;
 const HASHES_AT_ONCE: usize = 2;
 
 /// Logins that may wait for their hash. One more is told to come back later.
-const LOGINS_MAX: usize = 256;
+const LOGINS_MAX: usize = 128;
 
-/// Refusals that may wait for their delay. One more is told to come back later instead.
-const REFUSALS_MAX: usize = 1024;
+/// Refusals that may wait for their delay. One more is told to come back later instead: guesses must not use up the
+/// requests that the server takes at once.
+const REFUSALS_MAX: usize = 128;
 
 /// Longest password, in octets (Keystone cuts at `max_password_length`; here a longer one is refused).
 pub const PASSWORD_BYTES_MAX: usize = 4096;
