@@ -14,6 +14,9 @@
 #define STAGE __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
 
+/* What the compiler must not see through, so that the verifier sees the check that was written. */
+#define OPAQUE(x) asm volatile("" : "+r"(x))
+
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define htons(x) __builtin_bswap16((__u16)(x))
 #define htonl(x) __builtin_bswap32((__u32)(x))

@@ -43,15 +43,17 @@ INLINE int spend(__u32 port, __u64 now)
 STAGE int punt_small(struct __sk_buff *skb, __u32 length)
 {
 	struct frame *f = frame();
+	__u32 rest = length - 1; /* bounded, plus one: so that Linux 6.1 sees a size of at least 1 */
 	struct punt_small *record;
 
-	if (!f || length == 0 || length > PUNT_SMALL)
+	OPAQUE(rest);
+	if (!f || rest > PUNT_SMALL - 1)
 		return V_INTERNAL;
 	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
 	if (!record)
 		return V_PUNT_FULL;
 	record->head = f->punt;
-	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
+	if (bpf_skb_load_bytes(skb, 0, record->frame, rest + 1) < 0) {
 		bpf_ringbuf_discard(record, 0);
 		return V_INTERNAL;
 	}
@@ -62,15 +64,17 @@ STAGE int punt_small(struct __sk_buff *skb, __u32 length)
 STAGE int punt_large(struct __sk_buff *skb, __u32 length)
 {
 	struct frame *f = frame();
+	__u32 rest = length - 1;
 	struct punt_large *record;
 
-	if (!f || length == 0 || length > PUNT_LARGE)
+	OPAQUE(rest);
+	if (!f || rest > PUNT_LARGE - 1)
 		return V_INTERNAL;
 	record = bpf_ringbuf_reserve(&punt_ring, sizeof(*record), 0);
 	if (!record)
 		return V_PUNT_FULL;
 	record->head = f->punt;
-	if (bpf_skb_load_bytes(skb, 0, record->frame, length) < 0) {
+	if (bpf_skb_load_bytes(skb, 0, record->frame, rest + 1) < 0) {
 		bpf_ringbuf_discard(record, 0);
 		return V_INTERNAL;
 	}
