@@ -1,6 +1,25 @@
-use rcgen::{CertificateParams, KeyPair};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Mutex;
+
+use hextet_core::ids::{NetworkId, PortId, PortNumber, ProjectId, Vni};
+use hextet_core::mac::Mac;
+use hextet_core::network::Network;
+use hextet_core::plan::{Generation, HostPlan};
+use hextet_core::port::{Port, PortStatus};
+use hextet_core::report::{PortReport, PortState};
+use hextet_core::settings::CloudSettings;
+use hextet_feed::sync::{Incoming, hello};
+use hextet_feed::v1::agent_message::Body;
+use hextet_feed::v1::feed_client::FeedClient;
+use hextet_store::{EngineError, StoreConfig, Synchronous};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tonic::transport::{ClientTlsConfig, Endpoint};
+use uuid::Uuid;
 
 use super::*;
+
+/// The bound of a wait, far above what it takes.
+const BOUND: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_certificate_names_its_host_and_no_other() {
@@ -14,4 +33,317 @@ fn a_certificate_names_its_host_and_no_other() {
     assert!(!names(certificate.der(), "host-1.example"));
     assert!(!names(certificate.der(), ""));
     assert!(!names(&CertificateDer::from(vec![1, 2, 3]), "host-1"));
+}
+
+#[tokio::test]
+async fn a_host_reads_its_own_plan_and_hears_its_own_changes() {
+    let cloud = Cloud::start().await;
+    cloud.bind(1, "host-1").await;
+    cloud.bind(2, "host-2").await;
+    let mut agent = cloud.agent("host-1", "host-1", &HostPlan::default()).await;
+    agent.take().await;
+    assert_eq!(agent.ports(), [port_id(1)]);
+    cloud.bind(3, "host-2").await;
+    cloud.bind(4, "host-1").await;
+    let changes = agent.take().await;
+    assert_eq!(changes, 1, "one entry for one port of this host");
+    assert_eq!(agent.ports(), [port_id(1), port_id(4)]);
+    let stranger = cloud.agent("host-1", "host-2", &HostPlan::default()).await;
+    assert_eq!(stranger.refused().await, tonic::Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn without_a_certificate_of_the_authority_there_is_no_connection() {
+    let cloud = Cloud::start().await;
+    let other = Authority::new();
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(cloud.authority.pem()))
+        .domain_name("hextet-server");
+    for tls in [tls.clone(), tls.identity(other.identity("host-1"))] {
+        let channel = cloud.endpoint(tls).connect().await;
+        // TLS 1.3 tells the client of its rejection with the first answer.
+        let greeted = match channel {
+            Err(_) => continue,
+            Ok(channel) => {
+                FeedClient::new(channel)
+                    .sync(tokio_stream::iter(Vec::<v1::AgentMessage>::new()))
+                    .await
+            }
+        };
+        assert!(greeted.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_host_reports_its_own_ports_only() {
+    let cloud = Cloud::start().await;
+    cloud.bind(1, "host-1").await;
+    cloud.bind(2, "host-2").await;
+    let mut agent = cloud.agent("host-1", "host-1", &HostPlan::default()).await;
+    agent.take().await;
+    let entry = |number| PortReport {
+        port: port_id(number),
+        state: PortState::Up,
+        carrier: true,
+    };
+    let report = HostReport {
+        generation: agent.plan.generation,
+        ports: vec![entry(1), entry(2), entry(9)],
+    };
+    agent.say(Body::Report(v1::Report::from(&report))).await;
+    let heard = async {
+        loop {
+            if let Some(heard) = cloud.reports.lock().unwrap().first().cloned() {
+                return heard;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let heard = tokio::time::timeout(BOUND, heard).await.expect("a report");
+    assert_eq!(heard.0.0, "host-1");
+    assert_eq!(heard.1.ports, [entry(1)]);
+}
+
+#[tokio::test]
+async fn what_an_agent_holds_is_not_sent_again_but_a_new_binding_is_announced() {
+    let cloud = Cloud::start().await;
+    cloud.bind(1, "host-1").await;
+    let mut agent = cloud.agent("host-1", "host-1", &HostPlan::default()).await;
+    agent.take().await;
+    let held = agent.plan.clone();
+    cloud.bind(1, "").await;
+    cloud.bind(1, "host-1").await;
+    let mut agent = cloud.agent("host-1", "host-1", &held).await;
+    assert_eq!(agent.take().await, 0, "no entry differs");
+    assert!(
+        agent.plan.generation > held.generation,
+        "it can report on the new binding"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_ahead_of_a_restored_database_begins_a_new_epoch() {
+    let cloud = Cloud::start().await;
+    cloud.bind(1, "host-1").await;
+    let mut agent = cloud.agent("host-1", "host-1", &HostPlan::default()).await;
+    agent.take().await;
+    let mut ahead = agent.plan.clone();
+    ahead.generation.revision += 1_000;
+    let mut agent = cloud.agent("host-1", "host-1", &ahead).await;
+    agent.take().await;
+    let Generation { epoch, revision } = agent.plan.generation;
+    assert_ne!(epoch, ahead.generation.epoch);
+    assert!(revision < ahead.generation.revision);
+    assert_eq!(agent.ports(), [port_id(1)]);
+}
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        let (certificate, key) = self.issue(name);
+        Identity::from_pem(certificate, key)
+    }
+}
+
+type Heard = Arc<Mutex<Vec<(HostId, HostReport)>>>;
+
+struct Cloud {
+    authority: Authority,
+    address: SocketAddr,
+    store: Store,
+    reports: Heard,
+    _dir: tempfile::TempDir,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let authority = Authority::new();
+        let (certificate, key) = authority.issue("hextet-server");
+        for (name, text) in [("ca", authority.pem()), ("cert", certificate), ("key", key)] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        let settings = CloudSettings::with_defaults(Uuid::nil());
+        let mut config = StoreConfig::new(path("db"), settings);
+        config.synchronous = Synchronous::Off;
+        let store = Store::open(config).unwrap();
+        let bound = bind(&FeedConfig {
+            listen: SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+            ca: path("ca"),
+            cert: path("cert"),
+            key: path("key"),
+            address_file: Some(path("addr")),
+        })
+        .await
+        .unwrap();
+        let address = bound.address;
+        let written = std::fs::read_to_string(path("addr")).unwrap();
+        assert_eq!(written, format!("{address}\n"));
+        let reports = Heard::default();
+        let heard = reports.clone();
+        let take: Reports = Arc::new(move |host, report| {
+            heard.lock().unwrap().push((host, report));
+            Box::pin(std::future::ready(()))
+        });
+        tokio::spawn(bound.serve(store.clone(), take, std::future::pending()));
+        let cloud = Self {
+            authority,
+            address,
+            store,
+            reports,
+            _dir: dir,
+        };
+        cloud
+            .store
+            .write(|tx| Box::pin(async move { tx.insert_network(&network()).await }))
+            .await
+            .unwrap_or_else(|error: hextet_store::WriteError<EngineError>| panic!("{error}"));
+        cloud
+    }
+
+    /// Makes the port if it is not there; an empty host unbinds it.
+    async fn bind(&self, number: u32, host: &str) {
+        let host = Some(HostId(host.to_owned())).filter(|host| !host.0.is_empty());
+        self.store
+            .write(move |tx| {
+                let host = host.clone();
+                Box::pin(async move {
+                    let bound_at = tx.revision().await?;
+                    let mut new = port(number);
+                    new.host_id = host;
+                    new.bound_at = bound_at;
+                    match tx.port(new.id).await? {
+                        Some(_) => tx.update_port(&new).await,
+                        None => tx.insert_port(&new).await,
+                    }
+                })
+            })
+            .await
+            .unwrap_or_else(|error: hextet_store::WriteError<EngineError>| panic!("{error}"));
+    }
+
+    fn endpoint(&self, tls: ClientTlsConfig) -> Endpoint {
+        Endpoint::from_shared(format!("https://{}", self.address))
+            .unwrap()
+            .tls_config(tls)
+            .unwrap()
+    }
+
+    /// An agent with a certificate of one name that says it is a host, and what it holds.
+    async fn agent(&self, certificate: &str, host: &str, held: &HostPlan) -> Agent {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.authority.pem()))
+            .identity(self.authority.identity(certificate))
+            .domain_name("hextet-server");
+        let channel = self.endpoint(tls).connect().await.unwrap();
+        let (outgoing, requests) = mpsc::channel(8);
+        let agent = |stream| Agent {
+            outgoing: outgoing.clone(),
+            stream,
+            plan: held.clone(),
+        };
+        for part in hello(host, held) {
+            let body = Some(Body::Hello(part));
+            outgoing.send(v1::AgentMessage { body }).await.unwrap();
+        }
+        let answer = FeedClient::new(channel)
+            .sync(ReceiverStream::new(requests))
+            .await
+            .unwrap();
+        agent(answer.into_inner())
+    }
+}
+
+struct Agent {
+    outgoing: mpsc::Sender<v1::AgentMessage>,
+    stream: Streaming<v1::ServerMessage>,
+    plan: HostPlan,
+}
+
+impl Agent {
+    /// Takes the next change in, and says how many entries it has.
+    async fn take(&mut self) -> usize {
+        let mut incoming = Incoming::default();
+        loop {
+            let message = self.stream.message().await.unwrap().expect("a message");
+            if let Some(delta) = incoming.take(&message).unwrap() {
+                let count = delta.changes.len();
+                delta.apply(&mut self.plan);
+                return count;
+            }
+        }
+    }
+
+    async fn say(&self, body: Body) {
+        let body = Some(body);
+        self.outgoing.send(v1::AgentMessage { body }).await.unwrap();
+    }
+
+    async fn refused(mut self) -> tonic::Code {
+        self.stream.message().await.unwrap_err().code()
+    }
+
+    fn ports(&self) -> Vec<PortId> {
+        self.plan.ports().map(|port| port.id).collect()
+    }
+}
+
+fn port_id(number: u32) -> PortId {
+    PortId(Uuid::from_u128(u128::from(number) << 96))
+}
+
+fn network() -> Network {
+    Network {
+        id: NetworkId(Uuid::from_u128(1)),
+        name: String::new(),
+        project_id: ProjectId("p".to_owned()),
+        admin_state_up: true,
+        status: "ACTIVE".to_owned(),
+        subnets: Vec::new(),
+        mtu: 1430,
+        revision_number: 1,
+        created_at: String::new(),
+        updated_at: String::new(),
+        vni: Vni(5),
+    }
+}
+
+fn port(number: u32) -> Port {
+    Port {
+        id: port_id(number),
+        name: String::new(),
+        project_id: ProjectId("p".to_owned()),
+        network_id: network().id,
+        mac_address: Mac([2, 0, 0, 0, 0, u8::try_from(number).unwrap()]),
+        fixed_ips: Vec::new(),
+        admin_state_up: true,
+        status: PortStatus::Down,
+        device_id: String::new(),
+        device_owner: String::new(),
+        revision_number: 1,
+        created_at: String::new(),
+        updated_at: String::new(),
+        host_id: None,
+        number: PortNumber(number),
+        bound_at: 0,
+    }
 }

@@ -1,0 +1,299 @@
+//! The whole system on this machine: `hextet up`, the API, `hextet port`, and guests that are the kernel's own SLAAC. Needs root;
+//! everything happens in network namespaces of its own.
+
+mod support;
+
+use std::process::Stdio;
+
+use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
+use serde_json::{Value, json};
+use support::{Cloud, Namespace, kill, mounts, reaches, until};
+
+#[test]
+fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    assert_eq!(cloud.status(&id), "ACTIVE");
+    until("the promised address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    let (two, second_id, second) = cloud.guest(&network, "two");
+    reaches(&one, second);
+
+    cloud.subnet(&network, "2001:db8:2::/64");
+    until("the second subnet's address in running guests", || {
+        (one.addresses().len() == 2 && two.addresses().len() == 2).then_some(())
+    });
+
+    let path = format!("ports/{second_id}");
+    cloud.api(
+        "PUT",
+        &path,
+        Some(json!({ "port": { "admin_state_up": false } })),
+    );
+    assert_eq!(cloud.status(&second_id), "DOWN");
+    cloud.api(
+        "PUT",
+        &path,
+        Some(json!({ "port": { "admin_state_up": true } })),
+    );
+    until("ACTIVE again", || {
+        (cloud.status(&second_id) == "ACTIVE").then_some(())
+    });
+    reaches(&one, second);
+
+    cloud.api(
+        "PUT",
+        &format!("networks/{network}"),
+        Some(json!({ "network": { "mtu": 1400 } })),
+    );
+    until("the new MTU on both ends", || {
+        let ports: Value =
+            serde_json::from_str(&cloud.done(&["port", "list", "-f", "json"])).unwrap();
+        let all = ports.as_array().unwrap();
+        all.iter()
+            .all(|port| port["mtu_seen"] == 1400)
+            .then_some(())
+    });
+
+    cloud.api("DELETE", &path, None);
+    until("a deleted port's link is removed", || {
+        two.links().is_empty().then_some(())
+    });
+    assert_eq!(cloud.host.links().len(), 1);
+    cloud.done(&["port", "detach", "one"]);
+    assert!(one.links().is_empty() && cloud.host.links().is_empty());
+    assert_eq!(cloud.status(&id), "DOWN");
+}
+
+#[test]
+fn attach_says_why_not() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let two = Namespace::new("two");
+    cloud.create("port", json!({ "network_id": network, "name": "two" }));
+    for (arguments, expected) in [
+        (
+            vec!["nosuch", "--netns", &two.name],
+            "no port has the id or the name \"nosuch\"".to_owned(),
+        ),
+        (
+            vec!["two", "--netns", "nosuch"],
+            "no network namespace named \"nosuch\" under /run/netns".to_owned(),
+        ),
+        (
+            vec!["two", "--tap", "nosuch"],
+            "no link named \"nosuch\"".to_owned(),
+        ),
+        (
+            vec!["two", "--netns", &one.name],
+            format!("netns {} eth0 carries port {id}", one.name),
+        ),
+        (
+            vec!["one", "--netns", &two.name],
+            format!(
+                "port {id} is attached to netns {} eth0: detach it first",
+                one.name
+            ),
+        ),
+        (
+            vec!["two", "--netns", &two.name, "--ifname", "lo"],
+            "cannot be made".to_owned(),
+        ),
+    ] {
+        let (code, out, err) = cloud.run(&[&["port", "attach"], arguments.as_slice()].concat());
+        assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}: {err}");
+        assert!(err.contains(&expected), "{arguments:?}: {err}");
+    }
+    let (code, _, _) = cloud.run(&["port", "attach", "one"]);
+    assert_eq!(code, 2, "neither --netns nor --tap");
+    cloud.done(&["port", "attach", "one", "--netns", &one.name]);
+    let (code, _, err) = cloud.run(&["up"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("is running on"), "{err}");
+}
+
+#[test]
+fn killed_processes_come_back_and_change_nothing() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, address) = cloud.guest(&network, "one");
+    until("the address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    let links = cloud.host.links();
+
+    let agent = cloud.pid("agent");
+    let passes = cloud.log_text().matches("reconcile ops=").count();
+    kill(&agent, "KILL");
+    let log = until("the agent is started again", || {
+        let log = cloud.log_text();
+        (log.matches("reconcile ops=").count() > passes).then_some(log)
+    });
+    assert_ne!(cloud.pid("agent"), agent);
+    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+
+    let count = |log: &str| log.matches("connected to the server").count();
+    until("the agent found the server", || {
+        (count(&cloud.log_text()) >= 2).then_some(())
+    });
+    let server = cloud.pid("server");
+    kill(&server, "KILL");
+    until("the server is started again", || {
+        (cloud.pid("server") != server).then_some(())
+    });
+    until("the agent found it", || {
+        (count(&cloud.log_text()) >= 3).then_some(())
+    });
+
+    cloud.stop();
+    assert_eq!(cloud.host.links(), links, "guests' links stay");
+    cloud.up();
+    let log = cloud.log_text();
+    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    assert!(
+        !log.contains("plan taken"),
+        "nothing differs, so no plan is sent: {log}"
+    );
+    let (_two, _, second) = cloud.guest(&network, "two");
+    reaches(&one, second);
+}
+
+#[test]
+fn the_agent_alone_restores_service_from_its_ledger() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, address) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    cloud.stop();
+    // Pins, links and server gone, as after a reboot.
+    let names = [one.name.clone(), two.name.clone()];
+    drop((one, two));
+    until("the links are gone", || {
+        cloud.host.links().is_empty().then_some(())
+    });
+    Fastpath::remove(&fastpath(&cloud)).unwrap();
+    assert_eq!(mounts(cloud.dir.path()), Vec::<String>::new());
+
+    let config = cloud.path("agent.toml");
+    let mut alone = cloud.hextet(&["agent", "--config", config.to_str().unwrap()]);
+    let mut alone = cloud
+        .host
+        .spawn(alone.stdout(Stdio::null()).stderr(Stdio::null()));
+    until("the agent answers", || {
+        (cloud.run(&["port", "list"]).0 == 0).then_some(())
+    });
+    let list = cloud.done(&["port", "list"]);
+    assert!(
+        list.contains(&format!("no network namespace named {}", names[0])),
+        "{list}"
+    );
+    let [one, two] = names.map(|name| Namespace::named(&name));
+    until("both have their addresses", || {
+        let first = one.addresses().contains(&(address, 64));
+        (first && two.addresses().contains(&(second, 64))).then_some(())
+    });
+    reaches(&one, second);
+    kill(&alone.id().to_string(), "TERM");
+    assert!(alone.wait().unwrap().success());
+    cloud.up();
+}
+
+#[test]
+fn an_unreadable_ledger_is_said_and_kept_and_touches_nothing() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let (_two, _, second) = cloud.guest(&network, "two");
+    let links = cloud.host.links();
+    cloud.stop();
+    std::fs::write(cloud.path("agent/ledger"), "nonsense").unwrap();
+    cloud.up();
+    assert!(cloud.log_text().contains("the ledger is unreadable"));
+    assert_eq!(
+        std::fs::read(cloud.path("agent/ledger.corrupt")).unwrap(),
+        b"nonsense"
+    );
+    until("the plan came", || {
+        cloud.log_text().contains("plan taken").then_some(())
+    });
+    assert_eq!(
+        cloud.host.links(),
+        links,
+        "links that the plan wants are kept"
+    );
+    assert_eq!(cloud.status(&id), "ACTIVE");
+    reaches(&one, second);
+}
+
+#[test]
+fn a_change_of_hook_takes_over_without_touching_the_links() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, _) = cloud.guest(&network, "one");
+    let (_two, _, second) = cloud.guest(&network, "two");
+    cloud.stop();
+    let config = cloud.path("agent.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("hook = \"clsact\"\n{text}")).unwrap();
+    cloud.up();
+    let log = cloud.log_text();
+    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    reaches(&one, second);
+    let (three, _, third) = cloud.guest(&network, "three");
+    until("a new guest's address", || {
+        three.addresses().contains(&(third, 64)).then_some(())
+    });
+}
+
+#[test]
+fn down_leaves_nothing_but_the_database() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    until("the address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    cloud.done(&["down"]);
+    assert!(one.links().is_empty() && cloud.host.links().is_empty());
+    assert_eq!(mounts(cloud.dir.path()), Vec::<String>::new());
+    let pins = std::path::Path::new("/sys/fs/bpf/hextet").join(cloud.agent_config().instance);
+    assert!(!pins.exists());
+    for name in [
+        "run/up.pid",
+        "run/server.pid",
+        "run/agent.pid",
+        "run/agent.sock",
+        "agent/ledger",
+    ] {
+        assert!(!cloud.path(name).exists(), "{name}");
+    }
+    cloud.up();
+    assert_eq!(
+        cloud.status(&id),
+        "DOWN",
+        "the port is there, bound to no host"
+    );
+    cloud.done(&["port", "attach", "one", "--netns", &one.name]);
+    until("the same address again", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+}
+
+fn last_pass(log: &str) -> &str {
+    let passes = log.lines().filter(|line| line.contains("reconcile ops="));
+    passes.last().expect("there was a pass")
+}
+
+fn fastpath(cloud: &Cloud) -> FastpathConfig {
+    let config = cloud.agent_config();
+    FastpathConfig {
+        instance: config.instance,
+        state_dir: config.state_dir,
+        hook: Hook::Tcx,
+        sizes: hextet_agent::kernel::fastpath::Sizes::default(),
+        punt: hextet_agent::kernel::fastpath::PuntBudget::default(),
+    }
+}

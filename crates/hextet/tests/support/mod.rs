@@ -1,0 +1,315 @@
+//! A cloud in a network namespace of its own, used by its command line and its API; guests in others.
+
+use std::fs::File;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use hextet_agent::kernel::netns;
+use hextet_lab::clouds::login;
+use serde_json::{Value, json};
+
+/// The bound of every wait: far above what any takes.
+const BOUND: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until it is so.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < BOUND, "not so within {BOUND:?}: {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A network namespace, gone when dropped.
+pub struct Namespace {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl Namespace {
+    pub fn new(role: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::named(&format!("hx{}-{number}-{role}", std::process::id()))
+    }
+
+    pub fn named(name: &str) -> Self {
+        let path =
+            netns::create(name).expect("these tests make network namespaces: run them as root");
+        Self {
+            name: name.to_owned(),
+            path,
+        }
+    }
+
+    pub fn spawn(&self, command: &mut Command) -> Child {
+        netns::inside(&self.path, || command.spawn())
+            .unwrap()
+            .unwrap()
+    }
+
+    pub fn output(&self, command: &mut Command) -> Output {
+        netns::inside(&self.path, || command.output())
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The global addresses that are in use (not tentative) in it.
+    pub fn addresses(&self) -> Vec<(Ipv6Addr, u32)> {
+        let text = netns::inside(&self.path, || {
+            std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap()
+        })
+        .unwrap();
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [address, _, len, scope, flags, _] = words[..] else {
+                panic!("a line of if_inet6: {line}");
+            };
+            let tentative = u32::from_str_radix(flags, 16).unwrap() & 0x40 != 0;
+            if scope == "00" && !tentative {
+                let bits = u128::from_str_radix(address, 16).unwrap();
+                let len = u32::from_str_radix(len, 16).unwrap();
+                found.push((Ipv6Addr::from_bits(bits), len));
+            }
+        }
+        found
+    }
+
+    pub fn links(&self) -> Vec<String> {
+        let links = netns::inside(&self.path, hextet_agent::kernel::links::dump);
+        let links = links.unwrap().unwrap();
+        links
+            .into_iter()
+            .map(|link| link.name)
+            .filter(|name| name != "lo")
+            .collect()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        netns::delete(&self.name).unwrap();
+    }
+}
+
+/// `hextet up` on a directory of its own.
+pub struct Cloud {
+    pub dir: tempfile::TempDir,
+    pub host: Namespace,
+    up: Option<Child>,
+    ups: u32,
+}
+
+impl Cloud {
+    pub fn new() -> Self {
+        let mut cloud = Self {
+            dir: tempfile::tempdir().unwrap(),
+            host: Namespace::new("cloud"),
+            up: None,
+            ups: 0,
+        };
+        cloud.up();
+        cloud
+    }
+
+    /// Starts it and waits for its line.
+    pub fn up(&mut self) {
+        self.ups += 1;
+        let out = self.path(&format!("out.{}", self.ups));
+        let mut command = self.hextet(&["up"]);
+        command
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::create(self.log()).unwrap());
+        self.up = Some(self.host.spawn(&mut command));
+        until("hextet up is ready", || {
+            let line = std::fs::read_to_string(&out).unwrap();
+            let ready = format!(
+                "ready http://[::1]:9696 {}\n",
+                self.path("clouds.yaml").display()
+            );
+            assert!(line.is_empty() || line.ends_with('\n'), "whole lines only");
+            (line == ready).then_some(())
+        });
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub fn stop(&mut self) {
+        let mut up = self.up.take().expect("it runs");
+        kill(&up.id().to_string(), "TERM");
+        assert!(up.wait().unwrap().success());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Of the last `up`.
+    pub fn log(&self) -> PathBuf {
+        self.path(&format!("log.{}", self.ups))
+    }
+
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap()
+    }
+
+    pub fn hextet(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hextet"));
+        command
+            .arg("--dir")
+            .arg(self.dir.path())
+            .args(arguments)
+            .env_remove("OS_AUTH_URL")
+            .env_remove("HEXTET_LOG")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a subcommand: its exit code, and what it printed on both.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.host.output(&mut self.hextet(arguments));
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    }
+
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let (code, out, err) = self.run(arguments);
+        assert_eq!(code, 0, "hextet {}: {err}", arguments.join(" "));
+        out
+    }
+
+    /// One request of the administrator.
+    pub fn api(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let text = std::fs::read_to_string(self.path("clouds.yaml")).unwrap();
+        let login = login(&text, "hextet").unwrap();
+        let method = method.parse().unwrap();
+        netns::inside(&self.host.path, move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                let http = reqwest::Client::new();
+                let domain = json!({ "name": "Default" });
+                let auth = json!({ "auth": {
+                    "identity": { "methods": ["password"], "password": { "user": {
+                        "name": login.username, "domain": domain, "password": login.password }}},
+                    "scope": { "project": { "name": login.project_name, "domain": domain }},
+                }});
+                let url = format!("{}/auth/tokens", login.auth_url);
+                let answer = http.post(url).json(&auth).send().await.unwrap();
+                let token = answer.headers()["x-subject-token"].clone();
+                let url = format!("http://[::1]:9696/v2.0/{path}");
+                let mut request = http.request(method, url).header("x-auth-token", token);
+                if let Some(body) = body {
+                    request = request.json(&body);
+                }
+                let answer = request.send().await.unwrap();
+                let status = answer.status();
+                let text = answer.text().await.unwrap();
+                assert!(status.is_success(), "{path}: {status} {text}");
+                serde_json::from_str(&text).unwrap_or(Value::Null)
+            })
+        })
+        .unwrap()
+    }
+
+    /// Makes one of these, and gives what was made.
+    pub fn create(&self, noun: &str, body: Value) -> Value {
+        self.api("POST", &format!("{noun}s"), Some(json!({ noun: body })))[noun].clone()
+    }
+
+    /// A network with one SLAAC subnet; its id.
+    pub fn network(&self) -> String {
+        let network = self.create("network", json!({ "name": "net" }));
+        let id = network["id"].as_str().unwrap().to_owned();
+        self.subnet(&id, "2001:db8:1::/64");
+        id
+    }
+
+    pub fn subnet(&self, network: &str, cidr: &str) -> Value {
+        self.create(
+            "subnet",
+            json!({ "network_id": network, "ip_version": 6, "cidr": cidr,
+                    "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" }),
+        )
+    }
+
+    /// A port of the network, attached to a guest.
+    pub fn guest(&self, network: &str, name: &str) -> (Namespace, String, Ipv6Addr) {
+        let port = self.create("port", json!({ "network_id": network, "name": name }));
+        let guest = Namespace::new(name);
+        self.done(&["port", "attach", name, "--netns", &guest.name]);
+        let address = port["fixed_ips"][0]["ip_address"].as_str().unwrap();
+        let id = port["id"].as_str().unwrap().to_owned();
+        (guest, id, address.parse().unwrap())
+    }
+
+    pub fn status(&self, port: &str) -> String {
+        let port = self.api("GET", &format!("ports/{port}"), None);
+        port["port"]["status"].as_str().unwrap().to_owned()
+    }
+
+    pub fn pid(&self, name: &str) -> String {
+        let path = self.path(&format!("run/{name}.pid"));
+        std::fs::read_to_string(path).unwrap().trim().to_owned()
+    }
+
+    /// What `hextet agent` alone needs.
+    pub fn agent_config(&self) -> hextet_agent::config::Config {
+        hextet_agent::config::Config::load(&self.path("agent.toml")).unwrap()
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let down = self.host.output(&mut self.hextet(&["down"]));
+        if let Some(mut up) = self.up.take() {
+            let _ = up.kill();
+            let _ = up.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("log of hextet up:\n{}", self.log_text());
+        } else {
+            assert!(
+                down.status.success(),
+                "{}",
+                String::from_utf8_lossy(&down.stderr)
+            );
+        }
+    }
+}
+
+pub fn kill(pid: &str, signal: &str) {
+    let signal: nix::sys::signal::Signal = format!("SIG{signal}").parse().unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+/// Whether a guest reaches an address within the bound.
+pub fn reaches(guest: &Namespace, address: Ipv6Addr) {
+    until(&format!("{address} answers"), || {
+        let mut ping = Command::new("ping");
+        ping.args(["-6", "-c", "1", "-W", "1", &address.to_string()]);
+        guest.output(&mut ping).status.success().then_some(())
+    });
+}
+
+/// Mounts under a directory.
+pub fn mounts(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let prefix = dir.to_str().unwrap();
+    text.lines()
+        .filter(|line| line.contains(prefix))
+        .map(str::to_owned)
+        .collect()
+}
