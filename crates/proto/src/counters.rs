@@ -26,7 +26,7 @@ macro_rules! reasons {
 
 reasons!(
     /// Why a frame of the guest got no answer, or an answer or event was not delivered.
-    Drop {
+    DropReason {
         /// Port or network administratively down.
         AdminDown = "admin_down",
         /// Not parseable as Ethernet II and IPv6 within the bounds.
@@ -100,13 +100,13 @@ reasons!(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
     /// Frames, answers and events dropped, by reason.
-    pub dropped: BTreeMap<Drop, u64>,
+    pub dropped: BTreeMap<DropReason, u64>,
     /// Frames queued for the guest, by kind.
     pub sent: BTreeMap<Sent, u64>,
 }
 
 impl LinkCounters {
-    pub(crate) fn drop(&mut self, reason: Drop) {
+    pub(crate) fn drop(&mut self, reason: DropReason) {
         *self.dropped.entry(reason).or_default() += 1;
     }
 
@@ -115,7 +115,7 @@ impl LinkCounters {
     }
 
     /// How often frames were dropped for this reason.
-    pub fn dropped(&self, reason: Drop) -> u64 {
+    pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped.get(&reason).copied().unwrap_or(0)
     }
 }

@@ -12,7 +12,7 @@ use hextet_wire::dhcpv6::{
     ServerMessageKind, Status, StatusCode,
 };
 
-use crate::counters::Drop;
+use crate::counters::DropReason;
 
 /// Preference that ends a client's wait for other servers (RFC 9915 §21.8).
 const PREFERENCE: u8 = 255;
@@ -35,13 +35,13 @@ pub(crate) enum Given {
 ///
 /// # Errors
 /// The reason for which it gets no answer.
-pub(crate) fn answer(plan: &Dhcpv6Plan, message: &ClientMessage) -> Result<Answer, Drop> {
+pub(crate) fn answer(plan: &Dhcpv6Plan, message: &ClientMessage) -> Result<Answer, DropReason> {
     let server = Duid::from_uuid(plan.server_duid.into_bytes());
     let ours = |wanted: &Duid| {
         if *wanted == server {
             Ok(())
         } else {
-            Err(Drop::Dhcpv6OtherServer)
+            Err(DropReason::Dhcpv6OtherServer)
         }
     };
     match message {
@@ -86,7 +86,11 @@ fn plain(message: ServerMessage) -> Answer {
     }
 }
 
-fn solicit(plan: &Dhcpv6Plan, asked: &Asked, rapid_commit: bool) -> Result<ServerMessage, Drop> {
+fn solicit(
+    plan: &Dhcpv6Plan,
+    asked: &Asked,
+    rapid_commit: bool,
+) -> Result<ServerMessage, DropReason> {
     not_left_to_others(plan)?;
     // RFC 9915 §18.3.1: a Reply at once only where something is assigned by it.
     if rapid_commit && !plan.addresses.is_empty() {
@@ -106,9 +110,11 @@ fn solicit(plan: &Dhcpv6Plan, asked: &Asked, rapid_commit: bool) -> Result<Serve
 
 /// Where this cloud has no address for the port and the network allows for another server, broadcast questions are
 /// left to it.
-fn not_left_to_others(plan: &Dhcpv6Plan) -> Result<(), Drop> {
+fn not_left_to_others(plan: &Dhcpv6Plan) -> Result<(), DropReason> {
     match plan.solicit_without_address {
-        SolicitWithoutAddress::Silence if plan.addresses.is_empty() => Err(Drop::Dhcpv6Silence),
+        SolicitWithoutAddress::Silence if plan.addresses.is_empty() => {
+            Err(DropReason::Dhcpv6Silence)
+        }
         SolicitWithoutAddress::Silence | SolicitWithoutAddress::NoAddrsAvail => Ok(()),
     }
 }
@@ -193,9 +199,9 @@ fn extend(plan: &Dhcpv6Plan, asked: &Asked) -> ServerMessage {
 
 /// Whether the client still holds the right addresses (RFC 9915 §18.3.3). Not only the prefix is judged: an address
 /// that is not the port's does not work on its link.
-fn confirm(plan: &Dhcpv6Plan, asked: &Asked) -> Result<ServerMessage, Drop> {
+fn confirm(plan: &Dhcpv6Plan, asked: &Asked) -> Result<ServerMessage, DropReason> {
     if named(asked).next().is_none() {
-        return Err(Drop::Dhcpv6NothingToConfirm);
+        return Err(DropReason::Dhcpv6NothingToConfirm);
     }
     let mut reply = reply(plan, asked);
     reply.status = Some(

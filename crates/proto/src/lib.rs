@@ -15,7 +15,7 @@ mod nd;
 mod ra;
 mod random;
 
-pub use counters::{Drop, LinkCounters, Sent};
+pub use counters::{DropReason, LinkCounters, Sent};
 pub use directory::{Directory, Holder, HolderKind};
 pub use event::LinkEvent;
 pub use link::{EVENTS_MAX, Link, TRANSMITS_MAX};

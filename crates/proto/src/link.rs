@@ -14,7 +14,7 @@ use hextet_wire::frame::{
 };
 use hextet_wire::ndp::{self, HOP_LIMIT, NdOption, NdpError, NdpMessage, RouterAdvert};
 
-use crate::counters::{Drop, LinkCounters, Sent};
+use crate::counters::{DropReason, LinkCounters, Sent};
 use crate::dhcpv6::Given;
 use crate::directory::Directory;
 use crate::event::LinkEvent;
@@ -103,7 +103,7 @@ impl Link {
     pub fn handle_first_frame(&mut self, now: Instant) {
         self.guest_seen = true;
         if !self.plan.admin_state_up {
-            self.counters.drop(Drop::AdminDown);
+            self.counters.drop(DropReason::AdminDown);
             return;
         }
         let adverts = self.advertiser.handle_first_frame(now);
@@ -129,13 +129,13 @@ impl Link {
     /// A frame of the guest that the fast path did not answer.
     pub fn handle_frame(&mut self, frame: &[u8], directory: &dyn Directory, now: Instant) {
         if !self.plan.admin_state_up {
-            self.counters.drop(Drop::AdminDown);
+            self.counters.drop(DropReason::AdminDown);
             return;
         }
         let packet = match frame::parse(frame) {
             Ok(packet) => packet,
-            Err(FrameError::Fragment) => return self.counters.drop(Drop::Fragment),
-            Err(_) => return self.counters.drop(Drop::Frame),
+            Err(FrameError::Fragment) => return self.counters.drop(DropReason::Fragment),
+            Err(_) => return self.counters.drop(DropReason::Frame),
         };
         let first = !std::mem::replace(&mut self.guest_seen, true);
         if packet.next_header == NEXT_HEADER_ICMPV6 {
@@ -145,7 +145,7 @@ impl Link {
                 Some(udp) if udp.destination_port == dhcpv6::SERVER_PORT => {
                     self.handle_dhcpv6(&packet, udp);
                 }
-                Some(_) | None => self.counters.drop(Drop::NotServed),
+                Some(_) | None => self.counters.drop(DropReason::NotServed),
             }
         }
         // A Router Solicitation has had its answer already.
@@ -201,9 +201,9 @@ impl Link {
     fn handle_ndp(&mut self, packet: &Packet<'_>, directory: &dyn Directory, now: Instant) {
         let message = match ndp::parse(packet) {
             Ok(message) => message,
-            Err(NdpError::NotNdp) => return self.counters.drop(Drop::NotServed),
-            Err(NdpError::Checksum) => return self.counters.drop(Drop::NdpChecksum),
-            Err(_) => return self.counters.drop(Drop::NdpInvalid),
+            Err(NdpError::NotNdp) => return self.counters.drop(DropReason::NotServed),
+            Err(NdpError::Checksum) => return self.counters.drop(DropReason::NdpChecksum),
+            Err(_) => return self.counters.drop(DropReason::NdpInvalid),
         };
         let envelope = &packet.envelope;
         match message {
@@ -216,9 +216,9 @@ impl Link {
             }
             NdpMessage::NeighborAdvert(advert) => {
                 self.neighbours.refresh(advert.target, now);
-                self.counters.drop(Drop::NdpAdvert);
+                self.counters.drop(DropReason::NdpAdvert);
             }
-            NdpMessage::RouterAdvert(_) => self.counters.drop(Drop::NdpNotGuests),
+            NdpMessage::RouterAdvert(_) => self.counters.drop(DropReason::NdpNotGuests),
         }
     }
 
@@ -235,7 +235,7 @@ impl Link {
         }
         let adverts = self.advertiser.handle_solicit(to_all, now);
         if adverts.is_empty() {
-            return self.counters.drop(Drop::RaOff);
+            return self.counters.drop(DropReason::RaOff);
         }
         let destination = if to_all { ALL_NODES } else { envelope.source };
         self.send_adverts(adverts, envelope.mac_source, destination, Sent::RaSolicited);
@@ -257,7 +257,7 @@ impl Link {
                 self.transmit(frame, Sent::NaDefence);
                 self.conflict(probe.target, holder.port);
             }
-            Claim::Foreign => self.counters.drop(Drop::NdpUnknownTarget),
+            Claim::Foreign => self.counters.drop(DropReason::NdpUnknownTarget),
         }
     }
 
@@ -276,8 +276,8 @@ impl Link {
                 let frame = nd::answer(&self.plan, envelope, solicit.target, mac);
                 self.transmit(frame, Sent::NaSolicited);
             }
-            Target::Own => self.counters.drop(Drop::NdpOwnTarget),
-            Target::Unknown => self.counters.drop(Drop::NdpUnknownTarget),
+            Target::Own => self.counters.drop(DropReason::NdpOwnTarget),
+            Target::Unknown => self.counters.drop(DropReason::NdpUnknownTarget),
         }
     }
 
@@ -292,7 +292,7 @@ impl Link {
             Claim::Held(holder) => self.conflict(source, holder.port),
             Claim::Foreign => {}
         }
-        self.counters.drop(Drop::NdpSource);
+        self.counters.drop(DropReason::NdpSource);
         false
     }
 
@@ -302,7 +302,7 @@ impl Link {
         }
         // Learning takes up to two events; without room for them the table would say what the agent never heard.
         if self.events.len() + 2 + EVENTS_RESERVED > EVENTS_MAX {
-            return self.counters.drop(Drop::EventsFull);
+            return self.counters.drop(DropReason::EventsFull);
         }
         match self.neighbours.note(address, first_holder, now) {
             Noted::Known => {}
@@ -329,18 +329,18 @@ impl Link {
     fn handle_dhcpv6(&mut self, packet: &Packet<'_>, udp: Udp<'_>) {
         let envelope = &packet.envelope;
         let Some(plan) = &self.plan.dhcpv6 else {
-            return self.counters.drop(Drop::Dhcpv6Off);
+            return self.counters.drop(DropReason::Dhcpv6Off);
         };
         if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
-            return self.counters.drop(Drop::Dhcpv6Unicast);
+            return self.counters.drop(DropReason::Dhcpv6Unicast);
         }
         if envelope.source.is_unspecified() {
-            return self.counters.drop(Drop::Dhcpv6Invalid);
+            return self.counters.drop(DropReason::Dhcpv6Invalid);
         }
         let message = match dhcpv6::parse(udp.data) {
             Ok(message) => message,
-            Err(Discard::Relayed) => return self.counters.drop(Drop::Dhcpv6Relayed),
-            Err(_) => return self.counters.drop(Drop::Dhcpv6Invalid),
+            Err(Discard::Relayed) => return self.counters.drop(DropReason::Dhcpv6Relayed),
+            Err(_) => return self.counters.drop(DropReason::Dhcpv6Invalid),
         };
         let answer = match crate::dhcpv6::answer(plan, &message) {
             Ok(answer) => answer,
@@ -394,7 +394,7 @@ impl Link {
 
     fn transmit(&mut self, frame: Vec<u8>, kind: Sent) {
         if self.transmits.len() >= TRANSMITS_MAX {
-            return self.counters.drop(Drop::TransmitsFull);
+            return self.counters.drop(DropReason::TransmitsFull);
         }
         self.counters.sent(kind);
         self.transmits.push_back(frame);
@@ -402,7 +402,7 @@ impl Link {
 
     fn event(&mut self, event: LinkEvent) {
         if self.events.len() + EVENTS_RESERVED > EVENTS_MAX {
-            return self.counters.drop(Drop::EventsFull);
+            return self.counters.drop(DropReason::EventsFull);
         }
         self.events.push_back(event);
     }

@@ -103,7 +103,7 @@ fn without_addresses_the_plan_says_who_answers() {
             asked: asked(&[(7, &[OURS])]),
         },
     ] {
-        assert_eq!(refused(&cloud, &message), Drop::Dhcpv6Silence);
+        assert_eq!(refused(&cloud, &message), DropReason::Dhcpv6Silence);
     }
 }
 
@@ -137,7 +137,7 @@ fn another_servers_messages_are_left_to_it() {
     ] {
         assert_eq!(
             refused(&Cloud::default(), &message),
-            Drop::Dhcpv6OtherServer
+            DropReason::Dhcpv6OtherServer
         );
     }
 }
@@ -192,7 +192,7 @@ fn confirm_holds_for_the_ports_addresses_only() {
     assert_eq!(code(&["2001:db8:3::18"]), StatusCode::NotOnLink);
     assert_eq!(code(&[OURS, "2001:db8:9::1"]), StatusCode::NotOnLink);
     let reason = refused(&Cloud::default(), &confirm(&[]));
-    assert_eq!(reason, Drop::Dhcpv6NothingToConfirm);
+    assert_eq!(reason, DropReason::Dhcpv6NothingToConfirm);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn answered(cloud: &Cloud, message: &ClientMessage) -> ServerMessage {
     }
 }
 
-fn refused(cloud: &Cloud, message: &ClientMessage) -> Drop {
+fn refused(cloud: &Cloud, message: &ClientMessage) -> DropReason {
     match answer(&cloud.plan(), message) {
         Ok(answer) => panic!("{:?}", answer.message),
         Err(reason) => reason,

@@ -131,7 +131,7 @@ fn the_last_subnet_that_goes_is_taken_back() {
     assert_eq!(link.poll_timeout(), None);
     link.handle_frame(&router_solicit(NOBODY), &Book::default(), now);
     assert!(drain(&mut link, now).is_empty());
-    assert_eq!(link.counters().dropped(Drop::RaOff), 1);
+    assert_eq!(link.counters().dropped(DropReason::RaOff), 1);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn an_administratively_down_port_is_neither_sent_to_nor_answered() {
     assert!(drain(&mut link, later).is_empty());
     assert_eq!(link.poll_timeout(), None);
     assert_eq!(link.poll_event(), None);
-    assert_eq!(link.counters().dropped(Drop::AdminDown), 4);
+    assert_eq!(link.counters().dropped(DropReason::AdminDown), 4);
     link.handle_plan(plan(), later);
     assert_eq!(
         drain(&mut link, later).len(),
@@ -231,10 +231,10 @@ fn relayed_unicast_and_unserved_dhcpv6_is_counted_by_reason() {
     link.handle_frame(&whole, &Book::default(), now);
     assert!(drain(&mut link, now).is_empty());
     for reason in [
-        Drop::Dhcpv6Relayed,
-        Drop::Dhcpv6Unicast,
-        Drop::Dhcpv6Invalid,
-        Drop::Dhcpv6Off,
+        DropReason::Dhcpv6Relayed,
+        DropReason::Dhcpv6Unicast,
+        DropReason::Dhcpv6Invalid,
+        DropReason::Dhcpv6Off,
     ] {
         assert_eq!(link.counters().dropped(reason), 1, "{}", reason.name());
     }
@@ -339,7 +339,7 @@ fn a_learned_address_that_another_comes_to_hold_is_forgotten() {
         ]
     );
     assert!(drain(&mut link, now).is_empty());
-    assert_eq!(link.counters().dropped(Drop::NdpSource), 1);
+    assert_eq!(link.counters().dropped(DropReason::NdpSource), 1);
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_source_that_is_not_the_ports_gets_no_answer() {
         link.handle_frame(&neighbor_solicit(ip(source), target), &book, now);
     }
     assert!(drain(&mut link, now).is_empty());
-    assert_eq!(link.counters().dropped(Drop::NdpSource), 2);
+    assert_eq!(link.counters().dropped(DropReason::NdpSource), 2);
 }
 
 #[test]
@@ -399,8 +399,8 @@ fn queues_are_bounded_and_what_does_not_fit_is_counted() {
         let held = Book::default().with("2001:db8:1::7", 2, HolderKind::Assigned);
         link.handle_frame(&probe("2001:db8:1::7"), &held, now);
     }
-    assert!(link.counters().dropped(Drop::EventsFull) > 900);
-    assert!(link.counters().dropped(Drop::TransmitsFull) > 900);
+    assert!(link.counters().dropped(DropReason::EventsFull) > 900);
+    assert!(link.counters().dropped(DropReason::TransmitsFull) > 900);
     let learned: Vec<Ipv6Addr> = link.learned().map(|(address, _)| address).collect();
     link.handle_up(now);
     let events = events(&mut link);
