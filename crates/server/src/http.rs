@@ -5,6 +5,7 @@ mod body;
 mod convert;
 mod error;
 mod query;
+mod serve;
 mod v2;
 mod view;
 
@@ -24,6 +25,8 @@ use crate::app::reports::Reported;
 use crate::identity::{self, Caller, Identity};
 use error::Problem;
 use hextet_store::Store;
+
+pub use serve::serve;
 
 /// Most requests under way at once; the next is told to come back.
 const REQUESTS_MAX: usize = 1024;

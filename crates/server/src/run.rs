@@ -43,9 +43,6 @@ pub enum RunError {
     /// The feed.
     #[error("the feed failed")]
     Feed(#[from] FeedError),
-    /// HTTP.
-    #[error("HTTP failed")]
-    Http(#[source] std::io::Error),
     /// A task ended that should not have.
     #[error("a task of the server was lost")]
     Task(#[from] tokio::task::JoinError),
@@ -90,16 +87,11 @@ async fn serve(
     let reported = state.reported.clone();
     let reports = reports_of(store.clone(), reported);
     let mut feed = tokio::spawn(bound.serve(store, reports, told(stopped.clone())));
-    let api = http::router(state);
-    let mut api = tokio::spawn(
-        axum::serve(listener, api)
-            .with_graceful_shutdown(told(stopped))
-            .into_future(),
-    );
+    let mut api = tokio::spawn(http::serve(listener, http::router(state), told(stopped)));
     let ended = tokio::select! {
         () = shutdown => None,
         ended = &mut feed => Some(ended.map_err(RunError::from).and_then(|ended| Ok(ended?))),
-        ended = &mut api => Some(ended.map_err(RunError::from).and_then(|ended| ended.map_err(RunError::Http))),
+        ended = &mut api => Some(ended.map_err(RunError::from)),
     };
     // Receivers that are gone need not be told.
     let _ = stop.send(true);
@@ -111,7 +103,7 @@ async fn serve(
     let both = async {
         let (feed, api) = tokio::join!(&mut feed, &mut api);
         feed??;
-        api?.map_err(RunError::Http)
+        Ok(api?)
     };
     match tokio::time::timeout(GRACE, both).await {
         Ok(ended) => ended,

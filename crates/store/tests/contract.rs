@@ -143,7 +143,7 @@ async fn contended_writes_count_exactly() {
 
 #[tokio::test]
 async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
-    let (_folder, store) = fresh();
+    let (folder, store) = fresh();
     let waits: Result<(), WriteError<Refused>> = write(&store, |tx| {
         Box::pin(async move {
             tx.insert("thing", "a", "", &json!({}), Layout::default())
@@ -170,15 +170,14 @@ async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
         Err(WriteError::Engine(EngineError::Panicked))
     ));
     put(&store, "b", json!({})).await;
-    let ids: Vec<String> = store
-        .read(|model| {
-            model
-                .documents("thing")
-                .map(|one| one.id.to_string())
-                .collect()
-        })
-        .await;
-    assert_eq!(ids, ["b"]);
+    store.close().await;
+    for store in [store, open(folder.path())] {
+        let ids = store.read(|model| {
+            let things = model.documents("thing");
+            things.map(|one| one.id.to_string()).collect::<Vec<_>>()
+        });
+        assert_eq!(ids.await, ["b"]);
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod generic;
 mod isolation;
 mod networks;
 mod ports;
+mod serve;
 mod status;
 mod subnets;
 

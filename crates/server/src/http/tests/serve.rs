@@ -1,0 +1,47 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_under_way_ends_before_the_server_does_and_an_idle_connection_does_not_hold_it() {
+    let cloud = Cloud::new().await;
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(crate::http::serve(listener, cloud.router.clone(), async {
+        let _ = stopped.await;
+    }));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    idle.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v2.0/networks HTTP/1.1\r\nhost: x\r\nx-auth-token: {}\r\ncontent-length: 15\r\nexpect: 100-continue\r\n\r\n",
+        cloud.tokens["demo"]
+    );
+    busy.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body: the request is under way.
+    let mut answer = [0; 21];
+    busy.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue");
+    stop.send(()).unwrap();
+    let mut tries = 0;
+    while TcpStream::connect(address).await.is_ok() {
+        tries += 1;
+        assert!(tries < 100_000, "it still accepts");
+        tokio::task::yield_now().await;
+    }
+    busy.write_all(b"{\"network\": {}}").await.unwrap();
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("HTTP/1.1 201 Created"), "{answer}");
+    serving.await.unwrap();
+    assert_eq!(cloud.get("demo", "networks").await.ids("networks").len(), 1);
+}
