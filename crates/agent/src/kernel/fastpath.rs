@@ -142,6 +142,9 @@ pub enum FastpathError {
         /// What libbpf said.
         source: io::Error,
     },
+    /// The hook is not to be had.
+    #[error("this kernel has no tcx links (they came with Linux 6.6): set the hook to clsact")]
+    NoTcx,
     /// A map could not be read.
     #[error("could not read map {map}")]
     Read {
@@ -204,6 +207,9 @@ impl Fastpath {
             source,
         };
         let program = program(&pins, build, config.sizes).map_err(in_load)?;
+        if config.hook == Hook::Tcx && !hooks::has_tcx(&program) {
+            return Err(FastpathError::NoTcx);
+        }
         let program_id = object::program_id(&program).map_err(in_load)?;
         let maps = Maps::open(|map| pinned(&pins, map)).map_err(in_load)?;
         let fastpath = Fastpath {

@@ -79,6 +79,21 @@ pub(super) fn tcx_attached(pins: &Path) -> io::Result<Attached> {
     Ok(attached)
 }
 
+/// Whether this kernel has tcx links: asked for a device that cannot be, one that has them misses the device, one that has not
+/// knows no such attachment.
+pub(super) fn has_tcx(program: &OwnedFd) -> bool {
+    // SAFETY: the program is open for the call; no options.
+    let result = unsafe {
+        libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            i32::MAX,
+            libbpf_sys::BPF_TCX_INGRESS,
+            std::ptr::null(),
+        )
+    };
+    result == -libc::ENODEV
+}
+
 pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Result<()> {
     let path = link_pin(pins, ifindex);
     let options = libbpf_sys::bpf_link_create_opts {
