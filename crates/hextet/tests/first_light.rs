@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
@@ -113,6 +113,28 @@ fn attach_says_why_not() {
     let (code, _, err) = cloud.run(&["up"]);
     assert_eq!(code, 1);
     assert!(err.contains("is running on"), "{err}");
+}
+
+#[test]
+fn a_tap_that_nobody_opened_is_active_and_survives_its_detaching() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let port = cloud.create("port", json!({ "network_id": network, "name": "vm" }));
+    let id = port["id"].as_str().unwrap();
+    let mut tuntap = Command::new("ip");
+    tuntap.args(["tuntap", "add", "dev", "vm7", "mode", "tap"]);
+    assert!(cloud.host.output(&mut tuntap).status.success());
+    cloud.done(&["port", "attach", "vm", "--tap", "vm7"]);
+    assert_eq!(cloud.status(id), "ACTIVE", "a carrier is not required");
+    let ports: Value = serde_json::from_str(&cloud.done(&["port", "list", "-f", "json"])).unwrap();
+    assert_eq!(ports[0]["link"], "vm7");
+    assert_eq!(ports[0]["mtu_seen"], 1430);
+    assert_eq!(ports[0]["carrier"], false);
+    cloud.done(&["port", "detach", "vm"]);
+    assert_eq!(cloud.status(id), "DOWN");
+    let links = cloud.host.links_seen();
+    assert_eq!(links.len(), 1, "a tap that was adopted stays");
+    assert!(!links[0].admin_up, "and is set down");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use hextet_agent::kernel::links::LinkSeen;
 use hextet_agent::kernel::netns;
 use hextet_lab::clouds::login;
 use serde_json::{Value, json};
@@ -84,13 +85,16 @@ impl Namespace {
     }
 
     pub fn links(&self) -> Vec<String> {
+        let links = self.links_seen();
+        links.into_iter().map(|link| link.name).collect()
+    }
+
+    /// All but the loopback.
+    pub fn links_seen(&self) -> Vec<LinkSeen> {
         let links = netns::inside(&self.path, hextet_agent::kernel::links::dump);
-        let links = links.unwrap().unwrap();
+        let mut links = links.unwrap().unwrap();
+        links.retain(|link| link.name != "lo");
         links
-            .into_iter()
-            .map(|link| link.name)
-            .filter(|name| name != "lo")
-            .collect()
     }
 }
 
