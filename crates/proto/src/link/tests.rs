@@ -190,6 +190,21 @@ fn an_administratively_down_port_is_neither_sent_to_nor_answered() {
 }
 
 #[test]
+fn what_waits_for_a_guest_that_is_shut_out_or_gone_is_not_sent() {
+    let now = start();
+    let mut down = plan();
+    down.admin_state_up = false;
+    let mut link = heard(now);
+    link.handle_frame(&router_solicit(NOBODY), &Book::default(), now);
+    link.handle_plan(down, now);
+    assert!(drain(&mut link, now).is_empty());
+    let mut link = heard(now);
+    link.handle_frame(&router_solicit(NOBODY), &Book::default(), now);
+    link.handle_up(now);
+    assert!(drain(&mut link, now).is_empty());
+}
+
+#[test]
 fn dhcpv6_is_answered_to_where_the_frame_came_from() {
     let now = start();
     let mut link = heard(now);
