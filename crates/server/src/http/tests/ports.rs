@@ -37,6 +37,31 @@ impl Wired {
     }
 }
 
+/// Why, what is added to a plain port, status, type. STATEFUL and FOREIGN stand for ids.
+#[rustfmt::skip]
+const OBSERVED: &[(&str, &str, u16, &str)] = &[
+    ("another address of the SLAAC subnet", r#"{"fixed_ips": [{"ip_address": "2001:db8:1::7"}]}"#, 400, "AllocationOnAutoAddressSubnet"),
+    ("a MAC of the network", r#"{"mac_address": "FA-16-3E-00-00-01"}"#, 409, "MacAddressInUse"),
+    ("no MAC", r#"{"mac_address": "x"}"#, 400, "HTTPBadRequest"),
+    ("a group MAC", r#"{"mac_address": "01:00:5e:00:00:01"}"#, 400, "HTTPBadRequest"),
+    ("the service's MAC", r#"{"mac_address": "02:68:78:00:00:01"}"#, 400, "HTTPBadRequest"),
+    ("in no subnet", r#"{"fixed_ips": [{"ip_address": "2001:db8:8::7"}]}"#, 400, "InvalidIpForNetwork"),
+    ("IPv4", r#"{"fixed_ips": [{"ip_address": "10.0.0.7"}]}"#, 400, "InvalidIpForNetwork"),
+    ("in another subnet than named", r#"{"fixed_ips": [{"ip_address": "2001:db8:3::7", "subnet_id": "STATEFUL"}]}"#, 400, "InvalidIpForSubnet"),
+    ("taken", r#"{"fixed_ips": [{"ip_address": "2001:db8:2::77"}]}"#, 409, "IpAddressAlreadyAllocated"),
+    ("unknown subnet", r#"{"fixed_ips": [{"subnet_id": "00000000-0000-4000-8000-000000000009"}]}"#, 404, "SubnetNotFound"),
+    ("a subnet of another network", r#"{"fixed_ips": [{"subnet_id": "FOREIGN"}]}"#, 400, "InvalidInput"),
+    ("an entry that is none", r#"{"fixed_ips": [{"address": "x"}]}"#, 400, "HTTPBadRequest"),
+    ("security groups", r#"{"security_groups": ["00000000-0000-4000-8000-000000000009"]}"#, 400, "HTTPBadRequest"),
+    ("no security groups", r#"{"security_groups": []}"#, 201, ""),
+    ("address pairs", r#"{"allowed_address_pairs": [{"ip_address": "2001:db8:9::9"}]}"#, 400, "HTTPBadRequest"),
+    ("no port security", r#"{"port_security_enabled": false}"#, 400, "HTTPBadRequest"),
+    ("vnic_type", r#"{"binding:vnic_type": "direct"}"#, 400, "HTTPBadRequest"),
+    ("vnic_type normal", r#"{"binding:vnic_type": "normal"}"#, 201, ""),
+    ("DHCP options", r#"{"extra_dhcp_opts": [{"opt_name": "23", "opt_value": "x"}]}"#, 400, "HTTPBadRequest"),
+    ("unknown network", r#"{"network_id": "00000000-0000-4000-8000-000000000009"}"#, 404, "NetworkNotFound"),
+];
+
 #[tokio::test]
 async fn observed_answers_case_by_case() {
     let wired = Wired::new().await;
@@ -47,127 +72,12 @@ async fn observed_answers_case_by_case() {
         .await;
     let taken = json!({"fixed_ips": [{"ip_address": "2001:db8:2::77"}], "mac_address": MAC});
     wired.port(taken).await.made("port");
-    let none = "00000000-0000-4000-8000-000000000009";
-    let stateful = &wired.stateful;
-    let rows: Vec<(&str, Json, u16, &str)> = vec![
-        (
-            "another address of the SLAAC subnet",
-            json!({"fixed_ips": [{"ip_address": "2001:db8:1::7"}]}),
-            400,
-            "AllocationOnAutoAddressSubnet",
-        ),
-        (
-            "a MAC of the network",
-            json!({"mac_address": "FA-16-3E-00-00-01"}),
-            409,
-            "MacAddressInUse",
-        ),
-        ("no MAC", json!({"mac_address": "x"}), 400, "HTTPBadRequest"),
-        (
-            "a group MAC",
-            json!({"mac_address": "01:00:5e:00:00:01"}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "the service's MAC",
-            json!({"mac_address": "02:68:78:00:00:01"}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "in no subnet",
-            json!({"fixed_ips": [{"ip_address": "2001:db8:8::7"}]}),
-            400,
-            "InvalidIpForNetwork",
-        ),
-        (
-            "IPv4",
-            json!({"fixed_ips": [{"ip_address": "10.0.0.7"}]}),
-            400,
-            "InvalidIpForNetwork",
-        ),
-        (
-            "in another subnet than named",
-            json!({"fixed_ips": [{"ip_address": "2001:db8:3::7", "subnet_id": stateful}]}),
-            400,
-            "InvalidIpForSubnet",
-        ),
-        (
-            "taken",
-            json!({"fixed_ips": [{"ip_address": "2001:db8:2::77"}]}),
-            409,
-            "IpAddressAlreadyAllocated",
-        ),
-        (
-            "unknown subnet",
-            json!({"fixed_ips": [{"subnet_id": none}]}),
-            404,
-            "SubnetNotFound",
-        ),
-        (
-            "a subnet of another network",
-            json!({"fixed_ips": [{"subnet_id": foreign}]}),
-            400,
-            "InvalidInput",
-        ),
-        (
-            "an entry that is none",
-            json!({"fixed_ips": [{"address": "x"}]}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "security groups",
-            json!({"security_groups": [none]}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "no security groups",
-            json!({"security_groups": []}),
-            201,
-            "",
-        ),
-        (
-            "address pairs",
-            json!({"allowed_address_pairs": [{"ip_address": "2001:db8:9::9"}]}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "no port security",
-            json!({"port_security_enabled": false}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "vnic_type",
-            json!({"binding:vnic_type": "direct"}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "vnic_type normal",
-            json!({"binding:vnic_type": "normal"}),
-            201,
-            "",
-        ),
-        (
-            "DHCP options",
-            json!({"extra_dhcp_opts": [{"opt_name": "23", "opt_value": "x"}]}),
-            400,
-            "HTTPBadRequest",
-        ),
-        (
-            "unknown network",
-            json!({"network_id": none}),
-            404,
-            "NetworkNotFound",
-        ),
-    ];
-    for (why, more, status, kind) in rows {
-        wired.port(more).await.check(why, status, kind);
+    for (why, more, status, kind) in OBSERVED {
+        let more = more
+            .replace("STATEFUL", &wired.stateful)
+            .replace("FOREIGN", &foreign);
+        let more = serde_json::from_str(&more).unwrap();
+        wired.port(more).await.check(why, *status, kind);
     }
     let missing = wired.cloud.post("demo", "ports", json!({"port": {}})).await;
     missing.check("no network", 400, "HTTPBadRequest");
