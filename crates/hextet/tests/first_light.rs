@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
-use support::{Cloud, Namespace, kill, mounts, reaches, until};
+use support::{Cloud, Flow, Namespace, kill, mounts, reaches, until};
 
 #[test]
 fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
@@ -184,6 +184,35 @@ fn killed_processes_come_back_and_change_nothing() {
 }
 
 #[test]
+fn a_running_flow_loses_no_packet_while_agent_and_server_are_replaced() {
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, first) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    until("both addresses", || {
+        let has = one.addresses().contains(&(first, 64));
+        (has && two.addresses().contains(&(second, 64))).then_some(())
+    });
+    reaches(&one, second);
+    let flow = Flow::start(&one, &two, second);
+    let passes = |log: &str| log.matches("reconcile ops=").count();
+    for _ in 0..2 {
+        let before = passes(&cloud.log_text());
+        kill(&cloud.pid("agent"), "KILL");
+        until("the agent is back", || {
+            (passes(&cloud.log_text()) > before).then_some(())
+        });
+    }
+    cloud.stop();
+    cloud.up();
+    until("a flow worth its name", || {
+        (flow.sent() > 20_000).then_some(())
+    });
+    let (sent, arrived) = flow.end(&two);
+    assert_eq!(sent, arrived);
+}
+
+#[test]
 fn the_agent_alone_restores_service_from_its_ledger() {
     let mut cloud = Cloud::new();
     let network = cloud.network();
@@ -305,8 +334,11 @@ fn down_leaves_nothing_but_the_database() {
 }
 
 fn last_pass(log: &str) -> &str {
-    let passes = log.lines().filter(|line| line.contains("reconcile ops="));
-    passes.last().expect("there was a pass")
+    let mut passes = log
+        .lines()
+        .rev()
+        .filter(|line| line.contains("reconcile ops="));
+    passes.next().expect("there was a pass")
 }
 
 fn fastpath(cloud: &Cloud) -> FastpathConfig {

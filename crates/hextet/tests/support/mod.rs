@@ -1,10 +1,13 @@
 //! A cloud in a network namespace of its own, used by its command line and its API; guests in others.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::fs::File;
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hextet_agent::kernel::links::LinkSeen;
@@ -306,6 +309,97 @@ pub fn reaches(guest: &Namespace, address: Ipv6Addr) {
         ping.args(["-6", "-c", "1", "-W", "1", &address.to_string()]);
         guest.output(&mut ping).status.success().then_some(())
     });
+}
+
+/// Datagrams from one guest to another, at least 10,000 a second, until told to stop.
+pub struct Flow {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    sender: JoinHandle<()>,
+    receiver: UdpSocket,
+    before: u64,
+}
+
+/// Where nobody reads before the end: arrivals are counted by the guest's kernel.
+const FLOW_PORT: u16 = 4000;
+/// Sent each second.
+const FLOW_RATE: u64 = 12_000;
+/// Most at once: a veth holds 1,000.
+const FLOW_BURST_MAX: u64 = 100;
+
+impl Flow {
+    pub fn start(from: &Namespace, to: &Namespace, address: Ipv6Addr) -> Self {
+        let receiver = netns::inside(&to.path, || UdpSocket::bind(("::", FLOW_PORT)));
+        let socket = netns::inside(&from.path, || UdpSocket::bind(("::", 0)));
+        let socket = socket.unwrap().unwrap();
+        socket.connect((address, FLOW_PORT)).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let sent = Arc::new(AtomicU64::new(0));
+        let count = sent.clone();
+        let before = arrived(to);
+        let sender = std::thread::spawn(move || {
+            let started = Instant::now();
+            while !stopped.load(Ordering::Relaxed) {
+                let due =
+                    u64::try_from(started.elapsed().as_micros()).unwrap() * FLOW_RATE / 1_000_000;
+                // What a late wake-up missed is sent too, in bursts that a link's queue holds.
+                let late = due.saturating_sub(count.load(Ordering::Relaxed));
+                for _ in 0..late.min(FLOW_BURST_MAX) {
+                    count.fetch_add(u64::from(socket.send(&[0; 64]).is_ok()), Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        });
+        Self {
+            stop,
+            sent,
+            sender,
+            receiver: receiver.unwrap().unwrap(),
+            before,
+        }
+    }
+
+    /// How many were sent until now.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// How many were sent, and how many of them arrived.
+    pub fn end(self, to: &Namespace) -> (u64, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.sender.join().unwrap();
+        let sent = self.sent.load(Ordering::Relaxed);
+        // The last ones may still be in a queue.
+        let started = Instant::now();
+        self.receiver.set_nonblocking(true).unwrap();
+        while arrived(to) - self.before < sent && started.elapsed() < Duration::from_secs(2) {
+            // Those that wait in the socket are counted when they are read.
+            while self.receiver.recv(&mut [0; 64]).is_ok() {}
+            std::thread::sleep(POLL);
+        }
+        (sent, arrived(to) - self.before)
+    }
+}
+
+/// UDP datagrams that reached a namespace, read by somebody or not.
+fn arrived(namespace: &Namespace) -> u64 {
+    let text = netns::inside(&namespace.path, || {
+        std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap()
+    })
+    .unwrap();
+    let of = |name: &str| -> u64 {
+        let line = text
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    of("Udp6InDatagrams") + of("Udp6InErrors")
 }
 
 /// Mounts under a directory.
