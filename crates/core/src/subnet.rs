@@ -333,10 +333,11 @@ fn check_dns(servers: &[IpAddr]) -> Result<Vec<Ipv6Addr>, Refusal> {
     let mut checked = Vec::with_capacity(servers.len());
     for server in servers {
         let address = match server {
-            IpAddr::V6(address) if !address.is_unspecified() && !address.is_multicast() => *address,
+            // `::` says that none is announced.
+            IpAddr::V6(address) if !address.is_multicast() => *address,
             _ => {
                 return Err(Refusal::invalid(format!(
-                    "dns_nameservers: {server} is not allowed on an IPv6 subnet; unicast IPv6 addresses are, and an empty list announces none"
+                    "dns_nameservers: {server} is not allowed on an IPv6 subnet; unicast IPv6 addresses are, and :: announces none"
                 )));
             }
         };

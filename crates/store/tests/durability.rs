@@ -1,7 +1,7 @@
 //! What was acknowledged is there after the process was killed, and after the disk lost everything that was not synced.
 //!
-//! The writer is this same test program, started again for [`child`] alone: it acknowledges each write on its standard
-//! output, and the test kills it in the middle. For the loss of power it runs over `lossyfs/lossyfs.c`, which notes what
+//! The writer is a program of its own, `examples/durable_writer.rs`: it acknowledges each write on its standard output, and
+//! the test kills it in the middle. For the loss of power it runs over `lossyfs/lossyfs.c`, which notes what
 //! each unsynced write overwrote, so that the test can undo it. That the loop can see a loss at all is shown by a store
 //! that does not sync.
 
@@ -9,21 +9,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hextet_core::settings::CloudSettings;
-use hextet_store::{EngineError, Layout, Store, StoreConfig, Synchronous};
+use hextet_store::{Store, StoreConfig, Synchronous};
 use uuid::Uuid;
 
 /// How often the writer is killed in each loop.
 const ROUNDS: u64 = 8;
 /// Acknowledged writes before the first kill; each round has some more, so that the kill meets other moments.
 const WRITES: u64 = 40;
-/// Writes that are under way at once.
-const WRITERS: u64 = 8;
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
@@ -67,21 +65,14 @@ fn lost(synchronous: Synchronous, loss: Loss) -> usize {
     let mut acknowledged = Vec::new();
     let mut missing = 0;
     for round in 0..ROUNDS {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(writer_program());
         command
-            .args([
-                "--exact",
-                "child",
-                "--ignored",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env("HEXTET_STORE_STATE", &state)
-            .env("HEXTET_STORE_ROUND", round.to_string())
-            .env(
-                "HEXTET_STORE_SYNC",
-                (synchronous == Synchronous::Full).to_string(),
-            )
+            .arg(&state)
+            .arg(round.to_string())
+            .arg(match synchronous {
+                Synchronous::Full => "full",
+                Synchronous::Off => "off",
+            })
             .stdout(Stdio::piped());
         if let Some(shim) = &shim {
             command
@@ -192,6 +183,22 @@ struct Undo {
     old: Vec<u8>,
 }
 
+/// Cargo builds a package's examples with its tests, into a folder beside theirs.
+fn writer_program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples/durable_writer");
+    assert!(
+        program.exists(),
+        "{} is not built: cargo builds it with the whole package's tests",
+        program.display()
+    );
+    program
+}
+
 fn build_shim(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lossyfs/lossyfs.c");
     let shim = folder.join("lossyfs.so");
@@ -212,49 +219,5 @@ fn config(state: &Path, synchronous: Synchronous) -> StoreConfig {
             state.join("hextet.db"),
             CloudSettings::with_defaults(Uuid::from_u128(1)),
         )
-    }
-}
-
-#[test]
-#[ignore = "the writer that the other tests start and kill"]
-fn child() {
-    let variable = |name: &str| std::env::var(name).expect("the other tests set it");
-    let round: u64 = variable("HEXTET_STORE_ROUND").parse().unwrap();
-    let synchronous = match variable("HEXTET_STORE_SYNC").as_str() {
-        "true" => Synchronous::Full,
-        _ => Synchronous::Off,
-    };
-    let state = PathBuf::from(variable("HEXTET_STORE_STATE"));
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let store = Store::open(config(&state, synchronous)).unwrap();
-        let writers = (0..WRITERS).map(|writer| write_for_ever(store.clone(), round, writer));
-        futures::future::join_all(writers).await;
-    });
-}
-
-async fn write_for_ever(store: Store, round: u64, writer: u64) {
-    for count in 0.. {
-        let id = format!("{round}-{writer}-{count}");
-        let written = id.clone();
-        let stored = store.write(move |tx| {
-            let id = written.clone();
-            Box::pin(async move {
-                let text = "x".repeat(300);
-                tx.insert(
-                    "thing",
-                    &id,
-                    "",
-                    &serde_json::json!({"text": text}),
-                    Layout::default(),
-                )
-                .await
-            })
-        });
-        let stored: Result<bool, hextet_store::WriteError<EngineError>> = stored.await;
-        assert!(stored.unwrap());
-        // One call, so that no line is cut by another writer's.
-        let line = format!("acknowledged {id}\n");
-        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
     }
 }

@@ -150,6 +150,7 @@ fn each_rule_refuses_with_its_own_type() {
             pools(&[("2001:db8:1::", "2001:db8:1::9")]),
             Some(OutOfBoundsAllocationPool),
         ),
+        ("no name servers are announced", dns(&["::"]), None),
         ("IPv4 name server", dns(&["8.8.8.8"]), Some(InvalidInput)),
         (
             "five name servers",
