@@ -96,6 +96,13 @@ struct ConfigArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = ExitCode::SUCCESS;
+    // Database, keys, passwords, sockets: what these processes make is for their owner alone.
+    if matches!(
+        cli.command,
+        Command::Up(_) | Command::Server(_) | Command::Agent(_)
+    ) {
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    }
     let paths = match Paths::new(&cli.dir) {
         Ok(paths) => paths,
         Err(error) => return failed(&error),

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
@@ -106,6 +107,19 @@ fn attach_says_why_not() {
         let (code, out, err) = cloud.run(&[&["port", "attach"], arguments.as_slice()].concat());
         assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}: {err}");
         assert!(err.contains(&expected), "{arguments:?}: {err}");
+    }
+    for secret in [
+        "hextet.db",
+        "identity.toml",
+        "clouds.yaml",
+        "tls/ca.key",
+        "run/agent.sock",
+    ] {
+        let mode = std::fs::metadata(cloud.path(secret))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{secret}");
     }
     let (code, _, _) = cloud.run(&["port", "attach", "one"]);
     assert_eq!(code, 2, "neither --netns nor --tap");
