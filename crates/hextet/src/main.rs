@@ -72,7 +72,7 @@ enum Command {
     /// Run the agent alone
     #[command(
         after_help = "Example:\n  hextet agent --config /var/lib/hextet/agent.toml\n\n\
-        `hextet up` writes a configuration to start from; agent.example.toml lists every key."
+        `hextet up` writes a configuration to start from; hextet.example.toml lists every key."
     )]
     Agent(ConfigArgs),
 

@@ -1,4 +1,4 @@
-//! `server.toml`: what the file says, and what it means once checked. `server.example.toml` lists every key.
+//! `server.toml`: what the file says, and what it means once checked. `hextet.example.toml` lists every key.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

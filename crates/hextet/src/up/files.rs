@@ -67,7 +67,7 @@ fn host_name(paths: &Paths) -> Result<String> {
 fn server_toml(paths: &Paths, listen: SocketAddr) -> String {
     let dir = paths.dir.display();
     format!(
-        "# Written by `hextet up`, once. server.example.toml explains every key.\n\
+        "# Written by `hextet up`, once. hextet.example.toml explains every key.\n\
         listen = \"{listen}\"\n\
         database = \"sqlite:{dir}/hextet.db\"\n\
         \n\
@@ -92,7 +92,7 @@ fn agent_toml(paths: &Paths, host: &str) -> String {
     // Random: several instances share one machine's bpffs.
     let instance: u32 = rand::random();
     format!(
-        "# Written by `hextet up`, once. agent.example.toml explains every key.\n\
+        "# Written by `hextet up`, once. hextet.example.toml explains every key.\n\
         host = \"{host}\"\n\
         state_dir = \"{dir}/agent\"\n\
         socket = \"{}\"\n\

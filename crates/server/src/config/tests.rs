@@ -1,10 +1,14 @@
 use super::*;
 
-const EXAMPLE: &str = include_str!("../../server.example.toml");
+/// This process's part of the file that lists every key.
+fn example() -> &'static str {
+    let both = include_str!("../../../../hextet.example.toml");
+    both.split("# ======== agent.toml ========").nth(0).unwrap()
+}
 
 /// The example with the defaults said, too.
 fn everything() -> String {
-    let lines = EXAMPLE.lines().map(|line| {
+    let lines = example().lines().map(|line| {
         let said = line.strip_prefix("# ").filter(|said| is_key(said));
         said.unwrap_or(line)
     });
@@ -22,7 +26,7 @@ fn is_key(line: &str) -> bool {
 
 #[test]
 fn the_example_loads_and_its_commented_values_are_the_defaults() {
-    let short = ServerConfig::parse(EXAMPLE).unwrap();
+    let short = ServerConfig::parse(example()).unwrap();
     let long = ServerConfig::parse(&everything()).unwrap();
     assert_eq!(short.mtu_max, 1430);
     assert_eq!(short.mtu_max, long.mtu_max);
@@ -93,10 +97,10 @@ fn the_example_lists_every_key() {
 /// The example with a key that nobody knows in one section.
 fn with_unknown(section: &str) -> String {
     if section.is_empty() {
-        return format!("xyzzy = 1\n{EXAMPLE}");
+        return format!("xyzzy = 1\n{}", example());
     }
     let head = format!("[{section}]");
-    EXAMPLE.replacen(&head, &format!("{head}\nxyzzy = 1"), 1)
+    example().replacen(&head, &format!("{head}\nxyzzy = 1"), 1)
 }
 
 #[test]
