@@ -259,7 +259,26 @@ impl RawConfig {
         let RawPunt { rate, burst } = self.punt;
         value((1..=100_000).contains(&rate), "punt.rate", "1 to 100000")?;
         value((1..=100_000).contains(&burst), "punt.burst", "1 to 100000")?;
-        let address = match (self.server.address, self.server.address_file) {
+        Ok(Config {
+            host: HostId(self.host),
+            state_dir: self.state_dir,
+            socket: self.socket,
+            instance: self.instance,
+            hook: self.hook,
+            resync: Duration::from_secs(self.resync_s),
+            server: self.server.check()?,
+            retry: Retry {
+                first: Duration::from_millis(first_ms),
+                max: Duration::from_millis(max_ms),
+            },
+            punt: PuntLimits { rate, burst },
+        })
+    }
+}
+
+impl RawServer {
+    fn check(self) -> Result<ServerAccess, ConfigError> {
+        let address = match (self.address, self.address_file) {
             (Some(address), None) => ServerAddress::Fixed(address),
             (None, Some(file)) => ServerAddress::File(file),
             _ => {
@@ -269,25 +288,12 @@ impl RawConfig {
                 });
             }
         };
-        Ok(Config {
-            host: HostId(self.host),
-            state_dir: self.state_dir,
-            socket: self.socket,
-            instance: self.instance,
-            hook: self.hook,
-            resync: Duration::from_secs(self.resync_s),
-            server: ServerAccess {
-                address,
-                name: self.server.name,
-                ca: self.server.ca,
-                cert: self.server.cert,
-                key: self.server.key,
-            },
-            retry: Retry {
-                first: Duration::from_millis(first_ms),
-                max: Duration::from_millis(max_ms),
-            },
-            punt: PuntLimits { rate, burst },
+        Ok(ServerAccess {
+            address,
+            name: self.name,
+            ca: self.ca,
+            cert: self.cert,
+            key: self.key,
         })
     }
 }
