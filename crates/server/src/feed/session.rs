@@ -203,16 +203,11 @@ impl Session {
 
 /// Whether a port among these was bound after what the agent was told, so that the server waits for a report of a
 /// newer generation though the port's entry may be the same as before.
-fn awaited(
-    snapshot: &Snapshot,
-    keys: &BTreeSet<PlanKey>,
-    host: &HostId,
-    told: Generation,
-) -> bool {
+fn awaited(snapshot: &Snapshot, keys: &BTreeSet<PlanKey>, host: &HostId, told: Generation) -> bool {
     keys.iter().any(|key| match key {
-        PlanKey::Port(id) => snapshot
-            .port(*id)
-            .is_some_and(|port| port.host_id.as_ref() == Some(host) && port.bound_at > told.revision),
+        PlanKey::Port(id) => snapshot.port(*id).is_some_and(|port| {
+            port.host_id.as_ref() == Some(host) && port.bound_at > told.revision
+        }),
         PlanKey::Cloud | PlanKey::Network(_) | PlanKey::Subnet(_) => false,
     })
 }
