@@ -10,7 +10,8 @@ from conftest import Refused
 # What works; anything listed beyond it would be a promise.
 EXTENSIONS = {
     "binding", "empty-string-filtering", "filter-validation", "ip_allocation", "net-mtu", "net-mtu-writable",
-    "project-id", "revision-if-match", "standard-attr-revisions", "standard-attr-timestamp",
+    "project-id", "revision-if-match", "standard-attr-description", "standard-attr-revisions",
+    "standard-attr-timestamp",
 }
 
 
@@ -36,6 +37,8 @@ def test_the_command_line_makes_shows_changes_lists_and_deletes_a_network(cloud,
     assert by_name["id"] == made["id"]
     assert cloud.openstack("network", "show", made["id"])["name"] == name
 
+    cloud.openstack("network", "set", "--description", "of a test", name, json_output=False)
+    assert cloud.openstack("network", "show", name)["description"] == "of a test"
     cloud.openstack("network", "set", "--name", f"{name}-2", "--mtu", "1400", "--disable", name, json_output=False)
     changed = cloud.openstack("network", "show", made["id"])
     assert (changed["name"], changed["mtu"]) == (f"{name}-2", 1400)

@@ -17,6 +17,9 @@ pub struct Network {
     pub id: NetworkId,
     /// Its name, at most 255 characters, not unique.
     pub name: String,
+    /// What its owner says of it, at most 255 characters.
+    #[serde(default)]
+    pub description: String,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// False cuts all traffic of its ports.

@@ -40,6 +40,9 @@ pub struct Port {
     pub id: PortId,
     /// Its name, at most 255 characters, not unique.
     pub name: String,
+    /// What its owner says of it, at most 255 characters.
+    #[serde(default)]
+    pub description: String,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// The network it is plugged into.

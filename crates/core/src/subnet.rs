@@ -20,6 +20,9 @@ pub struct Subnet {
     pub id: SubnetId,
     /// Its name, at most 255 characters, not unique.
     pub name: String,
+    /// What its owner says of it, at most 255 characters.
+    #[serde(default)]
+    pub description: String,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// The network it belongs to.

@@ -542,6 +542,7 @@ fn network() -> Network {
     Network {
         id: network_id(1),
         name: "n".into(),
+        description: String::new(),
         project_id: ProjectId("p".into()),
         admin_state_up: true,
         status: "ACTIVE".into(),
@@ -558,6 +559,7 @@ fn subnet() -> Subnet {
     Subnet {
         id: subnet_id(1),
         name: "s".into(),
+        description: String::new(),
         project_id: ProjectId("p".into()),
         network_id: network_id(1),
         ip_version: 6,
@@ -578,6 +580,7 @@ fn port() -> Port {
     Port {
         id: port_id(1),
         name: "\"binding:host_id\":".into(),
+        description: String::new(),
         project_id: ProjectId("p".into()),
         network_id: network_id(1),
         mac_address: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),

@@ -208,6 +208,7 @@ fn cloud() -> Snapshot {
     snapshot.apply(Change::Network(Network {
         id: NetworkId(Uuid::from_u128(1)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId("p".to_owned()),
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
@@ -221,6 +222,7 @@ fn cloud() -> Snapshot {
     snapshot.apply(Change::Subnet(Subnet {
         id: SubnetId(Uuid::from_u128(2)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId("p".to_owned()),
         network_id: NetworkId(Uuid::from_u128(1)),
         ip_version: 6,
@@ -247,6 +249,7 @@ fn port(number: u32, on: Option<u32>) -> Port {
     Port {
         id: PortId(Uuid::from_u128(u128::from(number) << 64)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId("p".to_owned()),
         network_id: NetworkId(Uuid::from_u128(1)),
         mac_address: mac,

@@ -21,6 +21,8 @@ pub struct NewNetwork {
     pub project_id: Option<ProjectId>,
     /// Its name.
     pub name: String,
+    /// What its owner says of it.
+    pub description: String,
     /// Whether its ports carry traffic.
     pub admin_state_up: bool,
     /// Its MTU, bytes; the largest by default.
@@ -32,6 +34,8 @@ pub struct NewNetwork {
 pub struct NetworkPatch {
     /// Its name.
     pub name: Option<String>,
+    /// What its owner says of it.
+    pub description: Option<String>,
     /// Whether its ports carry traffic.
     pub admin_state_up: Option<bool>,
     /// Its MTU, bytes.
@@ -97,6 +101,7 @@ fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Docum
             let network = Network {
                 id,
                 name: asked.name.clone(),
+                description: asked.description.clone(),
                 project_id,
                 admin_state_up: asked.admin_state_up,
                 status: "ACTIVE".to_owned(),
@@ -147,6 +152,9 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
+        }
+        if let Some(description) = &patch.description {
+            after.description.clone_from(description);
         }
         if let Some(up) = patch.admin_state_up {
             after.admin_state_up = up;

@@ -30,6 +30,8 @@ pub struct NewPort {
     pub network_id: NetworkId,
     /// Its name.
     pub name: String,
+    /// What its owner says of it.
+    pub description: String,
     /// Whether it carries traffic.
     pub admin_state_up: bool,
     /// Its MAC; a random one by default.
@@ -49,6 +51,8 @@ pub struct NewPort {
 pub struct PortPatch {
     /// Its name.
     pub name: Option<String>,
+    /// What its owner says of it.
+    pub description: Option<String>,
     /// Whether it carries traffic.
     pub admin_state_up: Option<bool>,
     /// Its MAC.
@@ -140,6 +144,7 @@ async fn create_one(
     let mut port = Port {
         id,
         name: asked.name.clone(),
+        description: asked.description.clone(),
         project_id,
         network_id: network.id,
         mac_address,
@@ -235,6 +240,9 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
+        }
+        if let Some(description) = &patch.description {
+            after.description.clone_from(description);
         }
         if let Some(up) = patch.admin_state_up {
             after.admin_state_up = up;

@@ -23,6 +23,8 @@ pub struct Asked {
     pub network_id: NetworkId,
     /// Its name.
     pub name: String,
+    /// What its owner says of it.
+    pub description: String,
     /// Its addressing.
     pub addressing: NewSubnet,
 }
@@ -32,6 +34,8 @@ pub struct Asked {
 pub struct Patch {
     /// Its name.
     pub name: Option<String>,
+    /// What its owner says of it.
+    pub description: Option<String>,
     /// Its addressing.
     pub addressing: SubnetPatch,
 }
@@ -99,6 +103,7 @@ async fn create_one(
     let subnet = Subnet {
         id: SubnetId(Uuid::new_v4()),
         name: asked.name.clone(),
+        description: asked.description.clone(),
         project_id,
         network_id: network.id,
         ip_version: 6,
@@ -184,6 +189,9 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
         };
         if let Some(name) = &update.patch.name {
             after.name.clone_from(name);
+        }
+        if let Some(description) = &update.patch.description {
+            after.description.clone_from(description);
         }
         if after != before {
             after.revision_number += 1;

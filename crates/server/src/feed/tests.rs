@@ -315,6 +315,7 @@ fn network() -> Network {
     Network {
         id: NetworkId(Uuid::from_u128(1)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId("p".to_owned()),
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
@@ -331,6 +332,7 @@ fn port(number: u32) -> Port {
     Port {
         id: port_id(number),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId("p".to_owned()),
         network_id: network().id,
         mac_address: Mac([2, 0, 0, 0, 0, u8::try_from(number).unwrap()]),

@@ -20,6 +20,7 @@ use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
 mod generic;
 mod isolation;
+mod listing;
 mod networks;
 mod ports;
 mod serve;

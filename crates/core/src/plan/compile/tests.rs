@@ -110,6 +110,7 @@ fn network(n: u8, mtu: u32) -> Network {
     Network {
         id: NetworkId(uuid(0, n)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId(String::new()),
         admin_state_up: true,
         status: "ACTIVE".into(),
@@ -133,6 +134,7 @@ fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
     Subnet {
         id: SubnetId(uuid(1, n)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId(String::new()),
         network_id: NetworkId(uuid(0, network)),
         ip_version: 6,
@@ -156,6 +158,7 @@ fn port(n: u8, network: u8, host: Option<u8>) -> Port {
     Port {
         id: PortId(uuid(2, n)),
         name: String::new(),
+        description: String::new(),
         project_id: ProjectId(String::new()),
         network_id: NetworkId(uuid(0, network)),
         mac_address: Mac([2, 0, 0, 0, 0, n]),

@@ -58,6 +58,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A change or a deletion can be made to depend on the revision number.",
     ),
     (
+        "standard-attr-description",
+        "standard-attr-description",
+        "Resources have a description.",
+    ),
+    (
         "standard-attr-revisions",
         "Resource revision numbers",
         "Resources show how often they were changed.",

@@ -40,6 +40,7 @@ pub(super) const NETWORK: Noun = Noun {
 const ATTRIBUTES: &[Attribute] = &[
     read_only("id", Some(Filter::Text)),
     writable("name", convert::text, Filter::Text),
+    writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
     writable("admin_state_up", convert::boolean, Filter::Boolean),
     read_only("status", Some(Filter::Text)),
@@ -86,12 +87,6 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("true"),
         None,
     ),
-    neutral(
-        "description",
-        EMPTY_TEXT,
-        Shown::Always("\"\""),
-        Some(Filter::Text),
-    ),
     neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
     neutral("qos_policy_id", NULL, Shown::Never, None),
     neutral(
@@ -108,6 +103,8 @@ const ATTRIBUTES: &[Attribute] = &[
 struct Post {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    description: String,
     project_id: Option<ProjectId>,
     admin_state_up: Option<bool>,
     mtu: Option<u32>,
@@ -117,6 +114,7 @@ struct Post {
 #[derive(Deserialize)]
 struct Put {
     name: Option<String>,
+    description: Option<String>,
     admin_state_up: Option<bool>,
     mtu: Option<u32>,
 }
@@ -158,6 +156,7 @@ async fn create(
     let asked = objects.into_iter().map(|post| NewNetwork {
         project_id: post.project_id,
         name: post.name,
+        description: post.description,
         admin_state_up: post.admin_state_up.unwrap_or(true),
         mtu: post.mtu,
     });
@@ -176,6 +175,7 @@ async fn update(
     let put: Put = put(&NETWORK, body).await?;
     let patch = NetworkPatch {
         name: put.name,
+        description: put.description,
         admin_state_up: put.admin_state_up,
         mtu: put.mtu,
     };

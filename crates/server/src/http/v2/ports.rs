@@ -43,6 +43,7 @@ pub(super) const PORT: Noun = Noun {
 const ATTRIBUTES: &[Attribute] = &[
     read_only("id", Some(Filter::Text)),
     writable("name", convert::text, Filter::Text),
+    writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
     fixed("network_id", convert::uuid, Filter::Text),
     writable("mac_address", convert::mac, Filter::Caseless),
@@ -95,12 +96,6 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("numa_affinity_policy", NULL, Shown::Never, None),
     neutral("hints", NULL, Shown::Never, None),
     neutral("data_plane_status", NULL, Shown::Never, None),
-    neutral(
-        "description",
-        EMPTY_TEXT,
-        Shown::Always("\"\""),
-        Some(Filter::Text),
-    ),
     neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
 ];
 
@@ -109,6 +104,8 @@ const ATTRIBUTES: &[Attribute] = &[
 struct Post {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    description: String,
     project_id: Option<ProjectId>,
     network_id: NetworkId,
     admin_state_up: Option<bool>,
@@ -126,6 +123,7 @@ struct Post {
 #[derive(Deserialize)]
 struct Put {
     name: Option<String>,
+    description: Option<String>,
     admin_state_up: Option<bool>,
     mac_address: Option<Mac>,
     fixed_ips: Option<Vec<Entry>>,
@@ -212,6 +210,7 @@ fn asked(post: Post) -> Result<NewPort, Refusal> {
         project_id: post.project_id,
         network_id: post.network_id,
         name: post.name,
+        description: post.description,
         admin_state_up: post.admin_state_up.unwrap_or(true),
         mac_address: post.mac_address,
         fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,
@@ -258,6 +257,7 @@ async fn update(
     let put: Put = put(&PORT, body).await?;
     let patch = PortPatch {
         name: put.name,
+        description: put.description,
         admin_state_up: put.admin_state_up,
         mac_address: put.mac_address,
         fixed_ips: put.fixed_ips.map(fixed_ips).transpose()?,

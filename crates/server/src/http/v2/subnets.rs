@@ -43,6 +43,7 @@ pub(super) const SUBNET: Noun = Noun {
 const ATTRIBUTES: &[Attribute] = &[
     read_only("id", Some(Filter::Text)),
     writable("name", convert::text, Filter::Text),
+    writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
     fixed("network_id", convert::uuid, Filter::Text),
     fixed("ip_version", convert::ip_version, Filter::Text),
@@ -83,12 +84,6 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
     neutral("segment_id", NULL, Shown::Never, None),
     neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
-    neutral(
-        "description",
-        &["\"\""],
-        Shown::Always("\"\""),
-        Some(Filter::Text),
-    ),
     neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
 ];
 
@@ -97,6 +92,8 @@ const ATTRIBUTES: &[Attribute] = &[
 struct Post {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    description: String,
     project_id: Option<ProjectId>,
     network_id: NetworkId,
     ip_version: u8,
@@ -116,6 +113,7 @@ struct Post {
 #[derive(Deserialize)]
 struct Put {
     name: Option<String>,
+    description: Option<String>,
     #[serde(default, deserialize_with = "given")]
     gateway_ip: Option<Option<IpAddr>>,
     allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
@@ -181,6 +179,7 @@ fn asked(post: Post) -> Result<Asked, Refusal> {
         project_id: post.project_id,
         network_id: post.network_id,
         name: post.name,
+        description: post.description,
         addressing: NewSubnet {
             ip_version: post.ip_version,
             cidr: post.cidr,
@@ -207,6 +206,7 @@ async fn update(
     let put: Put = put(&SUBNET, body).await?;
     let patch = Patch {
         name: put.name,
+        description: put.description,
         addressing: SubnetPatch {
             gateway_ip: put.gateway_ip,
             allocation_pools: put.allocation_pools,
