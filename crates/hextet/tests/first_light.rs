@@ -58,6 +58,21 @@ fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
             .then_some(())
     });
 
+    let mac = cloud.mac(&second_id);
+    let host_end = cloud.host_end(&second_id);
+    assert_eq!(two.links_seen()[0].mac.to_string(), mac);
+    assert_eq!(two.links_seen()[0].mtu, 1400);
+    let mut change = Command::new("ip");
+    change.args(["link", "set", &host_end, "address", "02:00:00:00:00:99"]);
+    assert!(cloud.host.output(&mut change).status.success());
+    until("the port's MAC on the host's end again", || {
+        let links = cloud.host.links_seen();
+        let link = links.iter().find(|link| link.name == host_end).unwrap();
+        (link.mac.to_string() == mac).then_some(())
+    });
+    reaches(&one, second);
+    reaches(&one, two.links_seen()[0].mac.link_local());
+
     cloud.api("DELETE", &path, None);
     until("a deleted port's link is removed", || {
         two.links().is_empty().then_some(())
@@ -144,6 +159,7 @@ fn a_tap_that_nobody_opened_is_active_and_survives_its_detaching() {
     assert_eq!(ports[0]["link"], "vm7");
     assert_eq!(ports[0]["mtu_seen"], 1430);
     assert_eq!(ports[0]["carrier"], false);
+    assert_eq!(cloud.host.links_seen()[0].mac.to_string(), cloud.mac(id));
     cloud.done(&["port", "detach", "vm"]);
     assert_eq!(cloud.status(id), "DOWN");
     let links = cloud.host.links_seen();

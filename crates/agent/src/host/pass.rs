@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use hextet_core::ids::{PortId, PortNumber};
-use hextet_core::mac::Mac;
 use tracing::{debug, error, info, warn};
 
 use super::Host;
@@ -77,7 +76,6 @@ impl Host {
             &mut wanted,
             &seen.links,
             &seen.attached,
-            &self.outdated(&before),
             &namespaces,
             &self.config.instance,
         );
@@ -202,21 +200,6 @@ impl Host {
             .into_iter()
             .map(|(port, (carrier, _))| (port, carrier))
             .collect();
-    }
-
-    /// Links whose port had another MAC when their rows were written, which was when their guest's end was made.
-    fn outdated(&self, rows: &Rows) -> BTreeSet<u32> {
-        let macs: BTreeMap<PortNumber, Mac> = self
-            .state
-            .plan
-            .ports()
-            .map(|port| (port.number, port.mac))
-            .collect();
-        rows.ports
-            .iter()
-            .filter(|(_, row)| macs.get(&row.port).is_some_and(|mac| *mac != row.mac))
-            .map(|(ifindex, _)| *ifindex)
-            .collect()
     }
 
     fn apply_rows(&mut self, before: &Rows) -> usize {
@@ -368,13 +351,22 @@ fn create(name: &str, wanted: &LinkWanted, instance: &str) -> io::Result<()> {
     .map(|_| ())
 }
 
+/// The guest's end first: what is left undone shows at the host's end, and is tried again.
 fn configure(ifindex: u32, wanted: &LinkWanted) -> io::Result<()> {
     if let Some(Target::Netns { name, ifname, .. }) = &wanted.target {
-        let mtu = wanted.mtu;
         netns::inside(&netns::path(name), || {
-            links::set_mtu(links::index(ifname)?, mtu)
+            let found = links::dump()?.into_iter().find(|link| link.name == *ifname);
+            let guest = found.ok_or(io::ErrorKind::NotFound)?;
+            if guest.mac != wanted.mac {
+                // Addresses that the guest formed from the old one go with it.
+                links::set_up(guest.ifindex, false)?;
+                links::set_mac(guest.ifindex, wanted.mac)?;
+                links::set_up(guest.ifindex, guest.admin_up)?;
+            }
+            links::set_mtu(guest.ifindex, wanted.mtu)
         })??;
     }
+    links::set_mac(ifindex, wanted.mac)?;
     links::set_mtu(ifindex, wanted.mtu)
 }
 

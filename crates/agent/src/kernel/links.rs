@@ -41,7 +41,7 @@ pub struct LinkSeen {
     pub name: String,
     /// Its number in this namespace.
     pub ifindex: u32,
-    /// Its own MAC: of a veth's or tap's host end, not the guest's.
+    /// Its own MAC.
     pub mac: Mac,
     /// Largest packet, bytes.
     pub mtu: u32,
@@ -80,7 +80,7 @@ pub struct NewVeth<'a> {
     pub netns: &'a Path,
     /// Name of the guest's end.
     pub guest_name: &'a str,
-    /// The guest's MAC.
+    /// The guest's MAC, of both ends.
     pub mac: Mac,
     /// Of both ends, bytes.
     pub mtu: u32,
@@ -119,6 +119,7 @@ pub fn create_veth(new: &NewVeth<'_>) -> io::Result<u32> {
     ]);
     let message = link(vec![
         LinkAttribute::IfName(new.host_name.to_owned()),
+        LinkAttribute::Address(new.mac.0.to_vec()),
         LinkAttribute::Mtu(new.mtu),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
@@ -148,13 +149,6 @@ fn guest_up(new: &NewVeth<'_>) -> io::Result<()> {
     netns::inside(new.netns, || set_up(index(new.guest_name)?, true))?
 }
 
-/// Makes a link that somebody else made ready to carry a guest: it speaks no IPv6 of its own and has the network's MTU. Its
-/// being up is [`set_up`].
-pub fn adopt(name: &str, mtu: u32) -> io::Result<()> {
-    silence(name)?;
-    set_mtu(index(name)?, mtu)
-}
-
 /// Keeps the host itself from speaking IPv6 on a guest link: no link-local, no RS, no SLAAC from what a guest says.
 pub fn silence(name: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")
@@ -177,7 +171,7 @@ pub fn set_mtu(ifindex: u32, mtu: u32) -> io::Result<()> {
     set(ifindex, link(vec![LinkAttribute::Mtu(mtu)]))
 }
 
-/// Sets its own MAC: of a guest's end, the guest's.
+/// Sets its own MAC.
 pub fn set_mac(ifindex: u32, mac: Mac) -> io::Result<()> {
     set(ifindex, link(vec![LinkAttribute::Address(mac.0.to_vec())]))
 }

@@ -15,7 +15,7 @@ pub struct LinkWanted {
     pub port: PortId,
     /// What was declared; `None`: a tap that somebody makes under the port's name.
     pub target: Option<Target>,
-    /// The guest's MAC.
+    /// The port's MAC, on both ends.
     pub mac: Mac,
     /// Largest IP packet, bytes, on both ends.
     pub mtu: u32,
@@ -65,7 +65,7 @@ pub enum LinkOp {
         /// What it is for.
         wanted: LinkWanted,
     },
-    /// Give both ends of a pair, or a tap's host end, the MTU.
+    /// Give both ends of a pair, or a tap's host end, the MAC and the MTU.
     Configure {
         /// The host's end.
         ifindex: u32,
@@ -128,23 +128,19 @@ pub fn links_wanted(state: &State) -> LinksWanted {
 }
 
 /// What brings the links to what is wanted. `namespaces` are those that are there, `attached` the links that our program
-/// is on, `outdated` those whose guest's end was made with another MAC: a pair of ours is made anew then. Deletes only what carries our tag. That a link is up comes last, after its rows and its program.
+/// is on. Deletes only what carries our tag. That a link is up comes last, after its rows and its program. A guest that
+/// changes its own end is not followed into its namespace: what it sends from another MAC is dropped.
 pub fn diff_links(
     wanted: &mut LinksWanted,
     seen: &BTreeMap<String, LinkSeen>,
     attached: &BTreeSet<u32>,
-    outdated: &BTreeSet<u32>,
     namespaces: &BTreeSet<String>,
     instance: &str,
 ) -> Vec<LinkOp> {
     let mut ops = Vec::new();
     let mut kept = BTreeSet::new();
     for (name, link) in &wanted.links {
-        let is_pair = matches!(link.target, Some(Target::Netns { .. }));
-        let current = seen
-            .get(name)
-            .filter(|found| !(is_pair && outdated.contains(&found.ifindex)));
-        match fit(name, link, current, namespaces, instance) {
+        match fit(name, link, seen.get(name), namespaces, instance) {
             Ok(Some(found)) => {
                 kept.insert(found.ifindex);
                 ops.extend(adjust(found, link));
@@ -220,7 +216,7 @@ fn belongs(alias: &str, instance: &str, port: PortId) -> bool {
 }
 
 fn adjust(seen: &LinkSeen, wanted: &LinkWanted) -> Option<LinkOp> {
-    (seen.mtu != wanted.mtu).then(|| LinkOp::Configure {
+    (seen.mtu != wanted.mtu || seen.mac != wanted.mac).then(|| LinkOp::Configure {
         ifindex: seen.ifindex,
         wanted: wanted.clone(),
     })

@@ -119,29 +119,18 @@ fn two_ports_never_share_a_link() {
 }
 
 #[test]
-fn another_mtu_is_set_and_another_mac_makes_our_pair_anew() {
+fn another_mtu_and_another_mac_are_set_on_pairs_and_taps() {
     let state = planned([1], [(1, netns("guest"))]);
     let mut seen = ours(7, 1);
     seen.mtu = 1500;
-    check(
-        &state,
-        &[seen],
-        &[7],
-        &["guest"],
-        &["configure 7 1430"],
-        &[],
-    );
-    let mut wanted = links_wanted(&state);
-    let ops = diff_links(
-        &mut wanted,
-        &by_name(&[ours(7, 1)]),
-        &BTreeSet::from([7]),
-        &BTreeSet::from([7]),
-        &BTreeSet::from(["guest".to_owned()]),
-        INSTANCE,
-    );
-    let ops: Vec<String> = ops.iter().map(shown).collect();
-    assert_eq!(ops, ["detach 7", "delete 7", "create tap00000001-00 1"]);
+    let configure = ["configure 7 02:00:00:00:00:01 1430"];
+    check(&state, &[seen], &[7], &["guest"], &configure, &[]);
+    let mut seen = ours(7, 1);
+    seen.mac = Mac([0xfe, 0, 0, 0, 0, 1]);
+    check(&state, &[seen], &[7], &["guest"], &configure, &[]);
+    let mut seen = tap(7, "tap00000001-00");
+    seen.mac = Mac([0xfe, 0, 0, 0, 0, 1]);
+    check(&planned([1], []), &[seen], &[7], &[], &configure, &[]);
 }
 
 #[test]
@@ -209,7 +198,7 @@ proptest! {
         let namespaces: BTreeSet<String> = spaces.then(|| "guest".to_owned()).into_iter().collect();
         let foreign: BTreeSet<String> = seen.values().filter(|link| link.alias.is_none()).map(|link| link.name.clone()).collect();
         let mut wanted = links_wanted(&state);
-        let ops = diff_links(&mut wanted, &seen, &attached, &BTreeSet::new(), &namespaces, INSTANCE);
+        let ops = diff_links(&mut wanted, &seen, &attached, &namespaces, INSTANCE);
         for op in ops {
             apply(op, &mut seen, &mut attached);
         }
@@ -217,7 +206,7 @@ proptest! {
             prop_assert!(seen.contains_key(&name), "{name} was deleted");
         }
         let mut wanted = links_wanted(&state);
-        let left = diff_links(&mut wanted, &seen, &attached, &BTreeSet::new(), &namespaces, INSTANCE);
+        let left = diff_links(&mut wanted, &seen, &attached, &namespaces, INSTANCE);
         prop_assert_eq!(left, Vec::new());
     }
 
@@ -279,12 +268,14 @@ fn apply(op: LinkOp, seen: &mut BTreeMap<String, LinkSeen>, attached: &mut BTree
             let mut link = tap(1000 + seen.len() as u32, &name);
             link.kind = LinkKind::Veth;
             link.mtu = wanted.mtu;
+            link.mac = wanted.mac;
             link.alias = Some(tag(INSTANCE, wanted.port));
             assert!(seen.insert(name, link).is_none(), "the name was free");
         }
         LinkOp::Configure { ifindex, wanted } => {
             let link = seen.values_mut().find(|link| link.ifindex == ifindex);
-            link.expect("it is there").mtu = wanted.mtu;
+            let link = link.expect("it is there");
+            (link.mac, link.mtu) = (wanted.mac, wanted.mtu);
         }
         LinkOp::Detach { ifindex } => drop(attached.remove(&ifindex)),
         LinkOp::SetDown { ifindex } => {
@@ -308,7 +299,6 @@ fn check(
         &mut wanted,
         &by_name(seen),
         &attached.iter().copied().collect(),
-        &BTreeSet::new(),
         &namespaces.iter().map(|name| (*name).to_owned()).collect(),
         INSTANCE,
     );
@@ -327,7 +317,9 @@ fn shown(op: &LinkOp) -> String {
         LinkOp::Create { name, wanted } => {
             format!("create {name} {}", wanted.port.0.as_u128() >> 96)
         }
-        LinkOp::Configure { ifindex, wanted } => format!("configure {ifindex} {}", wanted.mtu),
+        LinkOp::Configure { ifindex, wanted } => {
+            format!("configure {ifindex} {} {}", wanted.mac, wanted.mtu)
+        }
         LinkOp::Detach { ifindex } => format!("detach {ifindex}"),
         LinkOp::SetDown { ifindex } => format!("down {ifindex}"),
         LinkOp::Delete { ifindex } => format!("delete {ifindex}"),
@@ -401,7 +393,7 @@ fn tap(ifindex: u32, name: &str) -> LinkSeen {
     LinkSeen {
         name: name.to_owned(),
         ifindex,
-        mac: Mac([0xfe, 0, 0, 0, 0, 1]),
+        mac: port(1).mac,
         mtu: 1430,
         admin_up: true,
         carrier: true,

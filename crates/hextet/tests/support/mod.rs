@@ -266,6 +266,25 @@ impl Cloud {
         port["port"]["status"].as_str().unwrap().to_owned()
     }
 
+    pub fn mac(&self, port: &str) -> String {
+        let port = self.api("GET", &format!("ports/{port}"), None);
+        port["port"]["mac_address"].as_str().unwrap().to_owned()
+    }
+
+    /// What `hextet port list` says of a port.
+    pub fn listed(&self, port: &str) -> Value {
+        let ports = self.done(&["port", "list", "-f", "json"]);
+        let ports: Value = serde_json::from_str(&ports).unwrap();
+        let mut ports = ports.as_array().unwrap().iter();
+        let found = ports.find(|listed| listed["port"] == port);
+        found.expect("the host has it").clone()
+    }
+
+    /// The name of the host's end of a port's link.
+    pub fn host_end(&self, port: &str) -> String {
+        self.listed(port)["link"].as_str().unwrap().to_owned()
+    }
+
     pub fn pid(&self, name: &str) -> String {
         let path = self.path(&format!("run/{name}.pid"));
         std::fs::read_to_string(path).unwrap().trim().to_owned()
@@ -305,10 +324,21 @@ pub fn kill(pid: &str, signal: &str) {
 /// Whether a guest reaches an address within the bound.
 pub fn reaches(guest: &Namespace, address: Ipv6Addr) {
     until(&format!("{address} answers"), || {
-        let mut ping = Command::new("ping");
-        ping.args(["-6", "-c", "1", "-W", "1", &address.to_string()]);
-        guest.output(&mut ping).status.success().then_some(())
+        pings(guest, address, 1).then_some(())
     });
+}
+
+/// Whether one of so many echo requests is answered.
+pub fn pings(guest: &Namespace, address: Ipv6Addr, count: u32) -> bool {
+    let zone = if address.is_unicast_link_local() {
+        "%eth0"
+    } else {
+        ""
+    };
+    let mut ping = Command::new("ping");
+    ping.args(["-6", "-i", "0.2", "-W", "1", "-c", &count.to_string()])
+        .arg(format!("{address}{zone}"));
+    guest.output(&mut ping).status.success()
 }
 
 /// Datagrams from one guest to another, at least 10,000 a second, until told to stop.
