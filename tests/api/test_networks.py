@@ -10,7 +10,7 @@ from conftest import Refused
 # What works; anything listed beyond it would be a promise.
 EXTENSIONS = {
     "binding", "empty-string-filtering", "filter-validation", "ip_allocation", "net-mtu", "net-mtu-writable",
-    "project-id", "revision-if-match", "standard-attr-description", "standard-attr-revisions",
+    "pagination", "project-id", "revision-if-match", "sorting", "standard-attr-description", "standard-attr-revisions",
     "standard-attr-timestamp",
 }
 
@@ -70,6 +70,23 @@ def test_filters_and_fields_of_the_sdk(demo, network):
     refused = demo.network.get("/networks?shoe=1")
     assert refused.status_code == 400
     assert refused.json()["NeutronError"]["type"] == "HTTPBadRequest"
+
+
+def test_the_sdk_reads_a_sorted_list_page_by_page(demo, network):
+    made = [demo.network.create_port(network_id=network.id, name=letter) for letter in "dacbe"]
+    answers = []
+    pages = demo.network.ports(network_id=network.id, limit=2, sort_key="name", sort_dir="desc")
+    assert [port.name for port in pages] == ["e", "d", "c", "b", "a"]
+    path = f"/ports?network_id={network.id}&limit=2"
+    while path:
+        answer = demo.network.get(path).json()
+        answers.append([port["id"] for port in answer["ports"]])
+        links = {link["rel"]: link["href"] for link in answer["ports_links"]}
+        path = links.get("next")
+    assert [len(page) for page in answers] == [2, 2, 1]
+    assert sum(answers, []) == sorted(port.id for port in made)
+    unsorted = demo.network.get("/ports?sort_key=fixed_ips&sort_dir=asc")
+    assert (unsorted.status_code, unsorted.json()["NeutronError"]["type"]) == (400, "HTTPBadRequest")
 
 
 @pytest.mark.parametrize("attributes, error", [

@@ -4,6 +4,7 @@ mod attributes;
 mod body;
 mod convert;
 mod error;
+mod list;
 mod query;
 mod serve;
 mod v2;

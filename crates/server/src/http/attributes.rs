@@ -1,7 +1,9 @@
 //! The attribute tables: what each resource takes, shows and filters by. Neutron's names, defaults and messages.
 
 use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::snapshot::Snapshot;
 use hextet_store::Document;
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 /// Checks a value and puts it in its canonical form, or says why it cannot.
@@ -28,8 +30,10 @@ pub(super) enum Rule {
 /// How an attribute is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// It is in the document, if the caller may see it, or made by [`Noun::computed`].
+    /// It is in the document, or made by [`Noun::computed`].
     Stored,
+    /// The same, to administrators and services.
+    StoredAdmin,
     /// This JSON text.
     Always(&'static str),
     /// This JSON text, to administrators and services.
@@ -76,8 +80,12 @@ pub(super) struct Noun {
     pub required: &'static [&'static str],
     /// Its table.
     pub attributes: &'static [Attribute],
+    /// What lists may be sorted by.
+    pub sortable: &'static [&'static str],
     /// Members that follow from the document, each as `,"name":value`.
     pub computed: fn(document: &Document, admin: bool, text: &mut String),
+    /// A stored member of the resource of this id, without parsing its document.
+    pub member: fn(snapshot: &Snapshot, id: &str, name: &str) -> Json,
 }
 
 /// A row that is stored, taken by POST and PUT, and filtered by.
@@ -137,6 +145,20 @@ impl Noun {
             .find(|attribute| attribute.name == name)
     }
 
+    /// An attribute of a resource as its reader sees it: what is hidden or not there is null.
+    pub(super) fn value(&self, snapshot: &Snapshot, id: &str, name: &str, admin: bool) -> Json {
+        let Some(attribute) = self.attribute(name) else {
+            return Json::Null;
+        };
+        match attribute.shown {
+            Shown::Stored => (self.member)(snapshot, id, name),
+            Shown::StoredAdmin if admin => (self.member)(snapshot, id, name),
+            Shown::Always(text) => serde_json::from_str(text).unwrap_or_default(),
+            Shown::Admin(text) if admin => serde_json::from_str(text).unwrap_or_default(),
+            Shown::Admin(_) | Shown::StoredAdmin | Shown::Never => Json::Null,
+        }
+    }
+
     /// Puts a request's members in their canonical form.
     pub(super) fn check(
         &self,
@@ -183,6 +205,14 @@ impl Noun {
             }
         }
         Ok(checked)
+    }
+}
+
+/// A member of a stored resource, by its rendering: for those that are seldom asked for.
+pub(super) fn rendered(resource: &impl Serialize, name: &str) -> Json {
+    match serde_json::to_value(resource) {
+        Ok(Json::Object(mut members)) => members.remove(name).unwrap_or_default(),
+        _ => Json::Null,
     }
 }
 

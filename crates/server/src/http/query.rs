@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 
 use hextet_core::refusal::{Refusal, RefusalKind};
 use ipnet::IpNet;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::attributes::{Filter, Noun};
 
@@ -17,17 +18,50 @@ const PARAMETERS_MAX: usize = 1000;
 pub(super) struct Query {
     /// What to show; empty: everything.
     pub fields: Vec<String>,
+    /// What to sort by, the most important first.
+    pub sort: Vec<SortKey>,
+    /// Which page, if the list is to be cut in pages.
+    pub page: Option<PageAsked>,
     /// The wanted values of each attribute: one of them must hold.
     filters: BTreeMap<&'static str, (Filter, Vec<String>)>,
+}
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SortKey {
+    pub name: &'static str,
+    pub descending: bool,
+}
+
+/// A page that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PageAsked {
+    /// Most resources on it.
+    pub limit: NonZeroUsize,
+    /// The id of the resource that it comes after, or before in reverse.
+    pub marker: Option<String>,
+    /// Whether it lies before the marker; without one, at the end.
+    pub reverse: bool,
+}
+
+/// The parameters that are no filters, as they were written.
+#[derive(Default)]
+struct Written {
+    sort_keys: Vec<String>,
+    sort_dirs: Vec<String>,
+    limit: Option<String>,
+    marker: Option<String>,
+    page_reverse: Option<String>,
 }
 
 impl Query {
     /// Parses a list's query.
     ///
     /// # Errors
-    /// `HTTPBadRequest` for what is no attribute to filter by.
+    /// `HTTPBadRequest` for what is no attribute to filter or sort by, `BadRequest` for a limit that is none.
     pub(super) fn parse(noun: &Noun, query: Option<&str>) -> Result<Self, Refusal> {
         let mut parsed = Query::default();
+        let mut written = Written::default();
         let mut unknown = Vec::new();
         for (count, (name, value)) in
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).enumerate()
@@ -37,14 +71,18 @@ impl Query {
                     "at most {PARAMETERS_MAX} parameters are allowed"
                 )));
             }
+            let value = value.into_owned();
             let name = match name.as_ref() {
                 "fields" => {
-                    parsed.fields.push(value.into_owned());
+                    parsed.fields.push(value);
                     continue;
                 }
                 "tenant_id" => "project_id",
                 name => name,
             };
+            if written.take(name, &value) {
+                continue;
+            }
             let attribute = noun.attribute(name);
             let Some((name, filter)) =
                 attribute.and_then(|attribute| Some((attribute.name, attribute.filter?)))
@@ -56,15 +94,17 @@ impl Query {
                 .filters
                 .entry(name)
                 .or_insert_with(|| (filter, Vec::new()));
-            values.push(value.into_owned());
+            values.push(value);
         }
-        match unknown.as_slice() {
-            [] => Ok(parsed),
-            unknown => Err(bad(format!(
+        if !unknown.is_empty() {
+            return Err(bad(format!(
                 "{} is invalid attribute for filtering",
                 unknown.join(", ")
-            ))),
+            )));
         }
+        parsed.sort = written.sort(noun)?;
+        parsed.page = written.page()?;
+        Ok(parsed)
     }
 
     /// Parses the query of a single resource, where `fields` alone has a meaning.
@@ -73,15 +113,13 @@ impl Query {
     /// `HTTPBadRequest` for anything else.
     pub(super) fn parse_fields(noun: &Noun, query: Option<&str>) -> Result<Self, Refusal> {
         let parsed = Self::parse(noun, query)?;
-        match parsed.filters.keys().next() {
-            None => Ok(parsed),
-            Some(name) => Err(bad(format!("'{name}': filters belong to lists"))),
+        if let Some(name) = parsed.filters.keys().next() {
+            return Err(bad(format!("'{name}': filters belong to lists")));
         }
-    }
-
-    /// Whether anything depends on the members of a resource.
-    pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty() && self.filters.is_empty()
+        if parsed.page.is_some() || !parsed.sort.is_empty() {
+            return Err(bad("sorting and pages belong to lists"));
+        }
+        Ok(parsed)
     }
 
     /// The ids that alone can pass, if any are named.
@@ -89,13 +127,81 @@ impl Query {
         self.filters.get("id").map(|(_, values)| values.as_slice())
     }
 
-    /// Whether a resource, as its reader sees it, passes every filter.
-    pub(super) fn passes(&self, members: &Map<String, Json>) -> bool {
-        self.filters.iter().all(|(name, (filter, wanted))| {
-            members
-                .get(*name)
-                .is_some_and(|member| matches(*filter, wanted, member))
-        })
+    /// Whether a resource passes every filter, by its attributes as its reader sees them.
+    pub(super) fn passes(&self, value: impl Fn(&str) -> Json) -> bool {
+        self.filters
+            .iter()
+            .all(|(name, (filter, wanted))| matches(*filter, wanted, &value(name)))
+    }
+}
+
+impl Written {
+    /// Whether this is a parameter that is no filter. The last of several that can be but one holds.
+    fn take(&mut self, name: &str, value: &str) -> bool {
+        match name {
+            "sort_key" => self.sort_keys.push(value.to_owned()),
+            "sort_dir" => self.sort_dirs.push(value.to_owned()),
+            "limit" => self.limit = Some(value.to_owned()),
+            "marker" => self.marker = Some(value.to_owned()),
+            "page_reverse" => self.page_reverse = Some(value.to_owned()),
+            _ => return false,
+        }
+        true
+    }
+
+    fn sort(&self, noun: &Noun) -> Result<Vec<SortKey>, Refusal> {
+        if self.sort_keys.len() != self.sort_dirs.len() {
+            return Err(bad("The number of sort_keys and sort_dirs must be same"));
+        }
+        let mut sort: Vec<SortKey> = Vec::new();
+        for (key, dir) in self.sort_keys.iter().zip(&self.sort_dirs) {
+            let key = if key == "tenant_id" {
+                "project_id"
+            } else {
+                key
+            };
+            let Some(name) = noun.sortable.iter().find(|name| **name == key) else {
+                return Err(bad(format!("{key} is invalid attribute for sort_keys")));
+            };
+            let descending = match dir.as_str() {
+                "asc" => false,
+                "desc" => true,
+                _ => return Err(bad("The value of sort_dir must be asc or desc")),
+            };
+            // A key that was named before decides nothing any more.
+            if sort.iter().all(|before| before.name != *name) {
+                sort.push(SortKey { name, descending });
+            }
+        }
+        Ok(sort)
+    }
+
+    /// `marker` and `page_reverse` mean nothing without a limit, as in Neutron.
+    fn page(self) -> Result<Option<PageAsked>, Refusal> {
+        let reverse = match self.page_reverse.as_deref() {
+            None => false,
+            Some(text) => match text.to_lowercase().as_str() {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => return Err(bad(format!("page_reverse: '{text}' is no boolean"))),
+            },
+        };
+        let Some(limit) = self.limit else {
+            return Ok(None);
+        };
+        let number: usize = limit.parse().map_err(|_| {
+            Refusal::new(
+                RefusalKind::BadRequest,
+                format!(
+                    "Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+                ),
+            )
+        })?;
+        Ok(NonZeroUsize::new(number).map(|limit| PageAsked {
+            limit,
+            marker: self.marker,
+            reverse,
+        }))
     }
 }
 

@@ -1,9 +1,9 @@
 //! `/` and `/v2.0`: which versions, which collections; a module for each noun.
 
 mod extensions;
-mod networks;
-mod ports;
-mod subnets;
+pub(super) mod networks;
+pub(super) mod ports;
+pub(super) mod subnets;
 
 use axum::Router;
 use axum::extract::State;
@@ -18,6 +18,7 @@ use super::AppState;
 use super::attributes::Noun;
 use super::body::text;
 use super::error::Problem;
+use super::list::{self, Listing};
 use super::query::Query;
 use super::view;
 use crate::app::{self, policy};
@@ -80,19 +81,34 @@ async fn list(
 ) -> Result<Response, Problem> {
     let caller = state.caller(headers).await?;
     let query = Query::parse(noun, uri.query())?;
+    let admin = policy::sees_all(&caller);
     let documents = state
         .store
         .read(|model| {
-            let mut documents = view::candidates(noun, model, &query);
-            documents.retain(|document| sees(model, &caller, document));
-            documents
+            let listing = Listing {
+                noun,
+                model,
+                query: &query,
+                admin,
+            };
+            let (name, kind) = noun.not_found;
+            listing.select(
+                |document| sees(model, &caller, document),
+                |id| app::not_found(kind, name, id),
+            )
         })
-        .await;
-    let admin = policy::sees_all(&caller);
+        .await?;
+    let links = match &query.page {
+        None => Vec::new(),
+        Some(page) => {
+            let url = format!("{}/v2.0/{}", state.base_url(headers), noun.collection);
+            list::links(&url, uri.query(), page, &documents)
+        }
+    };
     let documents = documents.iter().map(std::convert::AsRef::as_ref);
     Ok(text(
         StatusCode::OK,
-        view::many(noun, documents, &query, admin),
+        view::many(noun, documents, &query.fields, admin, &links),
     ))
 }
 
@@ -117,16 +133,16 @@ async fn show(
     let admin = policy::sees_all(&caller);
     Ok(text(
         StatusCode::OK,
-        view::one(noun, &document, &query, admin),
+        view::one(noun, &document, &query.fields, admin),
     ))
 }
 
 /// The answer to a creation.
 fn created(noun: &Noun, caller: &Caller, documents: &[Document], bulk: bool) -> Response {
-    let (query, admin) = (Query::default(), policy::sees_all(caller));
+    let admin = policy::sees_all(caller);
     let body = match documents {
-        [document] if !bulk => view::one(noun, document, &query, admin),
-        documents => view::many(noun, documents.iter(), &query, admin),
+        [document] if !bulk => view::one(noun, document, &[], admin),
+        documents => view::many(noun, documents.iter(), &[], admin, &[]),
     };
     text(StatusCode::CREATED, body)
 }
@@ -134,10 +150,7 @@ fn created(noun: &Noun, caller: &Caller, documents: &[Document], bulk: bool) -> 
 /// The answer to an update.
 fn updated(noun: &Noun, caller: &Caller, document: &Document) -> Response {
     let admin = policy::sees_all(caller);
-    text(
-        StatusCode::OK,
-        view::one(noun, document, &Query::default(), admin),
-    )
+    text(StatusCode::OK, view::one(noun, document, &[], admin))
 }
 
 /// The answer to a deletion.

@@ -45,3 +45,177 @@ async fn a_description_is_kept_changed_and_filtered_by() {
     let made = cloud.port("demo", &nouns[0].1, told).await;
     assert_eq!(made.body["port"]["description"], "of a port");
 }
+
+/// A cloud with networks of these names and MTUs; the names of a list.
+async fn networks(of: &[(&str, u32)]) -> Cloud {
+    let cloud = Cloud::new().await;
+    for (name, mtu) in of {
+        let network = json!({"network": {"name": name, "mtu": mtu}});
+        cloud
+            .post("demo", "networks", network)
+            .await
+            .made("network");
+    }
+    cloud
+}
+
+fn names(answer: &Answer) -> String {
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let networks = answer.body["networks"].as_array().unwrap();
+    let names: Vec<&str> = networks
+        .iter()
+        .map(|network| network["name"].as_str().unwrap())
+        .collect();
+    names.join(" ")
+}
+
+/// The path and the query of a link of a list, as [`Cloud::get`] takes it; `None` where there is none.
+fn link(answer: &Answer, rel: &str) -> Option<String> {
+    let links = answer.body["networks_links"].as_array()?;
+    let link = links.iter().find(|link| link["rel"] == rel)?;
+    let href = link["href"].as_str().unwrap();
+    let path = href.strip_prefix("http://[::1]:9696/v2.0/");
+    Some(path.unwrap_or_else(|| panic!("{href}")).to_owned())
+}
+
+#[tokio::test]
+async fn a_list_is_sorted_by_its_keys_in_their_order() {
+    let cloud = networks(&[("b", 1300), ("a", 1300), ("c", 1280)]).await;
+    for (query, expected) in [
+        ("sort_key=name&sort_dir=asc", "a b c"),
+        ("sort_key=name&sort_dir=desc", "c b a"),
+        (
+            "sort_key=mtu&sort_dir=asc&sort_key=name&sort_dir=asc",
+            "c a b",
+        ),
+        (
+            "sort_key=mtu&sort_key=name&sort_dir=desc&sort_dir=desc",
+            "b a c",
+        ),
+        (
+            "sort_key=tenant_id&sort_dir=asc&sort_key=name&sort_dir=desc",
+            "c b a",
+        ),
+        ("sort_key=name&sort_dir=desc&mtu=1300&fields=name", "b a"),
+    ] {
+        let answer = cloud.get("demo", &format!("networks?{query}")).await;
+        assert_eq!(names(&answer), expected, "{query}");
+        assert!(answer.body.get("networks_links").is_none());
+    }
+    let by_id = cloud
+        .get("demo", "networks?sort_key=id&sort_dir=desc")
+        .await;
+    let ids = by_id.ids("networks");
+    assert!(ids.is_sorted_by(|one, other| one > other), "{ids:?}");
+}
+
+#[tokio::test]
+async fn every_key_that_sorts_is_taken_and_no_other() {
+    let (cloud, _) = one_of_each().await;
+    for noun in [
+        &crate::http::v2::networks::NETWORK,
+        &crate::http::v2::subnets::SUBNET,
+        &crate::http::v2::ports::PORT,
+    ] {
+        for attribute in noun.attributes {
+            let name = attribute.name;
+            let path = format!("{}?sort_key={name}&sort_dir=asc", noun.collection);
+            let status = match noun.sortable.contains(&name) {
+                true => 200,
+                false => 400,
+            };
+            let answer = cloud.get("admin", &path).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}");
+        }
+        let known = |name: &&&str| noun.attribute(name).is_none();
+        assert_eq!(noun.sortable.iter().find(known), None);
+    }
+    for query in [
+        "sort_key=name",
+        "sort_dir=asc",
+        "sort_key=name&sort_dir=up",
+        "sort_key=name&sort_key=id&sort_dir=asc",
+        "sort_key=binding:host_id&sort_dir=asc",
+        "limit=1&page_reverse=perhaps",
+    ] {
+        let answer = cloud.get("demo", &format!("ports?{query}")).await;
+        answer.check(query, 400, "HTTPBadRequest");
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_both_ways() {
+    let made = [
+        ("d", 1300),
+        ("a", 1300),
+        ("c", 1300),
+        ("e", 1300),
+        ("b", 1300),
+    ];
+    let cloud = networks(&made).await;
+    let mut path = "networks?sort_key=name&sort_dir=asc&limit=2&fields=name&fields=id".to_owned();
+    for expected in ["a b", "c d", "e"] {
+        let page = cloud.get("demo", &path).await;
+        assert_eq!(names(&page), expected);
+        let previous = link(&page, "previous").unwrap();
+        assert!(previous.ends_with("&page_reverse=True"), "{previous}");
+        match link(&page, "next") {
+            Some(next) => {
+                let last = page.ids("networks")[1].to_owned();
+                let kept = "networks?sort_key=name&sort_dir=asc&limit=2&fields=name&fields=id";
+                assert_eq!(next, format!("{kept}&marker={last}"));
+                path = next;
+            }
+            None => {
+                assert_eq!(expected, "e");
+                path = previous;
+            }
+        }
+    }
+    let page = cloud.get("demo", &path).await;
+    assert_eq!(names(&page), "c d", "the page before");
+    let page = cloud.get("demo", &link(&page, "previous").unwrap()).await;
+    assert_eq!(names(&page), "a b");
+    let page = cloud.get("demo", &link(&page, "previous").unwrap()).await;
+    assert_eq!(names(&page), "");
+    assert!(link(&page, "previous").is_none() && link(&page, "next").is_some());
+}
+
+#[tokio::test]
+async fn pages_without_a_sort_key_go_by_id_and_marker_and_limit_are_judged() {
+    let cloud = networks(&[("a", 1300), ("b", 1300), ("c", 1300)]).await;
+    let all = cloud.get("demo", "networks?limit=0").await;
+    assert!(all.body.get("networks_links").is_none());
+    let all = all.ids("networks");
+    let mut seen = Vec::new();
+    let mut path = Some("networks?limit=1".to_owned());
+    while let Some(next) = path {
+        let page = cloud.get("demo", &next).await;
+        seen.extend(page.ids("networks").into_iter().map(str::to_owned));
+        path = link(&page, "next");
+    }
+    assert_eq!(seen, all);
+    let last = cloud
+        .get("demo", "networks?limit=2&page_reverse=True")
+        .await;
+    assert_eq!(last.ids("networks"), all[1..]);
+    assert!(link(&last, "next").is_some() && link(&last, "previous").is_some());
+    for limit in ["-1", "x", ""] {
+        let answer = cloud.get("demo", &format!("networks?limit={limit}")).await;
+        answer.check(limit, 400, "BadRequest");
+    }
+    let path = format!("networks?limit=1&marker={}", all[0]);
+    cloud
+        .get("other", &path)
+        .await
+        .check("another's", 404, "NetworkNotFound");
+    cloud
+        .get("demo", "networks?limit=1&marker=none")
+        .await
+        .check("unknown", 404, "NetworkNotFound");
+    let path = format!("networks/{}?limit=1", all[0]);
+    cloud
+        .get("demo", &path)
+        .await
+        .check("one resource", 400, "HTTPBadRequest");
+}

@@ -48,6 +48,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A network's MTU can be given and changed.",
     ),
     (
+        "pagination",
+        "Pagination support",
+        "Lists are cut in pages by limit, marker and page_reverse, with links to the pages beside.",
+    ),
+    (
         "project-id",
         "project_id field enabled",
         "Resources show and take project_id beside tenant_id.",
@@ -56,6 +61,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "revision-if-match",
         "If-Match constraints based on revision_number",
         "A change or a deletion can be made to depend on the revision number.",
+    ),
+    (
+        "sorting",
+        "Sorting support",
+        "Lists are sorted by pairs of sort_key and sort_dir.",
     ),
     (
         "standard-attr-description",

@@ -5,17 +5,19 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use hextet_core::ids::ProjectId;
+use hextet_core::ids::{NetworkId, ProjectId};
 use hextet_core::refusal::RefusalKind;
+use hextet_core::snapshot::Snapshot;
 use hextet_store::{Document, Model};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
+use serde_json::{Value as Json, json};
 
 use crate::app::networks::{self as app, NetworkPatch, NewNetwork};
 use crate::app::policy;
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, writable,
+    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, rendered, writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -27,14 +29,24 @@ const NULL: &[&str] = &["null"];
 const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
 
-pub(super) const NETWORK: Noun = Noun {
+pub(in crate::http) const NETWORK: Noun = Noun {
     name: "network",
     collection: "networks",
     kind: hextet_store::NETWORK,
     not_found: ("Network", RefusalKind::NetworkNotFound),
     required: &[],
     attributes: ATTRIBUTES,
+    sortable: &[
+        "admin_state_up",
+        "availability_zone_hints",
+        "id",
+        "mtu",
+        "name",
+        "project_id",
+        "status",
+    ],
     computed: |_, _, _| {},
+    member,
 };
 
 const ATTRIBUTES: &[Attribute] = &[
@@ -53,7 +65,7 @@ const ATTRIBUTES: &[Attribute] = &[
         name: "provider:segmentation_id",
         post: Rule::Only(&[]),
         put: Rule::Only(&[]),
-        shown: Shown::Stored,
+        shown: Shown::StoredAdmin,
         filter: Some(Filter::Text),
     },
     neutral(
@@ -123,6 +135,21 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/v2.0/networks", get(list).post(create))
         .route("/v2.0/networks/{id}", get(show).put(update).delete(delete))
+}
+
+fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
+    let id = id.parse().ok().map(NetworkId);
+    let Some(network) = id.and_then(|id| snapshot.network(id)) else {
+        return Json::Null;
+    };
+    match name {
+        "id" => json!(network.id),
+        "name" => json!(network.name),
+        "project_id" => json!(network.project_id),
+        "admin_state_up" => json!(network.admin_state_up),
+        "status" => json!(network.status),
+        name => rendered(network, name),
+    }
 }
 
 fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {

@@ -11,15 +11,17 @@ use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
 use hextet_core::port::FixedIpRequest;
 use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::snapshot::Snapshot;
 use hextet_store::{Document, Model};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
+use serde_json::{Value as Json, json};
 
 use crate::app::policy;
 use crate::app::ports::{self as app, NewPort, PortPatch};
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Shown, fixed, neutral, read_only, writable,
+    Attribute, Filter, Noun, Shown, fixed, neutral, read_only, rendered, writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -30,14 +32,27 @@ const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
 const NULL: &[&str] = &["null"];
 
-pub(super) const PORT: Noun = Noun {
+pub(in crate::http) const PORT: Noun = Noun {
     name: "port",
     collection: "ports",
     kind: hextet_store::PORT,
     not_found: ("Port", RefusalKind::PortNotFound),
     required: &["network_id"],
     attributes: ATTRIBUTES,
+    sortable: &[
+        "admin_state_up",
+        "device_id",
+        "device_owner",
+        "id",
+        "ip_allocation",
+        "mac_address",
+        "name",
+        "network_id",
+        "project_id",
+        "status",
+    ],
     computed,
+    member,
 };
 
 const ATTRIBUTES: &[Attribute] = &[
@@ -55,8 +70,14 @@ const ATTRIBUTES: &[Attribute] = &[
     read_only("revision_number", Some(Filter::Text)),
     read_only("created_at", None),
     read_only("updated_at", None),
-    writable("binding:host_id", convert::text_or_null, Filter::Text),
-    read_only("binding:vif_type", None),
+    Attribute {
+        shown: Shown::StoredAdmin,
+        ..writable("binding:host_id", convert::text_or_null, Filter::Text)
+    },
+    Attribute {
+        shown: Shown::StoredAdmin,
+        ..read_only("binding:vif_type", None)
+    },
     read_only("ip_allocation", Some(Filter::Text)),
     neutral("binding:profile", &["{}", "null"], Shown::Admin("{}"), None),
     Attribute {
@@ -151,9 +172,8 @@ pub(super) fn router() -> Router<AppState> {
 /// What follows from the document: quotes inside its texts are escaped, so that these patterns are members.
 fn computed(document: &Document, admin: bool, text: &mut String) {
     let unaddressed = document.public().contains("\"fixed_ips\":[]");
-    let allocation = if unaddressed { "none" } else { "immediate" };
     text.push_str(",\"ip_allocation\":\"");
-    text.push_str(allocation);
+    text.push_str(ip_allocation(unaddressed));
     text.push('"');
     if admin {
         let unbound = document.admin().ends_with("\"binding:host_id\":\"\"");
@@ -161,6 +181,31 @@ fn computed(document: &Document, admin: bool, text: &mut String) {
         text.push_str(",\"binding:vif_type\":\"");
         text.push_str(vif_type);
         text.push('"');
+    }
+}
+
+fn ip_allocation(unaddressed: bool) -> &'static str {
+    if unaddressed { "none" } else { "immediate" }
+}
+
+fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
+    let id = id.parse().ok().map(PortId);
+    let Some(port) = id.and_then(|id| snapshot.port(id)) else {
+        return Json::Null;
+    };
+    match name {
+        "id" => json!(port.id),
+        "name" => json!(port.name),
+        "project_id" => json!(port.project_id),
+        "network_id" => json!(port.network_id),
+        "mac_address" => json!(port.mac_address),
+        "fixed_ips" => json!(port.fixed_ips),
+        "admin_state_up" => json!(port.admin_state_up),
+        "status" => json!(port.status),
+        "device_id" => json!(port.device_id),
+        "device_owner" => json!(port.device_owner),
+        "ip_allocation" => json!(ip_allocation(port.fixed_ips.is_empty())),
+        name => rendered(port, name),
     }
 }
 

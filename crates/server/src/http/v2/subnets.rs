@@ -10,17 +10,19 @@ use axum::routing::get;
 use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::snapshot::Snapshot;
 use hextet_core::subnet::{NewSubnet, SubnetPatch};
 use hextet_store::{Document, Model};
 use http::{HeaderMap, Uri};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value as Json, json};
 
 use crate::app::policy;
 use crate::app::subnets::{self as app, Asked, Patch};
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, writable,
+    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, rendered, writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -30,14 +32,28 @@ use crate::identity::Caller;
 const EMPTY_LIST: &[&str] = &["[]"];
 const NULL: &[&str] = &["null"];
 
-pub(super) const SUBNET: Noun = Noun {
+pub(in crate::http) const SUBNET: Noun = Noun {
     name: "subnet",
     collection: "subnets",
     kind: hextet_store::SUBNET,
     not_found: ("Subnet", RefusalKind::SubnetNotFound),
     required: &["network_id", "ip_version"],
     attributes: ATTRIBUTES,
+    sortable: &[
+        "cidr",
+        "enable_dhcp",
+        "gateway_ip",
+        "id",
+        "ip_version",
+        "ipv6_address_mode",
+        "ipv6_ra_mode",
+        "name",
+        "network_id",
+        "project_id",
+        "subnetpool_id",
+    ],
     computed: |_, _, _| {},
+    member,
 };
 
 const ATTRIBUTES: &[Attribute] = &[
@@ -125,6 +141,23 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/v2.0/subnets", get(list).post(create))
         .route("/v2.0/subnets/{id}", get(show).put(update).delete(delete))
+}
+
+fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
+    let id = id.parse().ok().map(SubnetId);
+    let Some(subnet) = id.and_then(|id| snapshot.subnet(id)) else {
+        return Json::Null;
+    };
+    match name {
+        "id" => json!(subnet.id),
+        "name" => json!(subnet.name),
+        "project_id" => json!(subnet.project_id),
+        "network_id" => json!(subnet.network_id),
+        "cidr" => json!(subnet.cidr),
+        "gateway_ip" => json!(subnet.gateway_ip),
+        "ip_version" => json!(subnet.ip_version),
+        name => rendered(subnet, name),
+    }
 }
 
 fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
