@@ -23,8 +23,8 @@ use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
-use crate::reconcile::LinkProblem;
-use crate::serve::Serve;
+use crate::reconcile::{LinkProblem, address_rows};
+use crate::serve::{PlanDirectory, Serve};
 use pass::Carrier;
 
 pub(crate) use local::take_off;
@@ -122,6 +122,8 @@ pub struct Host {
     lost: BTreeSet<PortId>,
     unwritten_since: Option<Instant>,
     passes: u64,
+    passed_at: Instant,
+    directory: PlanDirectory,
     /// Everything was taken off: nothing is done any more.
     down: bool,
 }
@@ -163,6 +165,8 @@ impl Host {
             lost: BTreeSet::new(),
             unwritten_since: None,
             passes: 0,
+            passed_at: Instant::now(),
+            directory: PlanDirectory::default(),
             down: false,
         })
     }
@@ -171,7 +175,7 @@ impl Host {
     pub fn run(mut self, runtime: &tokio::runtime::Handle) {
         self.bring_about();
         loop {
-            let wait = self.until_next();
+            let wait = self.until_pass().min(self.until_write());
             let first = runtime
                 .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
             let mut next = match first {
@@ -181,13 +185,25 @@ impl Host {
             };
             // A question is answered after what came before it has been brought about.
             let mut questions = Vec::new();
-            let mut changed = next.is_none();
+            let mut heard = Vec::new();
+            let mut changed = false;
             let mut left = INPUTS_PER_PASS;
             while let Some(input) = next {
                 match input {
-                    Input::Stop => return self.write(),
+                    Input::Delta(delta) => {
+                        changed = true;
+                        self.take_delta(delta);
+                    }
+                    Input::Links(changes) => {
+                        changed = true;
+                        self.take_links(&changes);
+                    }
+                    Input::Events(events) => heard.extend(events),
                     Input::Local(question) => questions.push(question),
-                    other => changed |= self.take(other),
+                    Input::Stop => {
+                        self.take_events(heard);
+                        return self.write();
+                    }
                 }
                 left -= 1;
                 if left == 0 {
@@ -195,43 +211,26 @@ impl Host {
                 }
                 next = self.ports.inputs.try_recv().ok();
             }
-            if changed {
+            if changed || self.until_pass().is_zero() {
+                self.take_events(heard);
                 self.bring_about();
+            } else if !heard.is_empty() {
+                self.learn(heard);
             }
             for question in questions {
                 self.answer(question);
             }
-            self.write_learned();
+            if self.until_write().is_zero() {
+                self.write();
+            }
         }
         self.write();
     }
 
-    /// Takes an input in; true when the host may have to change.
-    fn take(&mut self, input: Input) -> bool {
-        if self.down {
-            return false;
-        }
-        match input {
-            Input::Delta(delta) => {
-                self.take_delta(delta);
-                true
-            }
-            Input::Links(changes) => {
-                self.take_links(&changes);
-                true
-            }
-            Input::Events(events) => {
-                let mut changed = false;
-                for (port, event) in events {
-                    changed |= self.take_event(port, event);
-                }
-                changed
-            }
-            Input::Local(_) | Input::Stop => false,
-        }
-    }
-
     fn take_delta(&mut self, delta: PlanDelta) {
+        if self.down {
+            return;
+        }
         let changes = delta.changes.len();
         let gone: BTreeSet<PortId> = delta
             .changes
@@ -266,6 +265,40 @@ impl Host {
                 carrier.interrupted = true;
             }
         }
+    }
+
+    /// What guests were heard to use changes rows of those ports alone: no whole pass.
+    fn learn(&mut self, events: Vec<(PortId, LinkEvent)>) {
+        let mut ports = BTreeSet::new();
+        let mut addresses = BTreeSet::new();
+        for (port, event) in &events {
+            if let LinkEvent::Learned { address, .. } | LinkEvent::Forgotten { address } = event {
+                ports.insert(*port);
+                addresses.insert(*address);
+            }
+        }
+        let learned = self.state.learned.iter();
+        let same = learned.filter(|(_, address)| addresses.contains(address));
+        ports.extend(same.map(|(port, _)| *port));
+        let before = address_rows(&self.state, &ports);
+        if !self.take_events(events) {
+            return;
+        }
+        let ops = before.diff(&address_rows(&self.state, &ports));
+        debug!(ops = ops.len(), "learned");
+        self.apply_ops(&ops);
+        self.directory = self.directory.relearned(&self.state);
+        self.serve
+            .learned(Arc::new(self.view(ports.iter().copied())));
+    }
+
+    /// Whether something was learned or forgotten.
+    fn take_events(&mut self, events: Vec<(PortId, LinkEvent)>) -> bool {
+        let mut changed = false;
+        for (port, event) in events {
+            changed |= !self.down && self.take_event(port, event);
+        }
+        changed
     }
 
     fn take_event(&mut self, port: PortId, event: LinkEvent) -> bool {
@@ -305,6 +338,7 @@ impl Host {
 
     /// One pass, then all who must hear of it.
     fn bring_about(&mut self) {
+        self.passed_at = Instant::now();
         // Without a plan nothing is known about what may be touched.
         if self.down || self.state.plan.cloud().is_none() {
             return;
@@ -313,7 +347,9 @@ impl Host {
             self.unwritten_since.get_or_insert_with(Instant::now);
         }
         self.pass();
-        self.serve.view(Arc::new(self.view()));
+        self.directory = PlanDirectory::new(&self.state);
+        self.serve
+            .view(Arc::new(self.view(self.carriers.keys().copied())));
         let report = Arc::new(self.report());
         self.ports.reports.send_if_modified(|old| {
             let new = **old != *report;
@@ -322,11 +358,11 @@ impl Host {
         });
     }
 
-    /// How long until there is something to do by itself.
-    fn until_next(&self) -> Duration {
+    /// How long until a pass is due by itself.
+    fn until_pass(&self) -> Duration {
         let mut wait = self.config.resync;
-        if self.down {
-            return wait;
+        if self.down || self.state.plan.cloud().is_none() {
+            return wait.saturating_sub(self.passed_at.elapsed());
         }
         let missing_netns = |problem| matches!(problem, &LinkProblem::NoNetns(_));
         if self.problems.values().any(missing_netns) {
@@ -335,26 +371,24 @@ impl Host {
         if self.failure.is_some() || !self.failures.is_empty() {
             wait = wait.min(FAILURE_RETRY);
         }
-        if let Some(since) = self.unwritten_since {
-            wait = wait.min(LEARNED_WRITE_INTERVAL.saturating_sub(since.elapsed()));
+        let wait = wait.saturating_sub(self.passed_at.elapsed());
+        match self.state.next_expiry_s() {
+            Some(expiry) => wait.min(Duration::from_secs(expiry.saturating_sub(now_s()))),
+            None => wait,
         }
-        if let Some(expiry) = self.state.next_expiry_s() {
-            wait = wait.min(Duration::from_secs(expiry.saturating_sub(now_s()).max(1)));
-        }
-        wait
     }
 
-    fn write_learned(&mut self) {
-        let due = self
-            .unwritten_since
-            .is_some_and(|since| since.elapsed() >= LEARNED_WRITE_INTERVAL);
-        if due {
-            self.write();
+    /// How long until what was learned is written.
+    fn until_write(&self) -> Duration {
+        match self.unwritten_since {
+            Some(since) => LEARNED_WRITE_INTERVAL.saturating_sub(since.elapsed()),
+            None => Duration::MAX,
         }
     }
 
     fn write(&mut self) {
         if self.down || self.state == State::default() {
+            self.unwritten_since = None;
             return;
         }
         match self.ledger.write(&self.state) {

@@ -9,4 +9,4 @@ mod tests;
 
 pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
 pub(crate) use rows::learned_holders;
-pub use rows::{Carried, rows_wanted};
+pub use rows::{Carried, address_rows, rows_wanted};

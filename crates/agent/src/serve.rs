@@ -62,6 +62,7 @@ pub type Drops = BTreeMap<PortId, BTreeMap<&'static str, u64>>;
 
 enum Command {
     View(Arc<View>),
+    Learned(Arc<View>),
     Cease(BTreeSet<PortId>, SyncSender<()>),
     Counters(SyncSender<Drops>),
     Stop,
@@ -104,6 +105,11 @@ impl Serve {
     /// What is to be served from now on.
     pub fn view(&self, view: Arc<View>) {
         self.send(Command::View(view));
+    }
+
+    /// What was learned is this from now on; the view has the links that learned or forgot something, the others stay.
+    pub fn learned(&self, view: Arc<View>) {
+        self.send(Command::Learned(view));
     }
 
     /// Takes back what was advertised on these links, and waits until that is sent.
@@ -163,6 +169,7 @@ impl Thread {
             while let Ok(command) = self.inbox.try_recv() {
                 match command {
                     Command::View(view) => self.take_view(&view),
+                    Command::Learned(view) => self.take_learned(&view),
                     Command::Cease(ports, done) => {
                         self.cease(&ports);
                         // The host's thread may have stopped waiting.
@@ -289,6 +296,15 @@ impl Thread {
                 }
             }
             self.drain(*id, now);
+        }
+    }
+
+    fn take_learned(&mut self, view: &View) {
+        self.directory = view.directory.clone();
+        for (id, link) in &view.links {
+            if let Some(served) = self.links.get_mut(id) {
+                served.take_learned(link);
+            }
         }
     }
 

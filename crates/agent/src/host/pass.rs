@@ -225,12 +225,16 @@ impl Host {
             .chain(before.sources.keys().map(|(port, _)| *port));
         let gone: BTreeSet<PortNumber> = mentioned.filter(|port| !known.contains(port)).collect();
         ops.extend(gone.into_iter().map(MapOp::Forget));
-        if let Err(failure) = self.fastpath.apply(&ops) {
+        self.apply_ops(&ops);
+        ops.len()
+    }
+
+    pub(super) fn apply_ops(&mut self, ops: &[MapOp]) {
+        if let Err(failure) = self.fastpath.apply(ops) {
             let text = crate::uplink::chain(&failure);
             error!(error = text, "the fast path refused rows");
-            self.blame(&ops, &failure.failures);
+            self.blame(ops, &failure.failures);
         }
-        ops.len()
     }
 
     /// A row that a full map refused is one port's failure, where it can be told whose.

@@ -1,31 +1,36 @@
 //! What the serving thread and the server are told.
 
+use hextet_core::ids::PortId;
 use hextet_core::link::link_plan;
 use hextet_core::report::{HostReport, PortReport, PortState};
 
 use super::Host;
 use crate::reconcile::learned_holders;
-use crate::serve::{LinkView, PlanDirectory, View};
+use crate::serve::{LinkView, View};
 
 impl Host {
-    pub(super) fn view(&self) -> View {
+    /// Of these ports, as far as links carry them.
+    pub(super) fn view(&self, ports: impl Iterator<Item = PortId>) -> View {
         let holders = learned_holders(&self.state);
+        let by_port = self.state.learned_by_port();
         let mut view = View {
-            directory: PlanDirectory::new(&self.state),
+            directory: self.directory.clone(),
             ..View::default()
         };
-        for (id, carrier) in &self.carriers {
-            let withdrawn = self.state.withdrawn_of(*id);
-            let Some(plan) = link_plan(&self.state.plan, *id, &withdrawn) else {
+        for id in ports {
+            let withdrawn = self.state.withdrawn_of(id);
+            let (Some(carrier), Some(plan)) = (
+                self.carriers.get(&id),
+                link_plan(&self.state.plan, id, &withdrawn),
+            ) else {
                 continue;
             };
-            let learned = self.state.learned.iter().filter(|(of, _)| of == id);
-            let learned = learned.map(|(_, address)| {
+            let learned = by_port.get(&id).into_iter().flatten().map(|address| {
                 let first = holders.get(&(plan.vni, *address)).copied();
-                (*address, first.filter(|first| first != id))
+                (*address, first.filter(|first| *first != id))
             });
             view.links.insert(
-                *id,
+                id,
                 LinkView {
                     learned: learned.collect(),
                     plan,
@@ -57,7 +62,7 @@ impl Host {
     }
 
     /// `None` for a port that works: its link exists, is administratively up and is programmed.
-    pub(super) fn why_down(&self, port: hextet_core::ids::PortId) -> Option<String> {
+    pub(super) fn why_down(&self, port: PortId) -> Option<String> {
         if let Some(problem) = self.problems.get(&port) {
             return Some(problem.to_string());
         }

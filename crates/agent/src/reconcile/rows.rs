@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::PortPlan;
+use hextet_core::plan::{NetworkPlan, PortPlan};
 
 use crate::kernel::maps::MEMBERS_MAX;
 use crate::kernel::{NeighRow, PortRow, Rows, SourceRow};
@@ -20,12 +20,11 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
         seen,
         ..Rows::default()
     };
-    let holders = learned_holders(state);
+    let addresses = Addresses::new(state);
     for port in state.plan.ports() {
         let Some(network) = state.plan.network(port.vni) else {
             continue;
         };
-        let admin_up = port.admin_state_up && network.admin_state_up;
         rows.neigh.insert(
             (port.vni, Mac::service(port.vni).link_local()),
             NeighRow {
@@ -34,20 +33,12 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
                 router: false,
             },
         );
-        let own = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
-        for address in own.chain([port.mac.link_local()]) {
-            admit(&mut rows, port, address, admin_up, false);
-        }
-        let learned = state.learned.iter().filter(|(of, _)| *of == port.id);
-        for (_, address) in learned {
-            let first = holders.get(&(port.vni, *address)) == Some(&port.id);
-            admit(&mut rows, port, *address, admin_up, !first);
-        }
+        addresses.admit(&mut rows, port, network);
         if let Some(ifindex) = carried.get(&port.id) {
             let row = PortRow {
                 port: port.number,
                 net: port.vni,
-                admin_up,
+                admin_up: port.admin_state_up && network.admin_state_up,
                 mtu: network.mtu,
                 mac: port.mac,
             };
@@ -57,23 +48,58 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
     rows
 }
 
+/// The rows of these ports' addresses alone: what the same of a state before and after makes different is all that an
+/// address learned or forgotten by them changes, if every port that learned the same address is among them.
+pub fn address_rows(state: &State, ports: &BTreeSet<PortId>) -> Rows {
+    let mut rows = Rows::default();
+    let addresses = Addresses::new(state);
+    for port in ports.iter().filter_map(|id| state.plan.port(*id)) {
+        if let Some(network) = state.plan.network(port.vni) {
+            addresses.admit(&mut rows, port, network);
+        }
+    }
+    rows
+}
+
 /// Who learned an address first on its network, unless a port of the plan holds it firmly.
 pub(crate) fn learned_holders(state: &State) -> BTreeMap<(Vni, Ipv6Addr), PortId> {
-    let firm: BTreeSet<(Vni, Ipv6Addr)> = state
-        .plan
-        .ports()
-        .map(|port| (port.vni, port.mac.link_local()))
-        .collect();
     let mut holders = BTreeMap::new();
     for (port, address) in &state.learned {
-        let Some(plan) = state.plan.port(*port) else {
-            continue;
-        };
-        if !firm.contains(&(plan.vni, *address)) {
+        if let Some(plan) = state.plan.port(*port) {
             holders.entry((plan.vni, *address)).or_insert(*port);
         }
     }
+    for port in state.plan.ports() {
+        holders.remove(&(port.vni, port.mac.link_local()));
+    }
     holders
+}
+
+/// What guests use besides what the plan says.
+struct Addresses {
+    learned: BTreeMap<PortId, Vec<Ipv6Addr>>,
+    holders: BTreeMap<(Vni, Ipv6Addr), PortId>,
+}
+
+impl Addresses {
+    fn new(state: &State) -> Self {
+        Self {
+            learned: state.learned_by_port(),
+            holders: learned_holders(state),
+        }
+    }
+
+    fn admit(&self, rows: &mut Rows, port: &PortPlan, network: &NetworkPlan) {
+        let admin_up = port.admin_state_up && network.admin_state_up;
+        let own = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
+        for address in own.chain([port.mac.link_local()]) {
+            admit(rows, port, address, admin_up, false);
+        }
+        for address in self.learned.get(&port.id).into_iter().flatten() {
+            let first = self.holders.get(&(port.vni, *address)) == Some(&port.id);
+            admit(rows, port, *address, admin_up, !first);
+        }
+    }
 }
 
 fn admit(rows: &mut Rows, port: &PortPlan, address: Ipv6Addr, admin_up: bool, local_only: bool) {

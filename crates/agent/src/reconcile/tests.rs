@@ -210,6 +210,42 @@ proptest! {
         prop_assert_eq!(left, Vec::new());
     }
 
+    /// What one address learned or forgotten changes is told from the rows of the ports that know it.
+    #[test]
+    fn an_address_learned_or_forgotten_changes_rows_of_those_ports_alone(
+        plan in prop::collection::btree_set(1u8..6, 0..5),
+        learned in prop::collection::vec((1u8..6, 0u8..7), 0..9),
+        (who, what) in (1u8..6, 0u8..7),
+        forget in any::<bool>(),
+    ) {
+        // Some are what another port's MAC makes, which nobody else may hold.
+        let address = |number: u8| match number {
+            0..3 => port(number + 1).mac.link_local(),
+            _ => format!("fe80::{number}").parse().unwrap(),
+        };
+        let mut state = planned(plan, []);
+        for (who, what) in learned {
+            state.learn(port(who).id, address(what));
+        }
+        let none = BTreeMap::new();
+        let mut rows = rows_wanted(&state, &none, BTreeSet::new());
+        let ports: BTreeSet<PortId> = state.learned.iter()
+            .filter(|(_, known)| *known == address(what))
+            .map(|(port, _)| *port)
+            .chain([port(who).id])
+            .collect();
+        let before = address_rows(&state, &ports);
+        if forget {
+            state.unlearn(port(who).id, address(what));
+        } else {
+            state.learn(port(who).id, address(what));
+        }
+        for op in before.diff(&address_rows(&state, &ports)) {
+            apply_row(op, &mut rows);
+        }
+        prop_assert_eq!(rows, rows_wanted(&state, &none, BTreeSet::new()));
+    }
+
     /// Rows of any state: the difference applied is the state, and a second one is empty.
     #[test]
     fn rows_reach_what_is_wanted(before in rows(), after in rows()) {

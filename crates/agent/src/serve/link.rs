@@ -48,6 +48,11 @@ impl Served {
         }
     }
 
+    /// What its machine told of: it knows already, one that has to begin anew would not.
+    pub(super) fn take_learned(&mut self, view: &LinkView) {
+        self.view.learned.clone_from(&view.learned);
+    }
+
     /// Runs a step of the machine. A panic in it costs this link its state, and nobody else anything; `None` then.
     pub(super) fn contained<R>(
         &mut self,
