@@ -3,7 +3,7 @@ use super::*;
 /// This process's part of the file that lists every key.
 fn example() -> &'static str {
     let both = include_str!("../../../../hextet.example.toml");
-    both.split("# ======== agent.toml ========").nth(0).unwrap()
+    both.split("# ======== agent.toml ========").next().unwrap()
 }
 
 /// The example with the defaults said, too.
