@@ -11,7 +11,7 @@ from conftest import Refused
 EXTENSIONS = {
     "binding", "empty-string-filtering", "filter-validation", "ip_allocation", "net-mtu", "net-mtu-writable",
     "pagination", "project-id", "revision-if-match", "sorting", "standard-attr-description", "standard-attr-revisions",
-    "standard-attr-timestamp",
+    "standard-attr-tag", "standard-attr-timestamp", "tag-creation", "tag-ports-during-bulk-creation",
 }
 
 
@@ -87,6 +87,28 @@ def test_the_sdk_reads_a_sorted_list_page_by_page(demo, network):
     assert sum(answers, []) == sorted(port.id for port in made)
     unsorted = demo.network.get("/ports?sort_key=fixed_ips&sort_dir=asc")
     assert (unsorted.status_code, unsorted.json()["NeutronError"]["type"]) == (400, "HTTPBadRequest")
+
+
+def test_the_command_line_and_the_sdk_tag_networks_subnets_and_ports(cloud, demo, network):
+    subnet = demo.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")
+    port = cloud.openstack("port", "create", "--network", network.id, "--tag", "born", f"{network.name}-p")
+    assert port["tags"] == ["born"]
+    tag = network.name
+    for noun, thing in [("network", network.id), ("subnet", subnet.id), ("port", port["id"])]:
+        cloud.openstack(noun, "set", "--tag", tag, "--tag", "blue", thing, json_output=False)
+        assert set(cloud.openstack(noun, "show", thing)["tags"]) >= {tag, "blue"}
+        rows = cloud.openstack(noun, "list", "--tags", f"{tag},blue")
+        assert [row["ID"] for row in rows] == [thing]
+        assert cloud.openstack(noun, "list", "--tags", tag, "--not-tags", "blue") == []
+        cloud.openstack(noun, "unset", "--tag", "blue", thing, json_output=False)
+        assert "blue" not in cloud.openstack(noun, "show", thing)["tags"]
+    made = cloud.openstack("network", "create", "--tag", "fresh", f"{tag}-2")
+    assert cloud.openstack("network", "show", made["id"])["tags"] == ["fresh"]
+    cloud.openstack("network", "delete", made["id"], json_output=False)
+    demo.network.set_tags(network, ["x", "y"])
+    assert sorted(demo.network.get_network(network).tags) == ["x", "y"]
+    demo.network.remove_all_tags(network)
+    assert demo.network.get_network(network).tags == []
 
 
 @pytest.mark.parametrize("attributes, error", [

@@ -1,5 +1,7 @@
 //! Networks: an isolated layer 2 segment.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{NetworkId, ProjectId, SubnetId, Vni};
@@ -20,6 +22,9 @@ pub struct Network {
     /// What its owner says of it, at most 255 characters.
     #[serde(default)]
     pub description: String,
+    /// What its owner marked it with.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// False cuts all traffic of its ports.

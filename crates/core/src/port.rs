@@ -1,5 +1,6 @@
 //! Ports: a guest's plug into a network.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
@@ -43,6 +44,9 @@ pub struct Port {
     /// What its owner says of it, at most 255 characters.
     #[serde(default)]
     pub description: String,
+    /// What its owner marked it with.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// The network it is plugged into.

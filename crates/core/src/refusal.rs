@@ -59,6 +59,8 @@ pub enum RefusalKind {
     SubnetInUse,
     /// No such subnet, or none that the caller may see.
     SubnetNotFound,
+    /// The resource has no such tag.
+    TagNotFound,
 }
 
 /// Every kind with Neutron's name and HTTP status, in the order of the names.
@@ -134,6 +136,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     ),
     (RefusalKind::SubnetInUse, "SubnetInUse", 409),
     (RefusalKind::SubnetNotFound, "SubnetNotFound", 404),
+    (RefusalKind::TagNotFound, "TagNotFound", 404),
 ];
 
 impl RefusalKind {

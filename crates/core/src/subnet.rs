@@ -1,5 +1,6 @@
 //! Subnets: a prefix of a network, and how its addresses reach the guests.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
@@ -23,6 +24,9 @@ pub struct Subnet {
     /// What its owner says of it, at most 255 characters.
     #[serde(default)]
     pub description: String,
+    /// What its owner marked it with.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
     /// The project that owns it.
     pub project_id: ProjectId,
     /// The network it belongs to.

@@ -6,6 +6,7 @@ pub mod policy;
 pub mod ports;
 pub mod reports;
 pub mod subnets;
+pub mod tags;
 
 use std::sync::Arc;
 

@@ -96,11 +96,12 @@ async fn frame(State(requests): State<Arc<Semaphore>>, request: Request, next: N
     response
 }
 
-/// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at.
+/// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at. But a tag may
+/// end as it likes.
 async fn normalise(mut request: Request) -> Request {
     let path = request.uri().path();
     let mut plain = path.trim_end_matches('/');
-    if plain.starts_with("/v2.0/") {
+    if plain.starts_with("/v2.0/") && !plain.contains("/tags/") {
         plain = plain.strip_suffix(".json").unwrap_or(plain);
     }
     if plain != path {

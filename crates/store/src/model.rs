@@ -11,7 +11,7 @@ use hextet_core::snapshot::{Change, Snapshot, Touched};
 use crate::document::Document;
 use crate::engine::EngineError;
 use crate::tx::{Logged, Tx};
-use crate::{NETWORK, PORT, SUBNET};
+use crate::{NETWORK, PORT, SUBNET, network, port, subnet};
 
 /// A commit, as subscribers hear of it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct Committed {
     /// The plan keys that it can have changed, by host.
     pub touched: Touched,
 }
+
+/// The member that nouns got last, as it stands in their documents; inside a text its quotes would be escaped.
+const NEWEST_MEMBER: &str = "\"tags\":";
 
 /// Everything that is stored, in memory.
 #[derive(Clone, Debug)]
@@ -85,6 +88,12 @@ impl Model {
         for kind in kinds {
             for document in tx.documents(&kind).await? {
                 let change = decode(&kind, &document.id, Some(&document))?;
+                let document = match &change {
+                    Some(change) if !document.text().contains(NEWEST_MEMBER) => {
+                        renew(tx, document, change).await?
+                    }
+                    _ => document,
+                };
                 model.take(Logged {
                     kind: kind.as_str().into(),
                     id: document.id.clone(),
@@ -122,6 +131,16 @@ impl Model {
             .change
             .map(|change| self.snapshot.apply(change))
             .unwrap_or_default()
+    }
+}
+
+/// A document of an earlier program, written anew with the members that nouns got since.
+async fn renew(tx: &mut Tx, document: Document, change: &Change) -> Result<Document, EngineError> {
+    match change {
+        Change::Network(noun) => tx.rewrite(NETWORK, document, noun, network::LAYOUT).await,
+        Change::Subnet(noun) => tx.rewrite(SUBNET, document, noun, subnet::LAYOUT).await,
+        Change::Port(noun) => tx.rewrite(PORT, document, noun, port::LAYOUT).await,
+        Change::NetworkGone(_) | Change::SubnetGone(_) | Change::PortGone(_) => Ok(document),
     }
 }
 

@@ -13,7 +13,7 @@ pub const VNI_MAX: u32 = (1 << 24) - 1;
 /// How many numbers are tried before the segments count as used up; with half of them in use, all tries fail once in 2^64.
 const VNI_PROBES: usize = 64;
 
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("provider:segmentation_id"),
     first_internal: None,
 };

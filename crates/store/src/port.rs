@@ -9,7 +9,7 @@ use crate::engine::EngineError;
 use crate::tx::Tx;
 use crate::{NETWORK, PORT};
 
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("binding:host_id"),
     first_internal: Some("number"),
 };

@@ -11,7 +11,7 @@ use crate::engine::{EngineError, Row, Value};
 use crate::tx::Tx;
 use crate::{NETWORK, SUBNET};
 
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     first_admin: None,
     first_internal: Some("sequence"),
 };

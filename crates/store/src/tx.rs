@@ -171,27 +171,45 @@ impl Tx {
         value: &(impl Serialize + Sync),
         layout: Layout,
     ) -> Result<bool, EngineError> {
-        let Some(before) = self.document(kind, id).await? else {
+        let Some(mut before) = self.document(kind, id).await? else {
             return Ok(false);
         };
-        let revision = self.revision().await?;
-        let document = Document::render(kind, id, &before.project_id, value, layout, revision)?;
+        before.revision = self.revision().await?;
+        let document = self.rewrite(kind, before, value, layout).await?;
+        self.log(kind, id, Some(document)).await?;
+        Ok(true)
+    }
+
+    /// Replaces a document's text; its revision stays, and the log hears nothing.
+    pub(crate) async fn rewrite(
+        &mut self,
+        kind: &str,
+        before: Document,
+        value: &(impl Serialize + Sync),
+        layout: Layout,
+    ) -> Result<Document, EngineError> {
+        let Document {
+            id,
+            project_id,
+            revision,
+            ..
+        } = &before;
+        let document = Document::render(kind, id, project_id, value, layout, *revision)?;
         let (public_bytes, admin_bytes) = document.cuts();
         self.exec(
             "UPDATE resource SET revision = $3, body = $4, public_bytes = $5, admin_bytes = $6 \
              WHERE kind = $1 AND id = $2",
             &[
                 kind.into(),
-                id.into(),
-                revision.into(),
+                id.as_ref().into(),
+                (*revision).into(),
                 document.text().into(),
                 public_bytes.into(),
                 admin_bytes.into(),
             ],
         )
         .await?;
-        self.log(kind, id, Some(document)).await?;
-        Ok(true)
+        Ok(document)
     }
 
     /// Deletes a document. False when there is none.

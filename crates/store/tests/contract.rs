@@ -48,6 +48,45 @@ async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
+    let (folder, store) = fresh();
+    let mut old = serde_json::to_value(network()).unwrap();
+    for member in ["description", "tags"] {
+        old.as_object_mut().unwrap().shift_remove(member).unwrap();
+    }
+    let layout = Layout {
+        first_admin: Some("provider:segmentation_id"),
+        first_internal: None,
+    };
+    let written: Result<(), WriteError<Refused>> = write(&store, move |tx| {
+        let old = old.clone();
+        Box::pin(async move {
+            let id = network().id.to_string();
+            assert!(tx.insert(NETWORK, &id, "p", &old, layout).await?);
+            Ok(())
+        })
+    })
+    .await;
+    written.unwrap();
+    store.close().await;
+    // Once in memory and on the disk, and then from there.
+    for _ in 0..2 {
+        let store = open(folder.path());
+        let model = store.read(Model::clone).await;
+        let document = model.document(NETWORK, &network().id.to_string()).unwrap();
+        assert_eq!(document.parse::<Network>(NETWORK).unwrap(), network());
+        assert!(
+            document
+                .public()
+                .contains("\"description\":\"\",\"tags\":[],")
+        );
+        assert!(!document.public().contains("provider:"));
+        assert_eq!((document.revision, model.generation().revision), (1, 1));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_refused_write_changes_nothing_and_takes_no_revision() {
     let (_folder, store) = fresh();
     put(&store, "a", json!({})).await;
@@ -543,6 +582,7 @@ fn network() -> Network {
         id: network_id(1),
         name: "n".into(),
         description: String::new(),
+        tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         admin_state_up: true,
         status: "ACTIVE".into(),
@@ -560,6 +600,7 @@ fn subnet() -> Subnet {
         id: subnet_id(1),
         name: "s".into(),
         description: String::new(),
+        tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         network_id: network_id(1),
         ip_version: 6,
@@ -581,6 +622,7 @@ fn port() -> Port {
         id: port_id(1),
         name: "\"binding:host_id\":".into(),
         description: String::new(),
+        tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         network_id: network_id(1),
         mac_address: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),

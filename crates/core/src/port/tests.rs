@@ -218,6 +218,7 @@ fn make(id: u128, cidr: &str, mode: Option<Ipv6Mode>) -> Subnet {
         id: SubnetId(Uuid::from_u128(id)),
         name: String::new(),
         description: String::new(),
+        tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         network_id: NetworkId(Uuid::from_u128(100)),
         ip_version: 6,

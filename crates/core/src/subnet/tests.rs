@@ -315,6 +315,7 @@ fn stored(modes: Ipv6Modes) -> Subnet {
         id: SubnetId(Uuid::from_u128(1)),
         name: String::new(),
         description: String::new(),
+        tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         network_id: NetworkId(Uuid::from_u128(2)),
         ip_version: 6,

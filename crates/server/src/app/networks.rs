@@ -1,5 +1,6 @@
 //! Networks: make, change, delete.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -102,6 +103,7 @@ fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Docum
                 id,
                 name: asked.name.clone(),
                 description: asked.description.clone(),
+                tags: BTreeSet::new(),
                 project_id,
                 admin_state_up: asked.admin_state_up,
                 status: "ACTIVE".to_owned(),

@@ -1,5 +1,6 @@
 //! Ports: make, change, bind, delete.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -13,7 +14,7 @@ use hextet_store::{Counter, Document, EngineError, PORT, Store, Tx};
 use uuid::Uuid;
 
 use super::reports::Reported;
-use super::{Failure, IfMatch, address, networks, not_found, now, policy, transact};
+use super::{Failure, IfMatch, address, networks, not_found, now, policy, tags, transact};
 use crate::identity::Caller;
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
@@ -32,6 +33,8 @@ pub struct NewPort {
     pub name: String,
     /// What its owner says of it.
     pub description: String,
+    /// What its owner marks it with.
+    pub tags: BTreeSet<String>,
     /// Whether it carries traffic.
     pub admin_state_up: bool,
     /// Its MAC; a random one by default.
@@ -122,6 +125,7 @@ async fn create_one(
     now: &str,
 ) -> Result<Document, Failure> {
     let (network, project_id) = may_create(tx, caller, asked).await?;
+    tags::check(&asked.tags)?;
     let subnets = tx.subnets_of(network.id).await?;
     check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;
     let id = new_id(tx).await?;
@@ -145,6 +149,7 @@ async fn create_one(
         id,
         name: asked.name.clone(),
         description: asked.description.clone(),
+        tags: asked.tags.clone(),
         project_id,
         network_id: network.id,
         mac_address,
@@ -404,7 +409,7 @@ pub(super) fn touch(port: &mut Port, now: &str) {
 }
 
 /// The port of this id and its network, if the caller may change it. The network's owner may delete it.
-async fn writable(
+pub(super) async fn writable(
     tx: &mut Tx,
     caller: &Caller,
     id: PortId,

@@ -1,5 +1,6 @@
 //! Subnets: make, change, delete; and what that does to the ports of the network.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -104,6 +105,7 @@ async fn create_one(
         id: SubnetId(Uuid::new_v4()),
         name: asked.name.clone(),
         description: asked.description.clone(),
+        tags: BTreeSet::new(),
         project_id,
         network_id: network.id,
         ip_version: 6,
@@ -194,8 +196,7 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
             after.description.clone_from(description);
         }
         if after != before {
-            after.revision_number += 1;
-            after.updated_at.clone_from(&update.now);
+            touch(&mut after, &update.now);
             tx.update_subnet(&after).await?;
             networks::touch(&mut network, &update.now);
             tx.update_network(&network).await?;
@@ -270,8 +271,14 @@ fn in_use(subnet: &Subnet) -> Refusal {
     )
 }
 
+/// Raises what every change raises.
+pub(super) fn touch(subnet: &mut Subnet, now: &str) {
+    subnet.revision_number += 1;
+    now.clone_into(&mut subnet.updated_at);
+}
+
 /// The subnet of this id and its network, if the caller may change it: its owner or the network's.
-async fn writable(
+pub(super) async fn writable(
     tx: &mut Tx,
     caller: &Caller,
     id: SubnetId,

@@ -55,6 +55,21 @@ pub(super) enum Filter {
     Caseless,
     /// `ip_address=A` and `subnet_id=B`, on one entry of the list.
     FixedIps,
+    /// As a set of tags, whatever the attribute's name.
+    Tags(TagRule),
+}
+
+/// Which tags a filter wants: its values are lists with commas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TagRule {
+    /// All of them are there.
+    All,
+    /// One of them is.
+    Any,
+    /// One of them is not.
+    NotAll,
+    /// None of them is.
+    NotAny,
 }
 
 /// A row of a table.
@@ -134,6 +149,17 @@ pub(super) const fn neutral(
         put: Rule::Only(only),
         shown,
         filter,
+    }
+}
+
+/// A filter by tags that is no attribute.
+pub(super) const fn tag_filter(name: &'static str, rule: TagRule) -> Attribute {
+    Attribute {
+        name,
+        post: Rule::ReadOnly,
+        put: Rule::ReadOnly,
+        shown: Shown::Never,
+        filter: Some(Filter::Tags(rule)),
     }
 }
 

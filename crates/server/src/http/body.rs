@@ -61,6 +61,22 @@ pub(super) async fn put<T: DeserializeOwned>(noun: &Noun, body: Body) -> Result<
     typed(noun, Verb::Put, one)
 }
 
+/// The only member of a body, by its name.
+pub(super) async fn member(name: &str, body: Body) -> Result<Json, Problem> {
+    let mut members = object(body).await?;
+    let member = members.remove(name).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "Failed to parse request. Required attribute '{name}' not specified"
+        ))
+    })?;
+    match members.keys().next() {
+        None => Ok(member),
+        Some(unknown) => Err(Problem::bad_request(format!(
+            "Unrecognized attribute(s) '{unknown}'"
+        ))),
+    }
+}
+
 /// The condition of a request.
 pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     let Some(value) = headers.get(http::header::IF_MATCH) else {

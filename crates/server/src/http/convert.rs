@@ -1,5 +1,6 @@
 //! Converters: one JSON value in, its canonical form out. They judge syntax; sense is judged in core.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hextet_core::mac::Mac;
@@ -31,6 +32,26 @@ pub(super) fn text_or_null(value: &Json) -> Result<Json, String> {
     match value {
         Json::Null => Ok(json!("")),
         value => text(value),
+    }
+}
+
+/// A list of tags, none twice.
+pub(super) fn tags(value: &Json) -> Result<Json, String> {
+    let mut seen = BTreeSet::new();
+    for item in list(value)? {
+        let tag = tag(item)?;
+        if !seen.insert(tag.to_owned()) {
+            return Err(format!("'{tag}' is there twice"));
+        }
+    }
+    Ok(json!(seen))
+}
+
+fn tag(value: &Json) -> Result<&str, String> {
+    text(value)?;
+    match value.as_str() {
+        Some("") | None => Err(format!("a tag has 1 to {TEXT_CHARS_MAX} characters")),
+        Some(tag) => Ok(tag),
     }
 }
 

@@ -8,7 +8,7 @@ use hextet_core::refusal::{Refusal, RefusalKind};
 use ipnet::IpNet;
 use serde_json::Value as Json;
 
-use super::attributes::{Filter, Noun};
+use super::attributes::{Filter, Noun, TagRule};
 
 /// Most parameters of a query.
 const PARAMETERS_MAX: usize = 1000;
@@ -129,9 +129,13 @@ impl Query {
 
     /// Whether a resource passes every filter, by its attributes as its reader sees them.
     pub(super) fn passes(&self, value: impl Fn(&str) -> Json) -> bool {
-        self.filters
-            .iter()
-            .all(|(name, (filter, wanted))| matches(*filter, wanted, &value(name)))
+        self.filters.iter().all(|(name, (filter, wanted))| {
+            let read = match filter {
+                Filter::Tags(_) => "tags",
+                _ => name,
+            };
+            matches(*filter, wanted, &value(read))
+        })
     }
 }
 
@@ -224,6 +228,19 @@ fn matches(filter: Filter, wanted: &[String], member: &Json) -> bool {
             .iter()
             .any(|wanted| *wanted == text || same_address(wanted, &text)),
         Filter::FixedIps => matches_fixed_ips(wanted, member),
+        Filter::Tags(rule) => matches_tags(rule, wanted, member),
+    }
+}
+
+fn matches_tags(rule: TagRule, wanted: &[String], member: &Json) -> bool {
+    let tags = member.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut wanted = wanted.iter().flat_map(|list| list.split(','));
+    let mut has = |wanted: &str| tags.iter().any(|tag| tag == wanted);
+    match rule {
+        TagRule::All => wanted.all(&mut has),
+        TagRule::Any => wanted.any(&mut has),
+        TagRule::NotAll => !wanted.all(&mut has),
+        TagRule::NotAny => !wanted.any(&mut has),
     }
 }
 

@@ -26,6 +26,7 @@ mod ports;
 mod serve;
 mod status;
 mod subnets;
+mod tags;
 
 /// `admin` is an administrator; `demo` and `other` are members of the projects of their names, `rita` reads in project
 /// demo, `max` manages it, `nova` is a service.

@@ -4,6 +4,7 @@ mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
 pub(super) mod subnets;
+mod tags;
 
 use axum::Router;
 use axum::extract::State;
@@ -33,6 +34,7 @@ pub(super) fn router() -> Router<AppState> {
         .merge(networks::router())
         .merge(subnets::router())
         .merge(ports::router())
+        .merge(tags::router())
 }
 
 /// Needs no token: clients look here before they have one.

@@ -1,7 +1,7 @@
 use super::*;
 
 /// A cloud with one network, subnet and port of project demo, and their paths.
-async fn one_of_each() -> (Cloud, [(&'static str, String); 3]) {
+pub(super) async fn one_of_each() -> (Cloud, [(&'static str, String); 3]) {
     let cloud = Cloud::new().await;
     let network = cloud.network("demo").await;
     let subnet = cloud

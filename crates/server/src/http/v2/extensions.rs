@@ -78,9 +78,24 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "Resources show how often they were changed.",
     ),
     (
+        "standard-attr-tag",
+        "Tag support for resources with standard attribute",
+        "Networks, subnets and ports have tags, and are filtered by them.",
+    ),
+    (
         "standard-attr-timestamp",
         "Resource timestamps",
         "Resources show when they were made and last changed.",
+    ),
+    (
+        "tag-creation",
+        "Tag creation extension",
+        "Tags are added to those that there are by POST.",
+    ),
+    (
+        "tag-ports-during-bulk-creation",
+        "Tag Ports During Bulk Creation",
+        "Ports take tags when they are made.",
     ),
 ];
 

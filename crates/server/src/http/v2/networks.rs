@@ -17,7 +17,8 @@ use crate::app::networks::{self as app, NetworkPatch, NewNetwork};
 use crate::app::policy;
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, rendered, writable,
+    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
+    writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -107,7 +108,10 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("[]"),
         None,
     ),
-    neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
+    read_only("tags", Some(Filter::Tags(TagRule::All))),
+    tag_filter("tags-any", TagRule::Any),
+    tag_filter("not-tags", TagRule::NotAll),
+    tag_filter("not-tags-any", TagRule::NotAny),
 ];
 
 /// A POST's object after the table's check.
@@ -145,6 +149,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     match name {
         "id" => json!(network.id),
         "name" => json!(network.name),
+        "tags" => json!(network.tags),
         "project_id" => json!(network.project_id),
         "admin_state_up" => json!(network.admin_state_up),
         "status" => json!(network.status),
@@ -152,7 +157,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {
+pub(super) fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {
     policy::sees(caller, &ProjectId(document.project_id.to_string()))
 }
 

@@ -1,5 +1,6 @@
 //! `/v2.0/ports`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::Router;
@@ -21,7 +22,8 @@ use crate::app::policy;
 use crate::app::ports::{self as app, NewPort, PortPatch};
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Shown, fixed, neutral, read_only, rendered, writable,
+    Attribute, Filter, Noun, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
+    writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -117,7 +119,10 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("numa_affinity_policy", NULL, Shown::Never, None),
     neutral("hints", NULL, Shown::Never, None),
     neutral("data_plane_status", NULL, Shown::Never, None),
-    neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
+    fixed("tags", convert::tags, Filter::Tags(TagRule::All)),
+    tag_filter("tags-any", TagRule::Any),
+    tag_filter("not-tags", TagRule::NotAll),
+    tag_filter("not-tags-any", TagRule::NotAny),
 ];
 
 /// A POST's object after the table's check.
@@ -127,6 +132,8 @@ struct Post {
     name: String,
     #[serde(default)]
     description: String,
+    #[serde(default)]
+    tags: BTreeSet<String>,
     project_id: Option<ProjectId>,
     network_id: NetworkId,
     admin_state_up: Option<bool>,
@@ -196,6 +203,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     match name {
         "id" => json!(port.id),
         "name" => json!(port.name),
+        "tags" => json!(port.tags),
         "project_id" => json!(port.project_id),
         "network_id" => json!(port.network_id),
         "mac_address" => json!(port.mac_address),
@@ -209,7 +217,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
     let id = document.id.parse().ok().map(PortId);
     let port = id.and_then(|id| model.snapshot().port(id));
     let network = port.and_then(|port| model.snapshot().network(port.network_id));
@@ -256,6 +264,7 @@ fn asked(post: Post) -> Result<NewPort, Refusal> {
         network_id: post.network_id,
         name: post.name,
         description: post.description,
+        tags: post.tags,
         admin_state_up: post.admin_state_up.unwrap_or(true),
         mac_address: post.mac_address,
         fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,

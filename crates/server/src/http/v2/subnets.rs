@@ -22,7 +22,8 @@ use crate::app::policy;
 use crate::app::subnets::{self as app, Asked, Patch};
 use crate::http::AppState;
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, fixed, neutral, read_only, rendered, writable,
+    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
+    writable,
 };
 use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
@@ -100,7 +101,10 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
     neutral("segment_id", NULL, Shown::Never, None),
     neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
-    neutral("tags", EMPTY_LIST, Shown::Always("[]"), None),
+    read_only("tags", Some(Filter::Tags(TagRule::All))),
+    tag_filter("tags-any", TagRule::Any),
+    tag_filter("not-tags", TagRule::NotAll),
+    tag_filter("not-tags-any", TagRule::NotAny),
 ];
 
 /// A POST's object after the table's check.
@@ -151,6 +155,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     match name {
         "id" => json!(subnet.id),
         "name" => json!(subnet.name),
+        "tags" => json!(subnet.tags),
         "project_id" => json!(subnet.project_id),
         "network_id" => json!(subnet.network_id),
         "cidr" => json!(subnet.cidr),
@@ -160,7 +165,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
     let id = document.id.parse().ok().map(SubnetId);
     let subnet = id.and_then(|id| model.snapshot().subnet(id));
     let network = subnet.and_then(|subnet| model.snapshot().network(subnet.network_id));

@@ -1,0 +1,182 @@
+//! `/v2.0/{collection}/{id}/tags`.
+
+use std::collections::BTreeSet;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use hextet_core::ids::{NetworkId, PortId, SubnetId};
+use hextet_core::refusal::Refusal;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{Sees, deleted, networks, ports, subnets, text};
+use crate::app::tags::{self as app, TagChange, Tagged};
+use crate::http::AppState;
+use crate::http::attributes::Noun;
+use crate::http::body::{if_match, member};
+use crate::http::convert;
+use crate::http::error::Problem;
+
+/// A noun whose resources have tags.
+struct Taggable {
+    noun: &'static Noun,
+    sees: Sees,
+    resource: fn(Uuid) -> Tagged,
+}
+
+const TAGGABLE: &[Taggable] = &[
+    Taggable {
+        noun: &networks::NETWORK,
+        sees: networks::sees,
+        resource: |id| Tagged::Network(NetworkId(id)),
+    },
+    Taggable {
+        noun: &subnets::SUBNET,
+        sees: subnets::sees,
+        resource: |id| Tagged::Subnet(SubnetId(id)),
+    },
+    Taggable {
+        noun: &ports::PORT,
+        sees: ports::sees,
+        resource: |id| Tagged::Port(PortId(id)),
+    },
+];
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route(
+            "/v2.0/{collection}/{id}/tags",
+            get(list).put(replace).post(add).delete(clear),
+        )
+        .route(
+            "/v2.0/{collection}/{id}/tags/{tag}",
+            get(has).put(add_one).delete(remove),
+        )
+}
+
+async fn list(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    Ok(told(&read(&state, &headers, &collection, &id).await?))
+}
+
+async fn has(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id, tag)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let tags = read(&state, &headers, &collection, &id).await?;
+    match tags.contains(&tag) {
+        true => Ok(deleted()),
+        false => Err(app::unknown(&tag).into()),
+    }
+}
+
+async fn replace(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(path): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let change = async || Ok(TagChange::Replace(parsed(&member("tags", body).await?)?));
+    Ok(told(&write(&state, &headers, &path, change).await?))
+}
+
+async fn add(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(path): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let change = async || Ok(TagChange::Add(parsed(&member("tags", body).await?)?));
+    Ok(told(&write(&state, &headers, &path, change).await?))
+}
+
+async fn clear(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(path): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let change = async || Ok(TagChange::Replace(BTreeSet::new()));
+    write(&state, &headers, &path, change).await?;
+    Ok(deleted())
+}
+
+async fn add_one(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id, tag)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let change = async || Ok(TagChange::Add(parsed(&json!([tag]))?));
+    write(&state, &headers, &(collection, id), change).await?;
+    let mut response = deleted();
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+async fn remove(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id, tag)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let change = async || Ok(TagChange::Remove(tag));
+    write(&state, &headers, &(collection, id), change).await?;
+    Ok(deleted())
+}
+
+/// The tags of a resource that the caller sees.
+async fn read(
+    state: &AppState,
+    headers: &HeaderMap,
+    collection: &str,
+    id: &str,
+) -> Result<BTreeSet<String>, Problem> {
+    let caller = state.caller(headers).await?;
+    let Taggable { noun, sees, .. } = taggable(collection)?;
+    let tags = state
+        .store
+        .read(|model| {
+            let document = model.document(noun.kind, id)?;
+            sees(model, &caller, document).then(|| (noun.member)(model.snapshot(), id, "tags"))
+        })
+        .await
+        .ok_or_else(|| super::unknown(noun, id))?;
+    Ok(serde_json::from_value(tags).unwrap_or_default())
+}
+
+async fn write(
+    state: &AppState,
+    headers: &HeaderMap,
+    (collection, id): &(String, String),
+    change: impl AsyncFnOnce() -> Result<TagChange, Problem>,
+) -> Result<BTreeSet<String>, Problem> {
+    let caller = state.caller(headers).await?;
+    let Taggable { noun, resource, .. } = taggable(collection)?;
+    let tagged = resource(super::id(noun, id)?);
+    let change = change().await?;
+    let if_match = if_match(headers)?;
+    Ok(app::change(&state.store, &caller, tagged, change, if_match).await?)
+}
+
+fn taggable(collection: &str) -> Result<&'static Taggable, Problem> {
+    TAGGABLE
+        .iter()
+        .find(|taggable| taggable.noun.collection == collection)
+        .ok_or_else(Problem::unknown_path)
+}
+
+fn parsed(value: &Json) -> Result<BTreeSet<String>, Refusal> {
+    let wrong = |why: String| Refusal::attribute("tags", why);
+    let tags = convert::tags(value).map_err(wrong)?;
+    serde_json::from_value(tags).map_err(|error| wrong(error.to_string()))
+}
+
+fn told(tags: &BTreeSet<String>) -> Response {
+    text(StatusCode::OK, json!({"tags": tags}).to_string())
+}
