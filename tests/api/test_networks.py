@@ -9,9 +9,10 @@ from conftest import Refused
 
 # What works; anything listed beyond it would be a promise.
 EXTENSIONS = {
-    "binding", "empty-string-filtering", "filter-validation", "ip_allocation", "net-mtu", "net-mtu-writable",
-    "pagination", "project-id", "revision-if-match", "sorting", "standard-attr-description", "standard-attr-revisions",
-    "standard-attr-tag", "standard-attr-timestamp", "tag-creation", "tag-ports-during-bulk-creation",
+    "binding", "empty-string-filtering", "filter-validation", "ip-substring-filtering", "ip_allocation", "net-mtu",
+    "net-mtu-writable", "pagination", "project-id", "revision-if-match", "sorting", "standard-attr-description",
+    "standard-attr-revisions", "standard-attr-tag", "standard-attr-timestamp", "subnet-external-network", "tag-creation",
+    "tag-ports-during-bulk-creation",
 }
 
 

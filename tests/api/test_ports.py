@@ -157,3 +157,17 @@ def test_ports_made_in_one_request_are_all_made_or_none(demo, network, subnets):
     assert list(demo.network.ports(network_id=network.id)) == []
     two = {"ports": [{"network_id": network.id}, {"network_id": network.id}]}
     assert demo.network.post("/ports", json=two).status_code == 201
+
+
+def test_ports_are_found_by_a_part_of_an_address_and_by_when_they_changed(cloud, demo, network):
+    demo.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8:77::/64")
+    fixed = [{"ip_address": f"2001:db8:77::{part}"} for part in ("abc:1", "def:1")]
+    first, second = [demo.network.create_port(network_id=network.id, fixed_ips=[one]) for one in fixed]
+    rows = cloud.openstack("port", "list", "--network", network.id, "--fixed-ip", "ip-substring=77::abc")
+    assert [row["ID"] for row in rows] == [first.id]
+
+    def since(time):
+        return {port["id"] for port in demo.network.get(f"/ports?network_id={network.id}&changed_since={time}").json()["ports"]}
+
+    assert since(first.updated_at) == {first.id, second.id}
+    assert since("2999-01-01T00:00:00Z") == set()

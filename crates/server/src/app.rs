@@ -59,11 +59,12 @@ where
         .map_err(Failure::from)
 }
 
-/// The time for `created_at` and `updated_at`: UTC, whole seconds.
+/// How the API writes a time: UTC, whole seconds. Such texts sort as the times do.
+pub(crate) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+/// The time for `created_at` and `updated_at`.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
+    jiff::Timestamp::now().strftime(TIME_FORMAT).to_string()
 }
 
 /// The answer to a write of another project's resource, or of none: the caller is not told which.

@@ -38,6 +38,8 @@ pub(super) enum Shown {
     Always(&'static str),
     /// This JSON text, to administrators and services.
     Admin(&'static str),
+    /// Not at all, but filtered by as if it were this JSON text.
+    Hidden(&'static str),
     /// Not at all.
     Never,
 }
@@ -53,7 +55,7 @@ pub(super) enum Filter {
     Address,
     /// Without regard to case.
     Caseless,
-    /// `ip_address=A` and `subnet_id=B`, on one entry of the list.
+    /// `ip_address=A`, `ip_address_substr=C` and `subnet_id=B`, on one entry of the list.
     FixedIps,
     /// As a set of tags, whatever the attribute's name.
     Tags(TagRule),
@@ -179,7 +181,9 @@ impl Noun {
         match attribute.shown {
             Shown::Stored => (self.member)(snapshot, id, name),
             Shown::StoredAdmin if admin => (self.member)(snapshot, id, name),
-            Shown::Always(text) => serde_json::from_str(text).unwrap_or_default(),
+            Shown::Always(text) | Shown::Hidden(text) => {
+                serde_json::from_str(text).unwrap_or_default()
+            }
             Shown::Admin(text) if admin => serde_json::from_str(text).unwrap_or_default(),
             Shown::Admin(_) | Shown::StoredAdmin | Shown::Never => Json::Null,
         }

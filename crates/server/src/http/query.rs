@@ -6,7 +6,10 @@ use std::num::NonZeroUsize;
 
 use hextet_core::refusal::{Refusal, RefusalKind};
 use ipnet::IpNet;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value as Json;
+
+use crate::app::TIME_FORMAT;
 
 use super::attributes::{Filter, Noun, TagRule};
 
@@ -22,6 +25,8 @@ pub(super) struct Query {
     pub sort: Vec<SortKey>,
     /// Which page, if the list is to be cut in pages.
     pub page: Option<PageAsked>,
+    /// The earliest last change, as `updated_at` is written.
+    changed_since: Option<String>,
     /// The wanted values of each attribute: one of them must hold.
     filters: BTreeMap<&'static str, (Filter, Vec<String>)>,
 }
@@ -52,6 +57,7 @@ struct Written {
     limit: Option<String>,
     marker: Option<String>,
     page_reverse: Option<String>,
+    changed_since: Option<String>,
 }
 
 impl Query {
@@ -102,6 +108,7 @@ impl Query {
                 unknown.join(", ")
             )));
         }
+        parsed.changed_since = written.changed_since.as_deref().map(since).transpose()?;
         parsed.sort = written.sort(noun)?;
         parsed.page = written.page()?;
         Ok(parsed)
@@ -116,8 +123,9 @@ impl Query {
         if let Some(name) = parsed.filters.keys().next() {
             return Err(bad(format!("'{name}': filters belong to lists")));
         }
-        if parsed.page.is_some() || !parsed.sort.is_empty() {
-            return Err(bad("sorting and pages belong to lists"));
+        let cut = parsed.page.is_some() || parsed.changed_since.is_some();
+        if cut || !parsed.sort.is_empty() {
+            return Err(bad("sorting, pages and changed_since belong to lists"));
         }
         Ok(parsed)
     }
@@ -129,6 +137,11 @@ impl Query {
 
     /// Whether a resource passes every filter, by its attributes as its reader sees them.
     pub(super) fn passes(&self, value: impl Fn(&str) -> Json) -> bool {
+        if let Some(since) = &self.changed_since
+            && value("updated_at").as_str() < Some(since)
+        {
+            return false;
+        }
         self.filters.iter().all(|(name, (filter, wanted))| {
             let read = match filter {
                 Filter::Tags(_) => "tags",
@@ -148,6 +161,7 @@ impl Written {
             "limit" => self.limit = Some(value.to_owned()),
             "marker" => self.marker = Some(value.to_owned()),
             "page_reverse" => self.page_reverse = Some(value.to_owned()),
+            "changed_since" => self.changed_since = Some(value.to_owned()),
             _ => return false,
         }
         true
@@ -209,6 +223,30 @@ impl Written {
     }
 }
 
+/// The first whole second that is not before a time, as the API writes it. A time without a zone is UTC.
+fn since(text: &str) -> Result<String, Refusal> {
+    let zoned = || {
+        let civil: jiff::civil::DateTime = text.parse().ok()?;
+        civil.to_zoned(jiff::tz::TimeZone::UTC).ok()
+    };
+    let time: Option<Timestamp> = text.parse().ok();
+    let time = time.or_else(|| Some(zoned()?.timestamp()));
+    let whole = time.and_then(|time| {
+        time.round(
+            TimestampRound::new()
+                .smallest(Unit::Second)
+                .mode(RoundMode::Ceil),
+        )
+        .ok()
+    });
+    let whole = whole.ok_or_else(|| {
+        Refusal::invalid(format!(
+            "changed_since '{text}' is no time: YYYY-MM-DDTHH:MM:SSZ is allowed"
+        ))
+    })?;
+    Ok(whole.strftime(TIME_FORMAT).to_string())
+}
+
 fn matches(filter: Filter, wanted: &[String], member: &Json) -> bool {
     let text = match member {
         Json::String(text) => text.clone(),
@@ -261,7 +299,11 @@ fn matches_fixed_ips(wanted: &[String], member: &Json) -> bool {
             .collect()
     };
     let (addresses, subnets) = (values("ip_address"), values("subnet_id"));
-    if addresses.len() + subnets.len() < wanted.len() {
+    let parts: Vec<String> = values("ip_address_substr")
+        .into_iter()
+        .map(str::to_lowercase)
+        .collect();
+    if addresses.len() + subnets.len() + parts.len() < wanted.len() {
         // Something else was asked, and nothing is that.
         return false;
     }
@@ -270,6 +312,7 @@ fn matches_fixed_ips(wanted: &[String], member: &Json) -> bool {
         let text = |name: &str| entry.get(name).and_then(Json::as_str).unwrap_or_default();
         let address = text("ip_address");
         (addresses.is_empty() || addresses.iter().any(|wanted| same_address(wanted, address)))
+            && (parts.is_empty() || parts.iter().any(|part| address.contains(part)))
             && (subnets.is_empty() || subnets.contains(&text("subnet_id")))
     })
 }

@@ -219,3 +219,84 @@ async fn pages_without_a_sort_key_go_by_id_and_marker_and_limit_are_judged() {
         .await
         .check("one resource", 400, "HTTPBadRequest");
 }
+
+#[tokio::test]
+async fn changed_since_leaves_out_what_changed_before() {
+    let (cloud, nouns) = one_of_each().await;
+    for (noun, id) in &nouns {
+        let collection = format!("{noun}s");
+        let shown = cloud.get("demo", &format!("{collection}/{id}")).await;
+        let updated = shown.body[noun]["updated_at"].as_str().unwrap().to_owned();
+        let time: jiff::Timestamp = updated.parse().unwrap();
+        let at = |offset: i64| (time + jiff::SignedDuration::from_millis(offset)).to_string();
+        for (since, there) in [
+            (updated.clone(), true),
+            (updated.trim_end_matches('Z').to_owned(), true),
+            ("2001-02-03".to_owned(), true),
+            (at(-1), true),
+            (at(1), false),
+            (at(1000), false),
+        ] {
+            let path = format!("{collection}?changed_since={since}");
+            let found = cloud.get("demo", &path).await;
+            let found = found.ids(&collection) == [id.as_str()];
+            assert_eq!(found, there, "{path}");
+        }
+        for since in ["", "1234", "yesterday", "2026-13-01T00:00:00Z"] {
+            let path = format!("{collection}?changed_since={since}");
+            cloud
+                .get("demo", &path)
+                .await
+                .check(&path, 400, "InvalidInput");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_the_same_for_all_is_filtered_by_too() {
+    let (cloud, nouns) = one_of_each().await;
+    for (noun, _) in &nouns[..2] {
+        let collection = format!("{noun}s");
+        for (query, count) in [
+            ("shared=false", 1),
+            ("shared=True", 0),
+            ("router:external=0", 1),
+            ("router:external=1", 0),
+        ] {
+            let path = format!("{collection}?{query}");
+            let found = cloud.get("demo", &path).await;
+            assert_eq!(found.ids(&collection).len(), count, "{path}");
+        }
+    }
+    let subnet = cloud.get("demo", &format!("subnets/{}", nouns[1].1)).await;
+    assert_eq!(subnet.body["subnet"]["router:external"], false);
+    assert!(subnet.body["subnet"].get("shared").is_none());
+}
+
+#[tokio::test]
+async fn ports_are_found_by_a_part_of_an_address() {
+    let (cloud, nouns) = one_of_each().await;
+    let fixed = json!({"fixed_ips": [{"ip_address": "2001:db8:1::abc:7"}], "name": "abc"});
+    let id = cloud.port("demo", &nouns[0].1, fixed).await.made("port");
+    let subnet = &nouns[1].1;
+    for (query, there) in [
+        ("fixed_ips=ip_address_substr=abc:7".to_owned(), true),
+        ("fixed_ips=ip_address_substr=ABC".to_owned(), true),
+        ("fixed_ips=ip_address_substr=abd".to_owned(), false),
+        (
+            "fixed_ips=ip_address_substr=abd&fixed_ips=ip_address_substr=::abc".to_owned(),
+            true,
+        ),
+        (
+            format!("fixed_ips=ip_address_substr=abc&fixed_ips=subnet_id={subnet}"),
+            true,
+        ),
+        (
+            "fixed_ips=ip_address_substr=abc&fixed_ips=subnet_id=x".to_owned(),
+            false,
+        ),
+    ] {
+        let found = cloud.get("demo", &format!("ports?{query}")).await;
+        assert_eq!(found.ids("ports") == [id.as_str()], there, "{query}");
+    }
+}

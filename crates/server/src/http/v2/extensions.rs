@@ -33,6 +33,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A filter by what is no attribute to filter by is refused.",
     ),
     (
+        "ip-substring-filtering",
+        "IP address substring filtering",
+        "Ports are filtered by a part of an address.",
+    ),
+    (
         "ip_allocation",
         "IP Allocation",
         "A port shows whether it has addresses.",
@@ -86,6 +91,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "standard-attr-timestamp",
         "Resource timestamps",
         "Resources show when they were made and last changed.",
+    ),
+    (
+        "subnet-external-network",
+        "Subnet belongs to external network",
+        "Subnets show whether their network is external.",
     ),
     (
         "tag-creation",

@@ -150,6 +150,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "id" => json!(network.id),
         "name" => json!(network.name),
         "tags" => json!(network.tags),
+        "updated_at" => json!(network.updated_at),
         "project_id" => json!(network.project_id),
         "admin_state_up" => json!(network.admin_state_up),
         "status" => json!(network.status),

@@ -204,6 +204,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "id" => json!(port.id),
         "name" => json!(port.name),
         "tags" => json!(port.tags),
+        "updated_at" => json!(port.updated_at),
         "project_id" => json!(port.project_id),
         "network_id" => json!(port.network_id),
         "mac_address" => json!(port.mac_address),

@@ -97,6 +97,14 @@ const ATTRIBUTES: &[Attribute] = &[
             Some(Filter::Text),
         )
     },
+    Attribute {
+        shown: Shown::Always("false"),
+        ..read_only("router:external", Some(Filter::Boolean))
+    },
+    Attribute {
+        shown: Shown::Hidden("false"),
+        ..read_only("shared", Some(Filter::Boolean))
+    },
     neutral("host_routes", EMPTY_LIST, Shown::Always("[]"), None),
     neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
     neutral("segment_id", NULL, Shown::Never, None),
@@ -156,6 +164,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "id" => json!(subnet.id),
         "name" => json!(subnet.name),
         "tags" => json!(subnet.tags),
+        "updated_at" => json!(subnet.updated_at),
         "project_id" => json!(subnet.project_id),
         "network_id" => json!(subnet.network_id),
         "cidr" => json!(subnet.cidr),
