@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use hextet_core::ids::PortId;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, watch};
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::host::{Host, INPUTS_MAX, Input, Ports, StartError};
 use crate::kernel::Fastpath;
 use crate::kernel::links::LinkWatch;
-use crate::ledger::Ledger;
+use crate::ledger::{Found, Ledger};
 use crate::uplink::Uplink;
 use crate::{host, socket};
 
@@ -97,17 +98,22 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     outcome
 }
 
-/// Takes everything of a configuration off this host, without a running agent.
+/// Takes everything of a configuration off this host, without a running agent. Returns the ports that were attached:
+/// they are bound to this host until somebody says otherwise.
 ///
 /// # Errors
 /// When an agent runs, and the kernel's and the disk's.
-pub fn take_down(config: &Config) -> Result<(), RunError> {
+pub fn take_down(config: &Config) -> Result<Vec<PortId>, RunError> {
     let _lock = lock(config)?;
     let fastpath = Fastpath::open(&host::fastpath_config(config)).map_err(StartError::from)?;
     host::take_off(config, &fastpath)?;
     let ledger = Ledger::open(&config.state_dir).map_err(StartError::from)?;
+    let attached = match ledger.read().map_err(StartError::from)? {
+        Found::State(state) => state.declarations.into_keys().collect(),
+        Found::Nothing | Found::Corrupt(..) => Vec::new(),
+    };
     ledger.remove().map_err(StartError::from)?;
-    Ok(())
+    Ok(attached)
 }
 
 fn lock(config: &Config) -> Result<Flock<File>, RunError> {

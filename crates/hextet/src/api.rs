@@ -43,6 +43,7 @@ impl Api {
                 login(&text, CLOUD)?
             }
         };
+        plain(&login.auth_url)?;
         let http = reqwest::Client::builder()
             .timeout(ANSWER_TIMEOUT)
             .no_proxy()
@@ -69,6 +70,7 @@ impl Api {
             .map(str::to_owned);
         let body = take(answer).await.context("login refused")?;
         let network = network_url(&body).context("the catalog has no network service")?;
+        plain(&network)?;
         Ok(Self {
             http,
             network,
@@ -128,6 +130,18 @@ impl Api {
             .await
             .with_context(|| format!("no answer from {}", self.network))?;
         take(answer).await
+    }
+}
+
+/// There is no TLS on this side.
+fn plain(url: &str) -> Result<()> {
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if parsed.scheme() == "http" => Ok(()),
+        Ok(parsed) => bail!(
+            "{url} is {}: this command speaks http only, as in http://[::1]:9696/identity/v3",
+            parsed.scheme()
+        ),
+        Err(_) => bail!("{url:?} is no address: it begins with http://"),
     }
 }
 

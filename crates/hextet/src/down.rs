@@ -22,6 +22,12 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Takes everything of this directory off the host.
 pub fn run(paths: &Paths) -> Result<()> {
+    if !paths.agent_toml().exists() {
+        bail!(
+            "there is nothing to take down: `hextet up` never ran on {}",
+            paths.dir.display()
+        );
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -32,9 +38,13 @@ pub fn run(paths: &Paths) -> Result<()> {
         Ok::<(), anyhow::Error>(())
     })?;
     stop_up(paths)?;
-    if paths.agent_toml().exists() {
-        // What a running agent has done already, and what one that was not running could not.
-        hextet_agent::take_down(&AgentConfig::load(&paths.agent_toml())?)?;
+    // What a running agent has done already, and what one that was not running could not.
+    let attached = hextet_agent::take_down(&AgentConfig::load(&paths.agent_toml())?)?;
+    if !attached.is_empty() {
+        eprintln!(
+            "hextet: {} of this host's ports stay bound to it: `hextet up` was not running",
+            attached.len()
+        );
     }
     for left in [paths.agent_socket(), paths.feed_address()] {
         // Usually gone already.
@@ -66,7 +76,10 @@ async fn detach_all(paths: &Paths, agent: &mut Agent) -> Result<()> {
     };
     if let Err(failure) = unbound.await {
         // The host comes first: bindings can be taken away later, by anybody who may.
-        eprintln!("hextet: the ports stay bound to this host: {failure:#}");
+        eprintln!(
+            "hextet: {} of this host's ports may stay bound to it: {failure:#}",
+            declared.len()
+        );
     }
     Ok(())
 }

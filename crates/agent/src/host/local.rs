@@ -72,12 +72,37 @@ impl Host {
                 "{target} carries port {other}"
             )));
         }
+        self.check_free(port, &target)?;
         info!(%port, %target, "attached");
         self.state.released.remove(&port);
         self.state.declarations.insert(port, target);
         self.write();
         self.bring_about();
         Ok(())
+    }
+
+    /// A pair can be made, or is there from an earlier time.
+    fn check_free(&self, port: PortId, target: &Target) -> Result<(), Status> {
+        let Target::Netns { name, ifname, .. } = target else {
+            return Ok(());
+        };
+        let unreadable = |error: std::io::Error| {
+            Status::failed_precondition(format!(
+                "{name:?} is no network namespace to look into: {error}"
+            ))
+        };
+        let inside = netns::inside(&netns::path(name), links::dump);
+        let inside = inside.and_then(|dumped| dumped).map_err(unreadable)?;
+        let host = links::dump().map_err(unreadable)?;
+        let ours = Some(links::tag(&self.config.instance, port));
+        if host.iter().any(|link| link.alias == ours)
+            || inside.iter().all(|link| link.name != *ifname)
+        {
+            return Ok(());
+        }
+        Err(Status::already_exists(format!(
+            "network namespace {name} has a link named {ifname} already: choose another --ifname"
+        )))
     }
 
     fn detach(&mut self, port: PortId) -> Result<(), Status> {
@@ -228,7 +253,8 @@ fn check(target: &Target) -> Result<(), Status> {
                     "no network namespace named {name:?} under /run/netns"
                 )));
             }
-            if !plain(ifname) || ifname.len() > IFNAME_LEN_MAX {
+            let odd = |at: char| at.is_whitespace() || at == ':' || at == '%';
+            if !plain(ifname) || ifname.len() > IFNAME_LEN_MAX || ifname.contains(odd) {
                 return Err(Status::invalid_argument(format!(
                     "{ifname:?} cannot be an interface's name"
                 )));
