@@ -1,10 +1,11 @@
 //! The whole system on this machine: `hextet up`, the API, `hextet port`, and guests that are the kernel's own SLAAC. Needs root;
 //! everything happens in network namespaces of its own.
 
+mod commands;
+mod guests;
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
@@ -62,9 +63,9 @@ fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
     let host_end = cloud.host_end(&second_id);
     assert_eq!(two.links_seen()[0].mac.to_string(), mac);
     assert_eq!(two.links_seen()[0].mtu, 1400);
-    let mut change = Command::new("ip");
-    change.args(["link", "set", &host_end, "address", "02:00:00:00:00:99"]);
-    assert!(cloud.host.output(&mut change).status.success());
+    cloud
+        .host
+        .ip(&format!("link set {host_end} address 02:00:00:00:00:99"));
     until("the port's MAC on the host's end again", || {
         let links = cloud.host.links_seen();
         let link = links.iter().find(|link| link.name == host_end).unwrap();
@@ -84,75 +85,12 @@ fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
 }
 
 #[test]
-fn attach_says_why_not() {
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, id, _) = cloud.guest(&network, "one");
-    let two = Namespace::new("two");
-    cloud.create("port", json!({ "network_id": network, "name": "two" }));
-    for (arguments, expected) in [
-        (
-            vec!["nosuch", "--netns", &two.name],
-            "no port has the id or the name \"nosuch\"".to_owned(),
-        ),
-        (
-            vec!["two", "--netns", "nosuch"],
-            "no network namespace named \"nosuch\" under /run/netns".to_owned(),
-        ),
-        (
-            vec!["two", "--tap", "nosuch"],
-            "no link named \"nosuch\"".to_owned(),
-        ),
-        (
-            vec!["two", "--netns", &one.name],
-            format!("netns {} eth0 carries port {id}", one.name),
-        ),
-        (
-            vec!["one", "--netns", &two.name],
-            format!(
-                "port {id} is attached to netns {} eth0: detach it first",
-                one.name
-            ),
-        ),
-        (
-            vec!["two", "--netns", &two.name, "--ifname", "lo"],
-            "cannot be made".to_owned(),
-        ),
-    ] {
-        let (code, out, err) = cloud.run(&[&["port", "attach"], arguments.as_slice()].concat());
-        assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}: {err}");
-        assert!(err.contains(&expected), "{arguments:?}: {err}");
-    }
-    for secret in [
-        "hextet.db",
-        "identity.toml",
-        "clouds.yaml",
-        "tls/ca.key",
-        "run/agent.sock",
-    ] {
-        let mode = std::fs::metadata(cloud.path(secret))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o077, 0, "{secret}");
-    }
-    let (code, _, _) = cloud.run(&["port", "attach", "one"]);
-    assert_eq!(code, 2, "neither --netns nor --tap");
-    cloud.done(&["port", "attach", "one", "--netns", &one.name]);
-    let (code, _, err) = cloud.run(&["up"]);
-    assert_eq!(code, 1);
-    assert!(err.contains("is running on"), "{err}");
-}
-
-#[test]
 fn a_tap_that_nobody_opened_is_active_and_survives_its_detaching() {
     let cloud = Cloud::new();
     let network = cloud.network();
     let port = cloud.create("port", json!({ "network_id": network, "name": "vm" }));
     let id = port["id"].as_str().unwrap();
-    let mut tuntap = Command::new("ip");
-    tuntap.args(["tuntap", "add", "dev", "vm7", "mode", "tap"]);
-    assert!(cloud.host.output(&mut tuntap).status.success());
+    cloud.host.ip("tuntap add dev vm7 mode tap");
     cloud.done(&["port", "attach", "vm", "--tap", "vm7"]);
     assert_eq!(cloud.status(id), "ACTIVE", "a carrier is not required");
     let ports: Value = serde_json::from_str(&cloud.done(&["port", "list", "-f", "json"])).unwrap();
@@ -326,40 +264,6 @@ fn a_change_of_hook_takes_over_without_touching_the_links() {
     let (three, _, third) = cloud.guest(&network, "three");
     until("a new guest's address", || {
         three.addresses().contains(&(third, 64)).then_some(())
-    });
-}
-
-#[test]
-fn down_leaves_nothing_but_the_database() {
-    let mut cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, id, address) = cloud.guest(&network, "one");
-    until("the address", || {
-        one.addresses().contains(&(address, 64)).then_some(())
-    });
-    cloud.done(&["down"]);
-    assert!(one.links().is_empty() && cloud.host.links().is_empty());
-    assert_eq!(mounts(cloud.dir.path()), Vec::<String>::new());
-    let pins = std::path::Path::new("/sys/fs/bpf/hextet").join(cloud.agent_config().instance);
-    assert!(!pins.exists());
-    for name in [
-        "run/up.pid",
-        "run/server.pid",
-        "run/agent.pid",
-        "run/agent.sock",
-        "agent/ledger",
-    ] {
-        assert!(!cloud.path(name).exists(), "{name}");
-    }
-    cloud.up();
-    assert_eq!(
-        cloud.status(&id),
-        "DOWN",
-        "the port is there, bound to no host"
-    );
-    cloud.done(&["port", "attach", "one", "--netns", &one.name]);
-    until("the same address again", || {
-        one.addresses().contains(&(address, 64)).then_some(())
     });
 }
 

@@ -59,6 +59,18 @@ impl Namespace {
             .unwrap()
     }
 
+    /// Whether a command ends well in it.
+    pub fn succeeds(&self, command: &mut Command) -> bool {
+        self.output(command).status.success()
+    }
+
+    /// `ip` with these words, in it.
+    pub fn ip(&self, words: &str) {
+        let output = self.output(Command::new("ip").args(words.split(' ')));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ip {words}: {error}");
+    }
+
     pub fn output(&self, command: &mut Command) -> Output {
         netns::inside(&self.path, || command.output())
             .unwrap()
@@ -110,16 +122,28 @@ impl Drop for Namespace {
 /// `hextet up` on a directory of its own.
 pub struct Cloud {
     pub dir: tempfile::TempDir,
-    pub host: Namespace,
+    pub host: Arc<Namespace>,
+    /// Where the API answers, on the loopback of the host.
+    listen: u16,
     up: Option<Child>,
     ups: u32,
 }
 
 impl Cloud {
     pub fn new() -> Self {
+        Self::on(Arc::new(Namespace::new("cloud")), 9696)
+    }
+
+    /// Another one on the same machine.
+    pub fn beside(&self) -> Self {
+        Self::on(self.host.clone(), self.listen + 1)
+    }
+
+    fn on(host: Arc<Namespace>, listen: u16) -> Self {
         let mut cloud = Self {
             dir: tempfile::tempdir().unwrap(),
-            host: Namespace::new("cloud"),
+            host,
+            listen,
             up: None,
             ups: 0,
         };
@@ -131,7 +155,8 @@ impl Cloud {
     pub fn up(&mut self) {
         self.ups += 1;
         let out = self.path(&format!("out.{}", self.ups));
-        let mut command = self.hextet(&["up"]);
+        let listen = format!("[::1]:{}", self.listen);
+        let mut command = self.hextet(&["up", "--listen", &listen]);
         command
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(self.log()).unwrap());
@@ -139,7 +164,7 @@ impl Cloud {
         until("hextet up is ready", || {
             let line = std::fs::read_to_string(&out).unwrap();
             let ready = format!(
-                "ready http://[::1]:9696 {}\n",
+                "ready http://{listen} {}\n",
                 self.path("clouds.yaml").display()
             );
             assert!(line.is_empty() || line.ends_with('\n'), "whole lines only");
@@ -181,12 +206,7 @@ impl Cloud {
 
     /// Runs a subcommand: its exit code, and what it printed on both.
     pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.host.output(&mut self.hextet(arguments));
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        told(self.host.output(&mut self.hextet(arguments)))
     }
 
     pub fn done(&self, arguments: &[&str]) -> String {
@@ -215,7 +235,7 @@ impl Cloud {
                 let url = format!("{}/auth/tokens", login.auth_url);
                 let answer = http.post(url).json(&auth).send().await.unwrap();
                 let token = answer.headers()["x-subject-token"].clone();
-                let url = format!("http://[::1]:9696/v2.0/{path}");
+                let url = format!("http://[::1]:{}/v2.0/{path}", self.listen);
                 let mut request = http.request(method, url).header("x-auth-token", token);
                 if let Some(body) = body {
                     request = request.json(&body);
@@ -253,9 +273,20 @@ impl Cloud {
 
     /// A port of the network, attached to a guest.
     pub fn guest(&self, network: &str, name: &str) -> (Namespace, String, Ipv6Addr) {
+        self.guest_with(network, name, &[])
+    }
+
+    /// The same, attached with these options besides.
+    pub fn guest_with(
+        &self,
+        network: &str,
+        name: &str,
+        options: &[&str],
+    ) -> (Namespace, String, Ipv6Addr) {
         let port = self.create("port", json!({ "network_id": network, "name": name }));
         let guest = Namespace::new(name);
-        self.done(&["port", "attach", name, "--netns", &guest.name]);
+        let attach = ["port", "attach", name, "--netns", &guest.name];
+        self.done(&[&attach, options].concat());
         let address = port["fixed_ips"][0]["ip_address"].as_str().unwrap();
         let id = port["id"].as_str().unwrap().to_owned();
         (guest, id, address.parse().unwrap())
@@ -278,6 +309,13 @@ impl Cloud {
         let mut ports = ports.as_array().unwrap().iter();
         let found = ports.find(|listed| listed["port"] == port);
         found.expect("the host has it").clone()
+    }
+
+    /// Whether it lists this address as learned from the port's guest.
+    pub fn learned(&self, port: &str, address: Ipv6Addr) -> bool {
+        let listed = self.listed(port);
+        let mut learned = listed["learned"].as_array().unwrap().iter();
+        learned.any(|learned| *learned == address.to_string())
     }
 
     /// The name of the host's end of a port's link.
@@ -313,6 +351,15 @@ impl Drop for Cloud {
             );
         }
     }
+}
+
+/// An exit code, and what was printed on both.
+pub fn told(output: Output) -> (i32, String, String) {
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 pub fn kill(pid: &str, signal: &str) {
@@ -414,22 +461,24 @@ impl Flow {
 
 /// UDP datagrams that reached a namespace, read by somebody or not.
 fn arrived(namespace: &Namespace) -> u64 {
+    counted(namespace, "Udp6InDatagrams") + counted(namespace, "Udp6InErrors")
+}
+
+/// A counter of a namespace's IPv6.
+fn counted(namespace: &Namespace, name: &str) -> u64 {
     let text = netns::inside(&namespace.path, || {
         std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap()
     })
     .unwrap();
-    let of = |name: &str| -> u64 {
-        let line = text
-            .lines()
-            .find(|line| line.split_whitespace().next() == Some(name));
-        line.unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
-    of("Udp6InDatagrams") + of("Udp6InErrors")
+    let mut lines = text.lines().map(str::split_whitespace);
+    let mut line = lines.find(|line| line.clone().next() == Some(name));
+    let value = line.as_mut().and_then(|words| words.nth(1));
+    value.expect("the kernel counts it").parse().unwrap()
+}
+
+/// Echo requests that reached a namespace.
+pub fn echoes(namespace: &Namespace) -> u64 {
+    counted(namespace, "Icmp6InEchos")
 }
 
 /// Mounts under a directory.

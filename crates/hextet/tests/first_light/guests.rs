@@ -1,0 +1,176 @@
+//! What guests do to each other, and what they are told.
+
+use std::net::Ipv6Addr;
+use std::process::Command;
+
+use hextet_agent::ledger::{Found, Ledger};
+use serde_json::json;
+
+use crate::last_pass;
+use crate::support::{Cloud, echoes, kill, pings, reaches, until};
+
+/// The sixteen rows of the mode table.
+const MODES: &str = include_str!("../../../core/specs/ipv6_modes.tsv");
+
+#[test]
+fn of_two_clones_the_first_holds_the_link_local_and_both_have_their_own_addresses() {
+    let clone: Ipv6Addr = "fe80::1234".parse().unwrap();
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (three, _, _) = cloud.guest(&network, "three");
+    let mut clones = Vec::new();
+    for name in ["one", "two"] {
+        let (guest, id, address) = cloud.guest_with(&network, name, &["--down"]);
+        guest.ip("link set eth0 addrgenmode none");
+        guest.ip("link set eth0 up");
+        guest.ip("addr add fe80::1234/64 dev eth0 nodad");
+        until("its own address", || {
+            guest.addresses().contains(&(address, 64)).then_some(())
+        });
+        let router = guest.succeeds(Command::new("rdisc6").args(["-1", "eth0"]));
+        assert!(router, "who asks with the address is heard with it");
+        until("learned", || cloud.learned(&id, clone).then_some(()));
+        clones.push((guest, id, address));
+    }
+    let [(one, first, _), (two, second, address)] = &clones[..] else {
+        unreachable!("two clones")
+    };
+    until("both ports are named", || {
+        let log = cloud.log_text();
+        let mut lines = log.lines();
+        lines
+            .any(|line| {
+                line.contains("two guests use one link-local address")
+                    && line.contains(&format!("port={second}"))
+                    && line.contains(&format!("other={first}"))
+            })
+            .then_some(())
+    });
+    reaches(&three, clone);
+    reaches(&three, *address);
+    let before = (echoes(one), echoes(two));
+    assert!(pings(&three, clone, 3));
+    assert_eq!((echoes(one), echoes(two)), (before.0 + 3, before.1));
+}
+
+#[test]
+fn a_learned_link_local_survives_a_kill_of_the_agent() {
+    let learned: Ipv6Addr = "fe80::77".parse().unwrap();
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let (two, _, _) = cloud.guest(&network, "two");
+    one.ip("addr add fe80::77/64 dev eth0");
+    reaches(&two, learned);
+    let config = cloud.agent_config();
+    until("it is on disk", || {
+        let ledger = Ledger::open(&config.state_dir).unwrap();
+        let Found::State(state) = ledger.read().unwrap() else {
+            panic!("a ledger that can be read")
+        };
+        let mut addresses = state.learned.iter().map(|(_, address)| *address);
+        addresses.any(|address| address == learned).then_some(())
+    });
+    let passes = |log: &str| log.matches("reconcile ops=").count();
+    let before = passes(&cloud.log_text());
+    kill(&cloud.pid("agent"), "KILL");
+    let log = until("the agent is started again", || {
+        let log = cloud.log_text();
+        (passes(&log) > before).then_some(log)
+    });
+    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    assert!(cloud.learned(&id, learned));
+    assert!(pings(&two, learned, 3));
+}
+
+#[test]
+fn an_address_that_a_guest_takes_for_itself_is_of_no_use_and_counted() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    until("the address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    reaches(&one, second);
+    let spoofed = |cloud: &Cloud| {
+        let listed = cloud.listed(&id);
+        let drops = listed["drops"].as_array().unwrap().iter();
+        let mut spoofed = drops.filter(|drop| drop["reason"] == "source_spoofed");
+        spoofed
+            .next()
+            .map_or(0, |drop| drop["packets"].as_u64().unwrap())
+    };
+    assert_eq!(spoofed(&cloud), 0);
+    let before = echoes(&two);
+    one.ip("addr add 2001:db8:1::bad/64 dev eth0 nodad");
+    let mut ping = Command::new("ping");
+    ping.args([
+        "-6",
+        "-c",
+        "2",
+        "-i",
+        "0.2",
+        "-W",
+        "1",
+        "-I",
+        "2001:db8:1::bad",
+    ]);
+    assert!(!one.succeeds(ping.arg(second.to_string())));
+    assert_eq!(echoes(&two), before);
+    assert_eq!(spoofed(&cloud), 2);
+}
+
+#[test]
+fn every_mode_that_we_advertise_is_seen_by_a_guest_with_its_flags() {
+    let cloud = Cloud::new();
+    let mut seen = 0;
+    for row in MODES.lines().filter(|line| !line.starts_with(['#', 'r'])) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [
+            ra_mode,
+            address_mode,
+            "ok",
+            "us",
+            autonomous,
+            managed,
+            other,
+            ..,
+        ] = columns[..]
+        else {
+            continue;
+        };
+        seen += 1;
+        let network = cloud.create("network", json!({ "name": row }));
+        let network = network["id"].as_str().unwrap();
+        let mut subnet = json!({ "network_id": network, "ip_version": 6,
+            "cidr": format!("2001:db8:{seen}::/64"), "ipv6_ra_mode": ra_mode });
+        if address_mode != "-" {
+            subnet["ipv6_address_mode"] = json!(address_mode);
+        }
+        cloud.create("subnet", subnet);
+        let (guest, _, _) = cloud.guest(network, &format!("g{seen}"));
+        let text = until("an advertisement", || {
+            let mut rdisc = Command::new("rdisc6");
+            let output = guest.output(rdisc.args(["-1", "eth0"]));
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.contains("Prefix").then_some(text)
+        });
+        for (field, expected) in [
+            ("Stateful address conf.", managed),
+            ("Stateful other conf.", other),
+            ("Autonomous address conf.", autonomous),
+            ("On-link", "1"),
+        ] {
+            let line = text.lines().find(|line| line.trim().starts_with(field));
+            let value = line.and_then(|line| line.split(':').nth(1)).unwrap().trim();
+            let expected = if expected == "1" { "Yes" } else { "No" };
+            assert_eq!(
+                value, expected,
+                "{field} of {ra_mode} {address_mode}:\n{text}"
+            );
+        }
+        assert!(text.contains(&format!("2001:db8:{seen}::/64")), "{text}");
+    }
+    assert_eq!(seen, 6, "rows of the table whose sender we are");
+}
