@@ -63,13 +63,16 @@ fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
     let host_end = cloud.host_end(&second_id);
     assert_eq!(two.links_seen()[0].mac.to_string(), mac);
     assert_eq!(two.links_seen()[0].mtu, 1400);
-    cloud
-        .host
-        .ip(&format!("link set {host_end} address 02:00:00:00:00:99"));
-    until("the port's MAC on the host's end again", || {
+    two.ip("link set eth0 address 02:00:00:00:00:98");
+    let change = format!("link set {host_end} address 02:00:00:00:00:99");
+    cloud.host.ip(&change);
+    until("the port's MAC on both ends again", || {
         let links = cloud.host.links_seen();
         let link = links.iter().find(|link| link.name == host_end).unwrap();
-        (link.mac.to_string() == mac).then_some(())
+        let both = [link.mac, two.links_seen()[0].mac];
+        both.iter()
+            .all(|seen| seen.to_string() == mac)
+            .then_some(())
     });
     reaches(&one, second);
     reaches(&one, two.links_seen()[0].mac.link_local());
