@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
-use crate::reconcile::{LinkProblem, address_rows};
+use crate::reconcile::{Addresses, LinkProblem, address_rows};
 use crate::serve::{PlanDirectory, Serve};
 use pass::Carrier;
 
@@ -288,8 +288,8 @@ impl Host {
         debug!(ops = ops.len(), "learned");
         self.apply_ops(&ops);
         self.directory = self.directory.relearned(&self.state);
-        self.serve
-            .learned(Arc::new(self.view(ports.iter().copied())));
+        let view = self.view(ports.iter(), &Addresses::of(&self.state, &ports));
+        self.serve.learned(Arc::new(view));
     }
 
     /// Whether something was learned or forgotten.
@@ -348,8 +348,8 @@ impl Host {
         }
         self.pass();
         self.directory = PlanDirectory::new(&self.state);
-        self.serve
-            .view(Arc::new(self.view(self.carriers.keys().copied())));
+        let view = self.view(self.carriers.keys(), &Addresses::new(&self.state));
+        self.serve.view(Arc::new(view));
         let report = Arc::new(self.report());
         self.ports.reports.send_if_modified(|old| {
             let new = **old != *report;

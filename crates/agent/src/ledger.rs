@@ -149,15 +149,6 @@ impl State {
         self.learned.len() != before
     }
 
-    /// What was learned, by port.
-    pub fn learned_by_port(&self) -> BTreeMap<PortId, Vec<Ipv6Addr>> {
-        let mut by_port: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (port, address) in &self.learned {
-            by_port.entry(*port).or_default().push(*address);
-        }
-        by_port
-    }
-
     /// Everything about a port that is not in the plan.
     pub fn forget(&mut self, port: PortId) {
         self.declarations.remove(&port);

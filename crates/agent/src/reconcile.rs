@@ -8,5 +8,5 @@ mod rows;
 mod tests;
 
 pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
-pub(crate) use rows::learned_holders;
+pub(crate) use rows::{Addresses, learned_holders};
 pub use rows::{Carried, address_rows, rows_wanted};

@@ -5,19 +5,21 @@ use hextet_core::link::link_plan;
 use hextet_core::report::{HostReport, PortReport, PortState};
 
 use super::Host;
-use crate::reconcile::learned_holders;
+use crate::reconcile::Addresses;
 use crate::serve::{LinkView, View};
 
 impl Host {
     /// Of these ports, as far as links carry them.
-    pub(super) fn view(&self, ports: impl Iterator<Item = PortId>) -> View {
-        let holders = learned_holders(&self.state);
-        let by_port = self.state.learned_by_port();
+    pub(super) fn view<'a>(
+        &self,
+        ports: impl Iterator<Item = &'a PortId>,
+        addresses: &Addresses,
+    ) -> View {
         let mut view = View {
             directory: self.directory.clone(),
             ..View::default()
         };
-        for id in ports {
+        for id in ports.copied() {
             let withdrawn = self.state.withdrawn_of(id);
             let (Some(carrier), Some(plan)) = (
                 self.carriers.get(&id),
@@ -25,10 +27,15 @@ impl Host {
             ) else {
                 continue;
             };
-            let learned = by_port.get(&id).into_iter().flatten().map(|address| {
-                let first = holders.get(&(plan.vni, *address)).copied();
-                (*address, first.filter(|first| *first != id))
-            });
+            let learned = addresses
+                .learned
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .map(|address| {
+                    let first = addresses.holders.get(&(plan.vni, *address)).copied();
+                    (*address, first.filter(|first| *first != id))
+                });
             view.links.insert(
                 id,
                 LinkView {

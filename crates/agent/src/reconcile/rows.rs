@@ -52,7 +52,7 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
 /// address learned or forgotten by them changes, if every port that learned the same address is among them.
 pub fn address_rows(state: &State, ports: &BTreeSet<PortId>) -> Rows {
     let mut rows = Rows::default();
-    let addresses = Addresses::new(state);
+    let addresses = Addresses::of(state, ports);
     for port in ports.iter().filter_map(|id| state.plan.port(*id)) {
         if let Some(network) = state.plan.network(port.vni) {
             addresses.admit(&mut rows, port, network);
@@ -62,9 +62,12 @@ pub fn address_rows(state: &State, ports: &BTreeSet<PortId>) -> Rows {
 }
 
 /// Who learned an address first on its network, unless a port of the plan holds it firmly.
-pub(crate) fn learned_holders(state: &State) -> BTreeMap<(Vni, Ipv6Addr), PortId> {
+pub(crate) fn learned_holders(
+    state: &State,
+    concerned: impl Fn(&Ipv6Addr) -> bool,
+) -> BTreeMap<(Vni, Ipv6Addr), PortId> {
     let mut holders = BTreeMap::new();
-    for (port, address) in &state.learned {
+    for (port, address) in state.learned.iter().filter(|(_, known)| concerned(known)) {
         if let Some(plan) = state.plan.port(*port) {
             holders.entry((plan.vni, *address)).or_insert(*port);
         }
@@ -76,16 +79,26 @@ pub(crate) fn learned_holders(state: &State) -> BTreeMap<(Vni, Ipv6Addr), PortId
 }
 
 /// What guests use besides what the plan says.
-struct Addresses {
-    learned: BTreeMap<PortId, Vec<Ipv6Addr>>,
-    holders: BTreeMap<(Vni, Ipv6Addr), PortId>,
+pub(crate) struct Addresses {
+    pub(crate) learned: BTreeMap<PortId, Vec<Ipv6Addr>>,
+    pub(crate) holders: BTreeMap<(Vni, Ipv6Addr), PortId>,
 }
 
 impl Addresses {
-    fn new(state: &State) -> Self {
+    pub(crate) fn new(state: &State) -> Self {
         Self {
-            learned: state.learned_by_port(),
-            holders: learned_holders(state),
+            learned: learned_by_port(state, |_| true),
+            holders: learned_holders(state, |_| true),
+        }
+    }
+
+    /// As far as these ports are concerned.
+    pub(crate) fn of(state: &State, ports: &BTreeSet<PortId>) -> Self {
+        let learned = learned_by_port(state, |port| ports.contains(port));
+        let known: BTreeSet<Ipv6Addr> = learned.values().flatten().copied().collect();
+        Self {
+            learned,
+            holders: learned_holders(state, |address| known.contains(address)),
         }
     }
 
@@ -100,6 +113,17 @@ impl Addresses {
             admit(rows, port, *address, admin_up, !first);
         }
     }
+}
+
+fn learned_by_port(
+    state: &State,
+    concerned: impl Fn(&PortId) -> bool,
+) -> BTreeMap<PortId, Vec<Ipv6Addr>> {
+    let mut by_port: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (port, address) in state.learned.iter().filter(|(port, _)| concerned(port)) {
+        by_port.entry(*port).or_default().push(*address);
+    }
+    by_port
 }
 
 fn admit(rows: &mut Rows, port: &PortPlan, address: Ipv6Addr, admin_up: bool, local_only: bool) {
