@@ -10,8 +10,9 @@ from conftest import Refused
 # What works; anything listed beyond it would be a promise.
 EXTENSIONS = {
     "binding", "empty-string-filtering", "filter-validation", "ip-substring-filtering", "ip_allocation", "net-mtu",
-    "net-mtu-writable", "pagination", "project-id", "revision-if-match", "sorting", "standard-attr-description",
-    "standard-attr-revisions", "standard-attr-tag", "standard-attr-timestamp", "subnet-external-network", "tag-creation",
+    "net-mtu-writable", "pagination", "project-id", "quota-check-limit", "quota-check-limit-default", "quota_details",
+    "quotas", "revision-if-match", "sorting", "standard-attr-description", "standard-attr-revisions",
+    "standard-attr-tag", "standard-attr-timestamp", "subnet-external-network", "tag-creation",
     "tag-ports-during-bulk-creation",
 }
 

@@ -167,7 +167,8 @@ def test_ports_are_found_by_a_part_of_an_address_and_by_when_they_changed(cloud,
     assert [row["ID"] for row in rows] == [first.id]
 
     def since(time):
-        return {port["id"] for port in demo.network.get(f"/ports?network_id={network.id}&changed_since={time}").json()["ports"]}
+        answer = demo.network.get(f"/ports?network_id={network.id}&changed_since={time}")
+        return {port["id"] for port in answer.json()["ports"]}
 
     assert since(first.updated_at) == {first.id, second.id}
     assert since("2999-01-01T00:00:00Z") == set()

@@ -61,6 +61,8 @@ pub enum RefusalKind {
     SubnetNotFound,
     /// The resource has no such tag.
     TagNotFound,
+    /// The project has no limits of its own.
+    TenantQuotaNotFound,
 }
 
 /// Every kind with Neutron's name and HTTP status, in the order of the names.
@@ -137,6 +139,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     (RefusalKind::SubnetInUse, "SubnetInUse", 409),
     (RefusalKind::SubnetNotFound, "SubnetNotFound", 404),
     (RefusalKind::TagNotFound, "TagNotFound", 404),
+    (RefusalKind::TenantQuotaNotFound, "TenantQuotaNotFound", 404),
 ];
 
 impl RefusalKind {

@@ -4,6 +4,7 @@ pub mod address;
 pub mod networks;
 pub mod policy;
 pub mod ports;
+pub mod quotas;
 pub mod reports;
 pub mod subnets;
 pub mod tags;

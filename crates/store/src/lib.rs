@@ -13,6 +13,7 @@ mod engine;
 mod model;
 mod network;
 mod port;
+mod quota;
 mod schema;
 mod store;
 mod subnet;

@@ -57,7 +57,7 @@ impl Tx {
         if !self.insert(NETWORK, &id, project, network, LAYOUT).await? {
             return Err(EngineError::Unsound("network id: it is taken"));
         }
-        Ok(())
+        self.count_up(NETWORK, &network.project_id).await
     }
 
     /// Replaces a network.
@@ -77,8 +77,12 @@ impl Tx {
     /// # Errors
     /// When the database fails, or subnets or ports stand on it.
     pub async fn delete_network(&mut self, id: NetworkId) -> Result<(), EngineError> {
+        let project = self.network(id).await?.map(|network| network.project_id);
         let id = id.to_string();
         self.delete(NETWORK, &id).await?;
+        if let Some(project) = project {
+            self.count_down(NETWORK, &project).await?;
+        }
         self.exec("DELETE FROM segment WHERE network_id = $1", &[id.into()])
             .await?;
         Ok(())

@@ -85,6 +85,7 @@ impl Tx {
         if !self.insert(PORT, &id, project, port, LAYOUT).await? {
             return Err(EngineError::Unsound("port id: it is taken"));
         }
+        self.count_up(PORT, &port.project_id).await?;
         let network = port.network_id.to_string();
         self.refer((NETWORK, &network), (PORT, &id)).await
     }
@@ -107,7 +108,9 @@ impl Tx {
     /// When the database fails.
     pub async fn delete_port(&mut self, port: &Port) -> Result<(), EngineError> {
         let id = port.id.to_string();
-        self.delete(PORT, &id).await?;
+        if self.delete(PORT, &id).await? {
+            self.count_down(PORT, &port.project_id).await?;
+        }
         self.free_mac(port.network_id, port.mac_address).await?;
         self.exec("DELETE FROM ip_allocation WHERE port_id = $1", &[id.into()])
             .await?;

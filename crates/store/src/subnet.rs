@@ -52,6 +52,7 @@ impl Tx {
         if !self.insert(SUBNET, &id, project, subnet, LAYOUT).await? {
             return Err(EngineError::Unsound("subnet id: it is taken"));
         }
+        self.count_up(SUBNET, &subnet.project_id).await?;
         let network = subnet.network_id.to_string();
         self.refer((NETWORK, &network), (SUBNET, &id)).await
     }
@@ -78,7 +79,11 @@ impl Tx {
                 "subnet to delete: addresses are handed out",
             ));
         }
+        let project = self.subnet(id).await?.map(|subnet| subnet.project_id);
         self.delete(SUBNET, &id.to_string()).await?;
+        if let Some(project) = project {
+            self.count_down(SUBNET, &project).await?;
+        }
         Ok(())
     }
 

@@ -87,6 +87,33 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
 }
 
 #[tokio::test]
+async fn what_a_project_has_is_counted_with_what_was_there_before_there_were_counts() {
+    let (_folder, store) = fresh();
+    let counted: Result<Vec<u64>, WriteError<Refused>> = write(&store, |tx| {
+        Box::pin(async move {
+            let owner = network().project_id;
+            let mut earlier = network();
+            earlier.id = NetworkId(Uuid::from_u128(77));
+            let id = earlier.id.to_string();
+            tx.insert(NETWORK, &id, &owner.0, &earlier, Layout::default())
+                .await?;
+            let mut counts = vec![tx.used(NETWORK, &owner).await?];
+            tx.insert_network(&network()).await?;
+            counts.push(tx.used(NETWORK, &owner).await?);
+            tx.delete_network(earlier.id).await?;
+            counts.push(tx.used(NETWORK, &owner).await?);
+            tx.delete_network(network().id).await?;
+            tx.delete_network(network().id).await?;
+            counts.push(tx.used(NETWORK, &owner).await?);
+            counts.push(tx.used(PORT, &owner).await?);
+            Ok(counts)
+        })
+    })
+    .await;
+    assert_eq!(counted.unwrap(), [1, 2, 1, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_refused_write_changes_nothing_and_takes_no_revision() {
     let (_folder, store) = fresh();
     put(&store, "a", json!({})).await;

@@ -12,7 +12,7 @@ use hextet_store::{Document, EngineError, NETWORK, Store, Tx};
 use uuid::Uuid;
 
 use super::reports::Reported;
-use super::{Failure, IfMatch, not_found, now, policy, ports, transact};
+use super::{Failure, IfMatch, not_found, now, policy, ports, quotas, transact};
 use crate::identity::Caller;
 
 /// A network that is asked for.
@@ -91,6 +91,7 @@ fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Docum
         for asked in &create.asked {
             let project_id =
                 policy::owner(&create.caller, asked.project_id.clone(), "create_network")?;
+            quotas::check(tx, NETWORK, &project_id).await?;
             let mtu = network::check_mtu(asked.mtu, create.mtu_max, false)?;
             let id = NetworkId(Uuid::new_v4());
             let vni = tx.take_vni(id).await?.ok_or_else(|| {

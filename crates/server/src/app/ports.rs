@@ -14,7 +14,7 @@ use hextet_store::{Counter, Document, EngineError, PORT, Store, Tx};
 use uuid::Uuid;
 
 use super::reports::Reported;
-use super::{Failure, IfMatch, address, networks, not_found, now, policy, tags, transact};
+use super::{Failure, IfMatch, address, networks, not_found, now, policy, quotas, tags, transact};
 use crate::identity::Caller;
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
@@ -125,6 +125,7 @@ async fn create_one(
     now: &str,
 ) -> Result<Document, Failure> {
     let (network, project_id) = may_create(tx, caller, asked).await?;
+    quotas::check(tx, PORT, &project_id).await?;
     tags::check(&asked.tags)?;
     let subnets = tx.subnets_of(network.id).await?;
     check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;

@@ -12,7 +12,7 @@ use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
 use hextet_store::{Counter, Document, EngineError, SUBNET, Store, Tx};
 use uuid::Uuid;
 
-use super::{Failure, IfMatch, networks, not_found, now, policy, ports, transact};
+use super::{Failure, IfMatch, networks, not_found, now, policy, ports, quotas, transact};
 use crate::identity::Caller;
 
 /// A subnet that is asked for.
@@ -97,6 +97,7 @@ async fn create_one(
 ) -> Result<Document, Failure> {
     let mut network = networks::writable(tx, caller, asked.network_id, "create_subnet").await?;
     let project_id = policy::owner(caller, asked.project_id.clone(), "create_subnet")?;
+    quotas::check(tx, SUBNET, &project_id).await?;
     let siblings = tx.subnets_of(network.id).await?;
     let prefixes: Vec<_> = siblings.iter().map(|subnet| subnet.cidr).collect();
     let addressing = asked.addressing.check(&prefixes)?;

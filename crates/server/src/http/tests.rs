@@ -23,6 +23,7 @@ mod isolation;
 mod listing;
 mod networks;
 mod ports;
+mod quotas;
 mod serve;
 mod status;
 mod subnets;

@@ -3,6 +3,7 @@
 mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
+mod quotas;
 pub(super) mod subnets;
 mod tags;
 
@@ -34,6 +35,7 @@ pub(super) fn router() -> Router<AppState> {
         .merge(networks::router())
         .merge(subnets::router())
         .merge(ports::router())
+        .merge(quotas::router())
         .merge(tags::router())
 }
 
@@ -56,7 +58,7 @@ async fn resources(State(state): State<AppState>, headers: HeaderMap) -> Result<
         .iter()
         .map(|noun| (noun.name, noun.collection))
         .collect();
-    resources.push(("extension", "extensions"));
+    resources.extend([("extension", "extensions"), ("quota", "quotas")]);
     let resources: Vec<_> = resources
         .into_iter()
         .map(|(name, collection)| {

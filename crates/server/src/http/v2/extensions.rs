@@ -63,6 +63,26 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "Resources show and take project_id beside tenant_id.",
     ),
     (
+        "quota-check-limit",
+        "Quota engine limit check",
+        "A limit below what is used is refused with check_limit.",
+    ),
+    (
+        "quota-check-limit-default",
+        "Quota engine limit check by default",
+        "A limit below what is used is refused without force.",
+    ),
+    (
+        "quota_details",
+        "Quota details management support",
+        "Limits are shown with what is used of them.",
+    ),
+    (
+        "quotas",
+        "Quota management support",
+        "Limits of what a project may have are shown, and set by the administrator.",
+    ),
+    (
         "revision-if-match",
         "If-Match constraints based on revision_number",
         "A change or a deletion can be made to depend on the revision number.",

@@ -1,0 +1,192 @@
+//! `/v2.0/quotas`: limits are read by the project and its administrators, and set by administrators.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use hextet_core::ids::ProjectId;
+use hextet_core::refusal::Refusal;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value as Json, json};
+
+use super::{deleted, text};
+use crate::app::policy;
+use crate::app::quotas::{self as app, DEFAULTS, Limits, QUOTA, UNLIMITED};
+use crate::http::AppState;
+use crate::http::body::member;
+use crate::http::convert;
+use crate::http::error::Problem;
+
+/// Highest limit (Neutron's database holds no more).
+const LIMIT_MAX: i64 = 2_147_483_647;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/v2.0/quotas", get(list))
+        .route(
+            "/v2.0/quotas/{project}",
+            get(show).put(update).delete(reset),
+        )
+        .route("/v2.0/quotas/{project}/default", get(default))
+        .route("/v2.0/quotas/{project}/details", get(details))
+}
+
+/// The projects that have limits of their own.
+async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+    administrator(&state, &headers, "get_quota").await?;
+    let quotas: Vec<Json> = state
+        .store
+        .read(|model| {
+            let documents = model.documents(QUOTA);
+            documents
+                .map(|document| {
+                    let own: Limits = document.parse(QUOTA).unwrap_or_default();
+                    let mut quota = json!(app::effective(&own));
+                    quota["project_id"] = json!(document.id);
+                    quota["tenant_id"] = json!(document.id);
+                    quota
+                })
+                .collect()
+        })
+        .await;
+    Ok(text(StatusCode::OK, json!({"quotas": quotas}).to_string()))
+}
+
+/// A project's limits. `project` and `tenant` in its place tell the caller's.
+async fn show(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(project): Path<String>,
+) -> Result<Response, Problem> {
+    if matches!(project.as_str(), "project" | "tenant") {
+        let id = state.caller(&headers).await?.project_id;
+        let told = json!({"project_id": id, "tenant_id": id});
+        return Ok(text(StatusCode::OK, json!({project: told}).to_string()));
+    }
+    let project = readable(&state, &headers, project).await?;
+    let own: Limits = state
+        .store
+        .read(|model| {
+            let document = model.document(QUOTA, &project.0)?;
+            document.parse(QUOTA).ok()
+        })
+        .await
+        .unwrap_or_default();
+    Ok(told(&app::effective(&own)))
+}
+
+async fn default(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(project): Path<String>,
+) -> Result<Response, Problem> {
+    readable(&state, &headers, project).await?;
+    Ok(told(&app::effective(&Limits::new())))
+}
+
+async fn details(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(project): Path<String>,
+) -> Result<Response, Problem> {
+    let project = readable(&state, &headers, project).await?;
+    let details = app::details(&state.store, project).await?;
+    let quota: Map<String, Json> = details
+        .into_iter()
+        .map(|(kind, usage)| {
+            let detail = json!({"limit": usage.limit, "used": usage.used, "reserved": 0});
+            (kind, detail)
+        })
+        .collect();
+    Ok(text(StatusCode::OK, json!({"quota": quota}).to_string()))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(project): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    administrator(&state, &headers, "update_quota").await?;
+    let (limits, force) = asked(&member("quota", body).await?)?;
+    let limits = app::set(&state.store, ProjectId(project), limits, force).await?;
+    Ok(told(&limits))
+}
+
+async fn reset(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(project): Path<String>,
+) -> Result<Response, Problem> {
+    administrator(&state, &headers, "delete_quota").await?;
+    app::reset(&state.store, ProjectId(project)).await?;
+    Ok(deleted())
+}
+
+/// The limits of a body, and whether they may be below what is used. `check_limit` is the other word for not.
+fn asked(quota: &Json) -> Result<(Limits, bool), Problem> {
+    let Json::Object(members) = quota else {
+        return Err(Problem::bad_request("quota: an object is wanted"));
+    };
+    let mut limits = Limits::new();
+    let (mut force, mut check) = (false, false);
+    for (name, value) in members {
+        let flag = || match convert::boolean(value) {
+            Ok(flag) => Ok(flag == Json::Bool(true)),
+            Err(why) => Err(Refusal::attribute(name, why)),
+        };
+        match name.as_str() {
+            "force" => force = flag()?,
+            "check_limit" => check = flag()?,
+            name if DEFAULTS.iter().any(|(kind, _)| *kind == name) => {
+                limits.insert(name.to_owned(), limit(name, value)?);
+            }
+            name => {
+                return Err(Problem::bad_request(format!(
+                    "Unrecognized attribute(s) '{name}'"
+                )));
+            }
+        }
+    }
+    Ok((limits, force && !check))
+}
+
+fn limit(name: &str, value: &Json) -> Result<i64, Refusal> {
+    let number = match value {
+        Json::Number(number) => number.as_i64(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|limit| (UNLIMITED..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| {
+            let reason = format!("{value} is not an integer of {UNLIMITED} to {LIMIT_MAX}");
+            Refusal::attribute(name, reason)
+        })
+}
+
+/// The project, if the caller may read its limits.
+async fn readable(
+    state: &AppState,
+    headers: &HeaderMap,
+    project: String,
+) -> Result<ProjectId, Problem> {
+    let caller = state.caller(headers).await?;
+    let project = ProjectId(project);
+    match caller.can_read(&project) {
+        true => Ok(project),
+        false => Err(policy::forbidden("get_quota").into()),
+    }
+}
+
+async fn administrator(state: &AppState, headers: &HeaderMap, rule: &str) -> Result<(), Problem> {
+    match state.caller(headers).await?.is_admin() {
+        true => Ok(()),
+        false => Err(policy::forbidden(rule).into()),
+    }
+}
+
+fn told(limits: &Limits) -> Response {
+    text(StatusCode::OK, json!({"quota": limits}).to_string())
+}
