@@ -215,6 +215,11 @@ fn modes_need_dhcp() -> Refusal {
     Refusal::invalid("ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is false")
 }
 
+/// Link-local unicast (RFC 4291 §2.5.6).
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+/// IPv4-mapped addresses (RFC 4291 §2.5.5.2).
+const IPV4_MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
+
 fn check_prefix(cidr: Ipv6Net, enable_dhcp: bool) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::invalid(format!("cidr {cidr} {why}")));
     if cidr.network().is_unspecified() {
@@ -225,6 +230,16 @@ fn check_prefix(cidr: Ipv6Net, enable_dhcp: bool) -> Result<(), Refusal> {
     }
     if cidr.network().is_loopback() {
         return refuse("is the loopback address");
+    }
+    if overlap(cidr, LINK_LOCAL) {
+        return refuse(
+            "is link-local, which every link has already and no router advertises (RFC 4861 §4.6.2)",
+        );
+    }
+    if overlap(cidr, IPV4_MAPPED) {
+        return refuse(
+            "holds IPv4-mapped addresses, which are never on a wire (RFC 4291 §2.5.5.2)",
+        );
     }
     if enable_dhcp && cidr.prefix_len() > DHCP_PREFIX_MAX {
         return refuse("is too small for DHCP: a /126 or larger, or enable_dhcp false, is allowed");

@@ -16,8 +16,9 @@ use crate::feed::{self, FeedError, Reports};
 use crate::http::{self, ApiConfig, AppState};
 use crate::identity::{Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError};
 
-/// How long requests under way may take to end once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests under way may take to end once the server is told to stop. Well below the time after which a
+/// supervisor kills (`hextet up` waits 10 s), so that the database is closed in peace.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]

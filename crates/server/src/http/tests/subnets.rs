@@ -16,7 +16,7 @@ const OBSERVED: &[(&str, &str, u16, &str)] = &[
     ("/127 without DHCP", r#"{"cidr": "2001:db8:1::/127", "enable_dhcp": false}"#, 201, ""),
     ("/128 without DHCP", r#"{"cidr": "2001:db8:1::/128", "enable_dhcp": false}"#, 201, ""),
     ("::/64", r#"{"cidr": "::/64"}"#, 400, "InvalidInput"),
-    ("fe80::/64", r#"{"cidr": "fe80::/64"}"#, 201, ""),
+    ("fe80::/64", r#"{"cidr": "fe80::/64"}"#, 400, "InvalidInput"),
     ("ff00::/64", r#"{"cidr": "ff00::/64"}"#, 400, "InvalidInput"),
     ("host bits", r#"{"cidr": "2001:db8::1/64"}"#, 201, ""),
     ("modes with DHCP off", r#"{"ipv6_ra_mode": "slaac", "enable_dhcp": false}"#, 400, "InvalidInput"),
