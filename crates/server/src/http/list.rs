@@ -44,17 +44,8 @@ impl Listing<'_> {
         let passing = |document: &Arc<Document>| {
             sees(document) && self.query.passes(|name| self.value(document, name))
         };
-        let mut documents = self.candidates();
-        documents.retain(passing);
-        if self.query.sort.is_empty() && self.query.page.is_none() {
-            return Ok(documents);
-        }
-        let marker = match self
-            .query
-            .page
-            .as_ref()
-            .and_then(|page| page.marker.as_ref())
-        {
+        let page = self.query.page.as_ref();
+        let marker = match page.and_then(|page| page.marker.as_ref()) {
             None => None,
             Some(id) => {
                 let document = self.model.document(self.noun.kind, id);
@@ -62,12 +53,25 @@ impl Listing<'_> {
                 Some(self.row(document.ok_or_else(|| unknown(id))?.clone()))
             }
         };
-        let mut rows: Vec<Row> = documents
-            .into_iter()
-            .map(|document| self.row(document))
-            .collect();
+        let mut documents = self.candidates();
+        match page {
+            // In the order of the ids, nothing needs to be judged beyond the page's end.
+            Some(page) if self.query.sort.is_empty() && !page.reverse => {
+                if let Some((_, marker)) = &marker {
+                    documents.retain(|document| document.id > marker.id);
+                }
+                let documents = documents.into_iter().filter(passing);
+                return Ok(documents.take(page.limit.get()).collect());
+            }
+            _ => documents.retain(passing),
+        }
+        if self.query.sort.is_empty() && page.is_none() {
+            return Ok(documents);
+        }
+        let rows = documents.into_iter().map(|document| self.row(document));
+        let mut rows: Vec<Row> = rows.collect();
         rows.sort_by(|one, other| self.compare(one, other));
-        if let Some(page) = &self.query.page {
+        if let Some(page) = page {
             self.cut(&mut rows, page, marker.as_ref());
         }
         Ok(rows.into_iter().map(|(_, document)| document).collect())
