@@ -9,6 +9,7 @@ use tonic::Status;
 use tracing::{debug, info};
 
 use super::{Host, Local};
+use crate::kernel::links::LinkKind;
 use crate::kernel::{Fastpath, Kind, links, netns};
 use crate::ledger::{State, Target};
 
@@ -261,8 +262,16 @@ fn check(target: &Target) -> Result<(), Status> {
             }
         }
         Target::Tap { name } => {
-            if links::index(name).is_err() {
-                return Err(Status::invalid_argument(format!("no link named {name:?}")));
+            let all = links::dump()
+                .map_err(|error| Status::unavailable(format!("links cannot be listed: {error}")))?;
+            match all.iter().find(|link| link.name == *name) {
+                Some(link) if link.kind == LinkKind::Tap => {}
+                Some(_) => {
+                    return Err(Status::invalid_argument(format!("{name} is not a tap")));
+                }
+                None => {
+                    return Err(Status::invalid_argument(format!("no link named {name:?}")));
+                }
             }
         }
     }

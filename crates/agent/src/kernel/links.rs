@@ -14,7 +14,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage,
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
@@ -28,7 +29,7 @@ const GROUP_LINK: u32 = 1;
 pub enum LinkKind {
     /// A veth end.
     Veth,
-    /// A tap or tun.
+    /// A tap: a tun device that carries Ethernet.
     Tap,
     /// Anything else.
     Other,
@@ -276,6 +277,7 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
         kind: LinkKind::Other,
         alias: None,
     };
+    let ethernet = link.header.link_layer_type == LinkLayerType::Ether;
     for attribute in link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => seen.name = name,
@@ -286,18 +288,18 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
                     seen.mac = Mac(octets);
                 }
             }
-            LinkAttribute::LinkInfo(infos) => seen.kind = kind(&infos),
+            LinkAttribute::LinkInfo(infos) => seen.kind = kind(&infos, ethernet),
             _ => {}
         }
     }
     Some(seen)
 }
 
-fn kind(infos: &[LinkInfo]) -> LinkKind {
+fn kind(infos: &[LinkInfo], ethernet: bool) -> LinkKind {
     for info in infos {
         match info {
             LinkInfo::Kind(InfoKind::Veth) => return LinkKind::Veth,
-            LinkInfo::Kind(InfoKind::Tun) => return LinkKind::Tap,
+            LinkInfo::Kind(InfoKind::Tun) if ethernet => return LinkKind::Tap,
             _ => {}
         }
     }

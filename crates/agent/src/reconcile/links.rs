@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hextet_core::ids::PortId;
 use hextet_core::mac::Mac;
 
-use crate::kernel::links::{LinkSeen, tag};
+use crate::kernel::links::{LinkKind, LinkSeen, tag};
 use crate::ledger::{State, Target};
 
 /// A link that must be there.
@@ -44,6 +44,9 @@ pub enum LinkProblem {
     /// A link of that name is there, and was not made by this agent for this port.
     #[error("the link {0} is there and is not this port's")]
     Foreign(String),
+    /// Only taps are adopted: anything else may be the host's own way out.
+    #[error("the link {0} is not a tap")]
+    NotTap(String),
 }
 
 /// Every link that must be there, by the name of the host's end.
@@ -190,6 +193,7 @@ fn fit<'a>(
 ) -> Result<Option<&'a LinkSeen>, LinkProblem> {
     let Some(Target::Netns { name: netns, .. }) = &link.target else {
         return match seen {
+            Some(seen) if seen.kind != LinkKind::Tap => Err(LinkProblem::NotTap(name.to_owned())),
             Some(seen)
                 if seen
                     .alias

@@ -74,6 +74,16 @@ fn what_carries_no_tag_of_ours_is_never_deleted() {
 }
 
 #[test]
+fn only_a_tap_is_adopted() {
+    for kind in [LinkKind::Veth, LinkKind::Other] {
+        let mut other = tap(7, "tap00000001-00");
+        other.kind = kind;
+        let problem = "1 the link tap00000001-00 is not a tap";
+        check(&planned([1], []), &[other], &[], &[], &[], &[problem]);
+    }
+}
+
+#[test]
 fn a_tap_of_the_ports_name_is_adopted_without_a_declaration() {
     let state = planned([1], []);
     check(&state, &[tap(7, "tap00000001-00")], &[], &[], &[], &[]);

@@ -34,6 +34,7 @@ fn attach_says_why_not() {
             vec!["two", "--tap", "nosuch"],
             "no link named \"nosuch\"".to_owned(),
         ),
+        (vec!["two", "--tap", "lo"], "lo is not a tap".to_owned()),
         (
             vec!["two", "--netns", &one.name],
             format!("netns {} eth0 carries port {id}", one.name),
