@@ -395,7 +395,7 @@ impl Host {
             Ok(()) => self.unwritten_since = None,
             Err(error) => {
                 error!(
-                    error = crate::uplink::chain(&error),
+                    error = hextet_core::errors::chain(&error),
                     "the ledger cannot be written"
                 );
                 // Tried again with the next write of what was learned.

@@ -89,9 +89,15 @@ impl Uplink {
             }
             if was_connected {
                 wait = retry.first;
-                warn!(error = chain(&error), "connection to the server lost");
+                warn!(
+                    error = hextet_core::errors::chain(&error),
+                    "connection to the server lost"
+                );
             } else {
-                debug!(error = chain(&error), "no connection to the server");
+                debug!(
+                    error = hextet_core::errors::chain(&error),
+                    "no connection to the server"
+                );
             }
             // Half of it at random, so that a thousand agents do not come back at once.
             tokio::time::sleep(wait.mul_f64(1.0 - rand::random::<f64>() / 2.0)).await;
@@ -240,18 +246,6 @@ fn read(path: &Path) -> Result<Vec<u8>, UplinkError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use hextet_core::errors::chain;
 
 mod api;
 mod down;
@@ -77,7 +78,13 @@ enum Command {
     Agent(ConfigArgs),
 
     /// Put ports on this host, take them off, list them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: a guest is plugged in, looked at and unplugged\n  \
+        hextet port attach port1 --netns guest1\n  \
+        hextet port list\n  \
+        hextet port detach port1"
+    )]
     Port(port::PortCommand),
 
     /// Show everything at work: guests with real clients in network namespaces
@@ -119,6 +126,6 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("hextet: {error:#}");
+    eprintln!("hextet: {}", chain(error.as_ref()));
     ExitCode::FAILURE
 }

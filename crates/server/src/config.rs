@@ -144,7 +144,7 @@ pub struct ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file.
-    #[error("cannot read {path}")]
+    #[error("could not read {path}")]
     Read {
         /// Which.
         path: PathBuf,

@@ -200,7 +200,7 @@ impl Host {
                     }
                 }
             }
-            Err(error) => debug!(error = crate::uplink::chain(&error), "no counters"),
+            Err(error) => debug!(error = hextet_core::errors::chain(&error), "no counters"),
         }
         for (id, reasons) in self.serve.drops() {
             let of_port = drops.entry(id).or_default();
@@ -215,7 +215,8 @@ impl Host {
     fn take_down(&mut self) -> Result<(), Status> {
         info!("taking everything off this host");
         self.serve.cease(self.carriers.keys().copied().collect());
-        let failed = |error: &dyn std::error::Error| Status::internal(crate::uplink::chain(error));
+        let failed =
+            |error: &dyn std::error::Error| Status::internal(hextet_core::errors::chain(error));
         self.down = true;
         self.carriers.clear();
         self.serve.view(std::sync::Arc::default());

@@ -58,7 +58,7 @@ impl Host {
             Ok(ops) if ops > 0 || self.passes == 0 => info!(ops, "reconcile"),
             Ok(_) => debug!(ops = 0, "reconcile"),
             Err(failure) => {
-                let text = crate::uplink::chain(&failure);
+                let text = hextet_core::errors::chain(&failure);
                 error!(error = text, "reconcile failed");
                 self.failure = Some(text);
             }
@@ -128,7 +128,7 @@ impl Host {
             return;
         };
         warn!(
-            error = crate::uplink::chain(&failure),
+            error = hextet_core::errors::chain(&failure),
             ?op,
             "a link could not be changed"
         );
@@ -231,7 +231,7 @@ impl Host {
 
     pub(super) fn apply_ops(&mut self, ops: &[MapOp]) {
         if let Err(failure) = self.fastpath.apply(ops) {
-            let text = crate::uplink::chain(&failure);
+            let text = hextet_core::errors::chain(&failure);
             error!(error = text, "the fast path refused rows");
             self.blame(ops, &failure.failures);
         }
@@ -282,7 +282,7 @@ impl Host {
                 });
                 if let Err(failure) = attached.and_then(|()| self.fastpath.attach(ifindex)) {
                     self.failures
-                        .insert(link.port, crate::uplink::chain(&failure));
+                        .insert(link.port, hextet_core::errors::chain(&failure));
                     continue;
                 }
                 carrier.attached = true;

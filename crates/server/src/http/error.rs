@@ -86,7 +86,7 @@ impl IntoResponse for Problem {
                 response
             }
             Problem::Fault(failure) => {
-                error!(error = %chain(&failure), "a request failed");
+                error!(error = %hextet_core::errors::chain(&failure), "a request failed");
                 answer(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     &body(
@@ -116,15 +116,6 @@ fn body(kind: &str, message: &str) -> Json {
 
 fn answer(status: StatusCode, body: &Json) -> Response {
     super::body::text(status, body.to_string())
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// A JSON answer of a text that is rendered already.
