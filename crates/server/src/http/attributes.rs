@@ -6,6 +6,8 @@ use hextet_store::Document;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use crate::app::policy;
+
 /// Checks a value and puts it in its canonical form, or says why it cannot.
 pub(super) type Convert = fn(&Json) -> Result<Json, String>;
 
@@ -187,6 +189,26 @@ impl Noun {
             Shown::Admin(text) if admin => serde_json::from_str(text).unwrap_or_default(),
             Shown::Admin(_) | Shown::StoredAdmin | Shown::Never => Json::Null,
         }
+    }
+
+    /// Attributes that only administrators and services see are theirs alone to say, too.
+    pub(super) fn refuse_admin_only(
+        &self,
+        verb: Verb,
+        members: &Map<String, Json>,
+    ) -> Result<(), Refusal> {
+        let said = members.keys().filter_map(|name| self.attribute(name));
+        for attribute in said {
+            if matches!(attribute.shown, Shown::StoredAdmin | Shown::Admin(_)) {
+                let verb = match verb {
+                    Verb::Post => "create",
+                    Verb::Put => "update",
+                };
+                let rule = format!("{verb}_{}:{}", self.name, attribute.name);
+                return Err(policy::forbidden(&rule));
+            }
+        }
+        Ok(())
     }
 
     /// Puts a request's members in their canonical form.

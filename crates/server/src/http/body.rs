@@ -9,7 +9,8 @@ use serde_json::{Map, Value as Json};
 
 use super::attributes::{Noun, Verb};
 use super::error::{Problem, respond};
-use crate::app::{BULK_MAX, IfMatch};
+use crate::app::{BULK_MAX, IfMatch, policy};
+use crate::identity::Caller;
 
 /// Largest request body, bytes: a thousand ports fit.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -28,11 +29,13 @@ pub(super) fn text(status: StatusCode, text: String) -> Response {
 /// The object or the objects of a POST, checked against the noun's attributes.
 pub(super) async fn posted<T: DeserializeOwned>(
     noun: &Noun,
+    caller: &Caller,
     body: Body,
 ) -> Result<Posted<T>, Problem> {
     let mut members = object(body).await?;
     if let Some(one) = members.remove(noun.name) {
-        let object = typed(noun, Verb::Post, one)?;
+        nothing_else(&members)?;
+        let object = typed(noun, caller, Verb::Post, one)?;
         return Ok(Posted {
             objects: vec![object],
             bulk: false,
@@ -41,13 +44,16 @@ pub(super) async fn posted<T: DeserializeOwned>(
     let Some(Json::Array(many)) = members.remove(noun.collection) else {
         return Err(no_key(noun));
     };
+    nothing_else(&members)?;
     if many.is_empty() || many.len() > BULK_MAX {
         return Err(Problem::bad_request(format!(
             "{}: 1 to {BULK_MAX} objects are allowed in one request",
             noun.collection
         )));
     }
-    let objects = many.into_iter().map(|one| typed(noun, Verb::Post, one));
+    let objects = many
+        .into_iter()
+        .map(|one| typed(noun, caller, Verb::Post, one));
     Ok(Posted {
         objects: objects.collect::<Result<_, _>>()?,
         bulk: true,
@@ -55,10 +61,15 @@ pub(super) async fn posted<T: DeserializeOwned>(
 }
 
 /// The object of a PUT, checked against the noun's attributes.
-pub(super) async fn put<T: DeserializeOwned>(noun: &Noun, body: Body) -> Result<T, Problem> {
+pub(super) async fn put<T: DeserializeOwned>(
+    noun: &Noun,
+    caller: &Caller,
+    body: Body,
+) -> Result<T, Problem> {
     let mut members = object(body).await?;
     let one = members.remove(noun.name).ok_or_else(|| no_key(noun))?;
-    typed(noun, Verb::Put, one)
+    nothing_else(&members)?;
+    typed(noun, caller, Verb::Put, one)
 }
 
 /// The only member of a body, by its name.
@@ -69,8 +80,14 @@ pub(super) async fn member(name: &str, body: Body) -> Result<Json, Problem> {
             "Failed to parse request. Required attribute '{name}' not specified"
         ))
     })?;
+    nothing_else(&members)?;
+    Ok(member)
+}
+
+/// What is left of a body once its one member is taken.
+fn nothing_else(members: &Map<String, Json>) -> Result<(), Problem> {
     match members.keys().next() {
-        None => Ok(member),
+        None => Ok(()),
         Some(unknown) => Err(Problem::bad_request(format!(
             "Unrecognized attribute(s) '{unknown}'"
         ))),
@@ -121,10 +138,18 @@ async fn object(body: Body) -> Result<Map<String, Json>, Problem> {
     }
 }
 
-fn typed<T: DeserializeOwned>(noun: &Noun, verb: Verb, one: Json) -> Result<T, Problem> {
+fn typed<T: DeserializeOwned>(
+    noun: &Noun,
+    caller: &Caller,
+    verb: Verb,
+    one: Json,
+) -> Result<T, Problem> {
     let Json::Object(members) = one else {
         return Err(no_key(noun));
     };
+    if !policy::sees_all(caller) {
+        noun.refuse_admin_only(verb, &members)?;
+    }
     let members = noun.check(verb, members)?;
     serde_json::from_value(Json::Object(members))
         .map_err(|error| Problem::bad_request(format!("Invalid input: {error}")))

@@ -132,7 +132,7 @@ async fn a_body_that_cannot_be_used_is_refused_by_name() {
     for (why, body, told) in UNUSABLE.iter().chain(&made) {
         let answer = cloud
             .call(
-                "demo",
+                "admin",
                 Method::POST,
                 "/v2.0/networks",
                 &[],

@@ -134,6 +134,23 @@ async fn only_an_administrator_makes_things_for_another_project() {
 }
 
 #[tokio::test]
+async fn what_only_administrators_see_only_they_say() {
+    let cloud = Cloud::new().await;
+    for (who, status, kind) in [("demo", 403, "PolicyNotAuthorized"), ("admin", 201, "")] {
+        let body = json!({"network": {"provider:network_type": "vxlan"}});
+        cloud
+            .post(who, "networks", body)
+            .await
+            .check(who, status, kind);
+    }
+    let body = json!({"network": {}, "netwrok": {}});
+    cloud
+        .post("admin", "networks", body)
+        .await
+        .check("a second member", 400, "HTTPBadRequest");
+}
+
+#[tokio::test]
 async fn binding_is_for_administrators_and_services() {
     let cloud = Cloud::new().await;
     let network = cloud.network("demo").await;

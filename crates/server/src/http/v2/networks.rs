@@ -185,7 +185,7 @@ async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&NETWORK, body).await?;
+    let Posted { objects, bulk } = posted::<Post>(&NETWORK, &caller, body).await?;
     let asked = objects.into_iter().map(|post| NewNetwork {
         project_id: post.project_id,
         name: post.name,
@@ -205,7 +205,7 @@ async fn update(
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
     let id = super::id(&NETWORK, &id)?;
-    let put: Put = put(&NETWORK, body).await?;
+    let put: Put = put(&NETWORK, &caller, body).await?;
     let patch = NetworkPatch {
         name: put.name,
         description: put.description,

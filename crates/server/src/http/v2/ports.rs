@@ -253,7 +253,7 @@ async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&PORT, body).await?;
+    let Posted { objects, bulk } = posted::<Post>(&PORT, &caller, body).await?;
     let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
     let made = app::create(&state.store, &caller, asked).await?;
     Ok(super::created(&PORT, &caller, &made, bulk))
@@ -309,7 +309,7 @@ async fn update(
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
     let id = super::id(&PORT, &id)?;
-    let put: Put = put(&PORT, body).await?;
+    let put: Put = put(&PORT, &caller, body).await?;
     let patch = PortPatch {
         name: put.name,
         description: put.description,

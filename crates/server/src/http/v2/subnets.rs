@@ -209,7 +209,7 @@ async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&SUBNET, body).await?;
+    let Posted { objects, bulk } = posted::<Post>(&SUBNET, &caller, body).await?;
     let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
     let made = app::create(&state.store, &caller, asked).await?;
     Ok(super::created(&SUBNET, &caller, &made, bulk))
@@ -250,7 +250,7 @@ async fn update(
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
     let id = super::id(&SUBNET, &id)?;
-    let put: Put = put(&SUBNET, body).await?;
+    let put: Put = put(&SUBNET, &caller, body).await?;
     let patch = Patch {
         name: put.name,
         description: put.description,
