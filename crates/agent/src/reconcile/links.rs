@@ -193,12 +193,16 @@ fn fit<'a>(
 ) -> Result<Option<&'a LinkSeen>, LinkProblem> {
     let Some(Target::Netns { name: netns, .. }) = &link.target else {
         return match seen {
+            // A pair that we made, whose declaration was lost with a ledger.
+            Some(seen) if seen.alias.as_deref() == Some(&tag(instance, link.port)) => {
+                Ok(Some(seen))
+            }
             Some(seen) if seen.kind != LinkKind::Tap => Err(LinkProblem::NotTap(name.to_owned())),
             Some(seen)
                 if seen
                     .alias
                     .as_deref()
-                    .is_none_or(|alias| belongs(alias, instance, link.port)) =>
+                    .is_none_or(|alias| !alias.starts_with("hextet:")) =>
             {
                 Ok(Some(seen))
             }
@@ -212,11 +216,6 @@ fn fit<'a>(
         None if namespaces.contains(netns) => Ok(None),
         None => Err(LinkProblem::NoNetns(netns.clone())),
     }
-}
-
-/// Whether a link with this alias may carry the port: one with the tag of another port or instance may not.
-fn belongs(alias: &str, instance: &str, port: PortId) -> bool {
-    !alias.starts_with("hextet:") || alias == tag(instance, port)
 }
 
 fn adjust(seen: &LinkSeen, wanted: &LinkWanted) -> Option<LinkOp> {

@@ -74,6 +74,11 @@ fn what_carries_no_tag_of_ours_is_never_deleted() {
 }
 
 #[test]
+fn a_pair_of_ours_is_kept_when_its_declaration_is_lost() {
+    check(&planned([1], []), &[ours(7, 1)], &[], &[], &[], &[]);
+}
+
+#[test]
 fn only_a_tap_is_adopted() {
     for kind in [LinkKind::Veth, LinkKind::Other] {
         let mut other = tap(7, "tap00000001-00");
