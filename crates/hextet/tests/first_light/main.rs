@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
-use support::{Cloud, Flow, Namespace, kill, mounts, reaches, until};
+use support::{Cloud, Flow, Namespace, device, kill, mounts, reaches, until};
 
 #[test]
 fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
@@ -165,6 +165,7 @@ fn a_running_flow_loses_no_packet_while_agent_and_server_are_replaced() {
         (has && two.addresses().contains(&(second, 64))).then_some(())
     });
     reaches(&one, second);
+    let before = [device(&one), device(&two)];
     let flow = Flow::start(&one, &two, second);
     let passes = |log: &str| log.matches("reconcile ops=").count();
     for _ in 0..2 {
@@ -181,6 +182,17 @@ fn a_running_flow_loses_no_packet_while_agent_and_server_are_replaced() {
     });
     let (sent, arrived) = flow.end(&two);
     assert_eq!(sent, arrived);
+    // The devices at both ends count other frames too (RA, ND), and so cannot count fewer; they lost none.
+    let after = [device(&one), device(&two)];
+    assert!(
+        after[0].sent - before[0].sent >= sent,
+        "{before:?} {after:?}"
+    );
+    assert!(
+        after[1].received - before[1].received >= sent,
+        "{before:?} {after:?}"
+    );
+    assert_eq!(after.map(|end| end.lost), before.map(|end| end.lost));
 }
 
 #[test]

@@ -476,6 +476,36 @@ fn counted(namespace: &Namespace, name: &str) -> u64 {
     value.expect("the kernel counts it").parse().unwrap()
 }
 
+/// What a guest's device has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub received: u64,
+    pub sent: u64,
+    /// Errors and drops in both directions.
+    pub lost: u64,
+}
+
+/// The counters of a guest's eth0.
+pub fn device(namespace: &Namespace) -> Device {
+    let text = netns::inside(&namespace.path, || {
+        std::fs::read_to_string("/proc/thread-self/net/dev").unwrap()
+    })
+    .unwrap();
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.trim_start().strip_prefix("eth0:"));
+    let figures: Vec<u64> = line
+        .expect("the guest has an eth0")
+        .split_whitespace()
+        .map(|figure| figure.parse().unwrap())
+        .collect();
+    // bytes packets errs drop fifo frame compressed multicast, then the same of sending.
+    Device {
+        received: figures[1],
+        sent: figures[9],
+        lost: figures[2] + figures[3] + figures[4] + figures[10] + figures[11] + figures[12],
+    }
+}
+
 /// Echo requests that reached a namespace.
 pub fn echoes(namespace: &Namespace) -> u64 {
     counted(namespace, "Icmp6InEchos")
