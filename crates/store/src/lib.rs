@@ -10,6 +10,7 @@
 
 mod document;
 mod engine;
+mod lock;
 mod model;
 mod network;
 mod port;

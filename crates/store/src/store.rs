@@ -9,6 +9,7 @@ use hextet_core::settings::CloudSettings;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::engine::EngineError;
+use crate::lock::DatabaseLock;
 use crate::model::{Committed, Model};
 use crate::schema::{self, SCHEMA_VERSION};
 use crate::tx::Tx;
@@ -67,11 +68,20 @@ pub enum OpenError {
         #[source]
         source: EngineError,
     },
-    /// Another process has it open: one server writes a SQLite database.
-    #[error("the database {path} is in use by another process")]
+    /// Another server has it open: one writes a SQLite database.
+    #[error("the database {path} is in use by another server")]
     InUse {
         /// Which file.
         path: PathBuf,
+    },
+    /// The lock beside the file, by which one server is told from a second, cannot be had.
+    #[error("cannot lock the database {path}")]
+    Lock {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
     /// A newer program made it.
     #[error(
@@ -116,6 +126,11 @@ impl Store {
     /// When it cannot be read, is in use, or was made by a newer program.
     pub fn open(config: StoreConfig) -> Result<Self, OpenError> {
         let path = config.path.clone();
+        let lock = match DatabaseLock::take(&path) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Err(OpenError::InUse { path }),
+            Err(source) => return Err(OpenError::Lock { path, source }),
+        };
         let (tx, model) = open_sqlite(config).map_err(|error| match error {
             Opening::Newer(found) => OpenError::NewerSchema {
                 path,
@@ -138,7 +153,7 @@ impl Store {
         };
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer::run(tx, inbox, &audience))
+            .spawn(move || writer::run(tx, inbox, &audience, lock))
             .map_err(OpenError::Thread)?;
         Ok(Self {
             orders,
@@ -228,8 +243,6 @@ fn open_sqlite(config: StoreConfig) -> Result<(Tx, Model), Opening> {
     let connection = rusqlite::Connection::open(&config.path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    // Exclusive: the model is fed by this process's commits alone, so a second writer must be kept out.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match config.synchronous {
         Synchronous::Full => "FULL",

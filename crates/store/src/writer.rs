@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::error;
 
 use crate::engine::EngineError;
+use crate::lock::DatabaseLock;
 use crate::model::{Committed, Model};
 use crate::store::WriteError;
 use crate::tx::{Logged, Tx};
@@ -98,8 +99,13 @@ pub(crate) struct Audience {
     pub committed: broadcast::Sender<Arc<Committed>>,
 }
 
-/// Runs until told to close, or until every store handle is gone.
-pub(crate) fn run(mut tx: Tx, mut orders: mpsc::Receiver<Order>, audience: &Audience) {
+/// Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
+pub(crate) fn run(
+    mut tx: Tx,
+    mut orders: mpsc::Receiver<Order>,
+    audience: &Audience,
+    lock: DatabaseLock,
+) {
     let mut closing = None;
     while closing.is_none() {
         let Some(first) = orders.blocking_recv() else {
@@ -119,6 +125,7 @@ pub(crate) fn run(mut tx: Tx, mut orders: mpsc::Receiver<Order>, audience: &Audi
         commit(&mut tx, group, audience);
     }
     drop(tx);
+    drop(lock);
     drop(closing);
 }
 
