@@ -23,7 +23,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::reports::Reported;
-use crate::identity::{self, Caller, Identity};
+use crate::identity::{self, AuthenticateError, Caller, Identity};
 use error::Problem;
 use hextet_store::Store;
 
@@ -136,7 +136,10 @@ impl AppState {
         self.identity
             .authenticate(token)
             .await
-            .map_err(|_| unauthorized())
+            .map_err(|error| match error {
+                AuthenticateError::Unauthorized(_) => unauthorized(),
+                AuthenticateError::Accounts(error) => error.into(),
+            })
     }
 
     /// The address under which the client knows us: what is configured, else what it called, else what we listen on.

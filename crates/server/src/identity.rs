@@ -32,7 +32,7 @@ use hextet_core::ids::ProjectId;
 use hextet_store::{EngineError, Store};
 
 pub use bootstrap::{Bootstrap, BootstrapError, BootstrapUser};
-pub use caller::{Caller, Unauthorized};
+pub use caller::{AuthenticateError, Caller, Unauthorized};
 pub use http::router;
 pub use role::{Role, UnknownRole, effective};
 pub use secret::Secret;
@@ -136,6 +136,7 @@ impl Identity {
         let has_administrator = store
             .read(|model| Directory(model).has_administrator())
             .await
+            .flatten()
             .map_err(|error| unusable(error.into()))?;
         match (has_administrator, bootstrap) {
             (true, _) => {}
@@ -160,15 +161,10 @@ impl Identity {
 
     /// Who bears this token, and in which project. Unscoped tokens open nothing outside identity.
     ///
-    /// A damaged or unreachable store is logged and answers as an unknown token does: nobody gets in.
-    pub async fn authenticate(&self, token: &str) -> Result<Caller, Unauthorized> {
-        let session = match self.session(token).await {
-            Ok(session) => session.ok_or(Unauthorized)?,
-            Err(error) => {
-                tracing::error!(%error, "accounts could not be read");
-                return Err(Unauthorized);
-            }
-        };
+    /// # Errors
+    /// That the token opens nothing, or that the accounts cannot be read now: nobody gets in then.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthenticateError> {
+        let session = self.session(token).await?.ok_or(Unauthorized)?;
         let project = session.project.ok_or(Unauthorized)?;
         Ok(Caller {
             user_id: session.user.id,
@@ -196,8 +192,14 @@ impl Identity {
         }
     }
 
-    async fn directory<R>(&self, look: impl FnOnce(Directory<'_>) -> R) -> R {
-        self.inner.store.read(|model| look(Directory(model))).await
+    async fn directory<R, E: From<EngineError>>(
+        &self,
+        look: impl FnOnce(Directory<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.inner
+            .store
+            .read(|model| look(Directory(model)))
+            .await?
     }
 
     fn store(&self) -> &Store {

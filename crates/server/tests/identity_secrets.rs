@@ -54,7 +54,8 @@ async fn no_password_hash_key_or_token_is_logged_or_answered() {
                 .map(|document| document.text().to_owned())
                 .collect()
         })
-        .await;
+        .await
+        .unwrap();
     let mut secrets = vec![
         password("admin"),
         password("demo"),

@@ -20,6 +20,12 @@ pub enum EngineError {
     /// The commit failed; nothing of it is stored.
     #[error("the commit failed: {0}")]
     Commit(String),
+    /// The database cannot be reached; nothing was changed. It passes by itself.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// The connection broke while a commit was under way. What was written may be stored or not; the model follows what is.
+    #[error("the database was lost during a commit, which may have happened or not: {0}")]
+    OutcomeUnknown(String),
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
@@ -37,6 +43,16 @@ pub enum EngineError {
     /// A row is not there, or has another form, where the tables' rules say that it must be.
     #[error("the database holds no sound {0}")]
     Unsound(&'static str),
+}
+
+impl EngineError {
+    /// Whether the same may succeed a little later without anybody's doing: the database is away, or too busy.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)
+        )
+    }
 }
 
 impl From<rusqlite::Error> for EngineError {

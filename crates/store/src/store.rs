@@ -182,11 +182,14 @@ impl Store {
 
     /// Shows the model, which holds every write that was acknowledged before. The closure should be quick: commits wait
     /// for it.
-    pub async fn read<R>(&self, look: impl FnOnce(&Model) -> R) -> R {
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when the engine cannot say what is newest. SQLite always can.
+    pub async fn read<R>(&self, look: impl FnOnce(&Model) -> R) -> Result<R, EngineError> {
         // The writer thread takes a commit into the model before it acknowledges it, so that there is nothing to wait
         // for. An engine that others write to waits here until the model has reached the newest revision.
         let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
-        look(&model)
+        Ok(look(&model))
     }
 
     /// Every commit from now on, in order. A subscriber that falls too far behind gets `Lagged` and must look at the

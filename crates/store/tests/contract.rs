@@ -26,7 +26,7 @@ use uuid::Uuid;
 #[tokio::test]
 async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
     let (folder, store) = fresh();
-    let epoch = store.read(|model| model.generation().epoch).await;
+    let epoch = store.read(|model| model.generation().epoch).await.unwrap();
     for count in 1..=3_u64 {
         put(&store, "a", json!({"count": count})).await;
         let (revision, text) = store
@@ -34,12 +34,13 @@ async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
                 let text = model.document("thing", "a").unwrap().text().to_owned();
                 (model.generation().revision, text)
             })
-            .await;
+            .await
+            .unwrap();
         assert_eq!((revision, text), (count, format!("{{\"count\":{count}}}")));
     }
     store.close().await;
     let store = open(folder.path());
-    let model = store.read(Model::clone).await;
+    let model = store.read(Model::clone).await.unwrap();
     assert_eq!(
         (model.generation().epoch, model.generation().revision),
         (epoch, 3)
@@ -72,7 +73,7 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
     // Once in memory and on the disk, and then from there.
     for _ in 0..2 {
         let store = open(folder.path());
-        let model = store.read(Model::clone).await;
+        let model = store.read(Model::clone).await.unwrap();
         let document = model.document(NETWORK, &network().id.to_string()).unwrap();
         assert_eq!(document.parse::<Network>(NETWORK).unwrap(), network());
         assert!(
@@ -139,9 +140,21 @@ async fn a_refused_write_changes_nothing_and_takes_no_revision() {
     })
     .await;
     assert_eq!(number.unwrap(), 1);
-    assert_eq!(store.read(|model| model.generation().revision).await, 1);
+    assert_eq!(
+        store
+            .read(|model| model.generation().revision)
+            .await
+            .unwrap(),
+        1
+    );
     put(&store, "c", json!({})).await;
-    assert_eq!(store.read(|model| model.generation().revision).await, 2);
+    assert_eq!(
+        store
+            .read(|model| model.generation().revision)
+            .await
+            .unwrap(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -168,14 +181,18 @@ async fn revisions_are_the_order_of_commits_and_subscribers_see_each_once() {
         }
     });
     futures::future::join_all(writes).await;
-    let newest = store.read(|model| model.generation().revision).await;
+    let newest = store
+        .read(|model| model.generation().revision)
+        .await
+        .unwrap();
     assert_eq!(newest, 133);
     for expected in 1..=newest {
         assert_eq!(commits.recv().await.unwrap().revision, expected);
     }
     let mut revisions: Vec<u64> = store
         .read(|model| model.documents("thing").map(|one| one.revision).collect())
-        .await;
+        .await
+        .unwrap();
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=newest).collect::<Vec<_>>());
 }
@@ -203,7 +220,8 @@ async fn contended_writes_count_exactly() {
     futures::future::join_all(writes).await;
     let text = store
         .read(|model| model.document("thing", "a").unwrap().text().to_owned())
-        .await;
+        .await
+        .unwrap();
     assert_eq!(text, "{\"count\":200}");
 }
 
@@ -242,7 +260,7 @@ async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
             let things = model.documents("thing");
             things.map(|one| one.id.to_string()).collect::<Vec<_>>()
         });
-        assert_eq!(ids.await, ["b"]);
+        assert_eq!(ids.await.unwrap(), ["b"]);
     }
 }
 
@@ -362,7 +380,8 @@ async fn a_resource_that_others_stand_on_cannot_go_before_them() {
     done.await.unwrap();
     let left = store
         .read(|model| model.documents(NETWORK).count() + model.documents(PORT).count())
-        .await;
+        .await
+        .unwrap();
     assert_eq!(left, 0);
 }
 
@@ -398,11 +417,12 @@ async fn what_a_commit_touches_is_told_by_host_and_key() {
         PlanKey::Port(port_id(1)),
     ];
     assert_eq!(keys, expected.into_iter().collect());
-    let snapshot = store.read(|model| model.snapshot().clone()).await;
+    let snapshot = store.read(|model| model.snapshot().clone()).await.unwrap();
     store.close().await;
     let again = open(folder.path())
         .read(|model| model.snapshot().clone())
-        .await;
+        .await
+        .unwrap();
     assert_eq!(
         format!("{snapshot:?}"),
         format!("{again:?}"),
@@ -445,7 +465,8 @@ async fn documents_are_cut_for_each_kind_of_reader() {
                 assert_eq!(last(document.text()), all, "{kind}");
             }
         })
-        .await;
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -479,10 +500,10 @@ async fn a_second_process_and_a_newer_schema_are_refused_clearly() {
 #[tokio::test]
 async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed() {
     let (folder, store) = fresh();
-    let before = store.read(Model::generation).await;
+    let before = store.read(Model::generation).await.unwrap();
     let renewed = store.renew_epoch().await.unwrap();
     assert_ne!(before.epoch, renewed);
-    assert_eq!(store.read(Model::generation).await.epoch, renewed);
+    assert_eq!(store.read(Model::generation).await.unwrap().epoch, renewed);
     store.close().await;
     let mut other = config(folder.path());
     other.settings.server_duid = Uuid::from_u128(2);
@@ -495,7 +516,8 @@ async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed() {
             assert_eq!(settings.server_duid, Uuid::from_u128(1));
             assert_eq!(settings.dns_search, ["example.net"]);
         })
-        .await;
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -124,7 +124,8 @@ fn count_missing(state: &Path, acknowledged: &[String]) -> usize {
                     .filter(|id| model.document("thing", id).is_none());
                 missing.count()
             })
-            .await;
+            .await
+            .unwrap();
         store.close().await;
         missing
     })

@@ -102,6 +102,14 @@ pub async fn report(store: &Store, reported: &Reported, host: HostId, report: Ho
             changed.map(|port| port.id).collect()
         })
         .await;
+    let changed: Vec<PortId> = match changed {
+        Ok(changed) => changed,
+        Err(error) => {
+            // The host says it again when it connects anew; until then the port keeps the status that it has.
+            error!(%host, %error, "a report could not be looked at");
+            return;
+        }
+    };
     if changed.is_empty() {
         return;
     }

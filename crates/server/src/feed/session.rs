@@ -12,7 +12,7 @@ use hextet_core::snapshot::Snapshot;
 use hextet_feed::sync::{Greeting, Sent};
 use hextet_feed::v1;
 use hextet_feed::v1::agent_message::Body;
-use hextet_store::{Committed, Model, Store};
+use hextet_store::{Committed, EngineError, Model, Store};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
@@ -126,7 +126,7 @@ impl Session {
     /// An agent that is ahead of the log has followed a database that this one is an older copy of: what it holds is of
     /// another history, so a new epoch begins.
     async fn outlive(&self, held: Generation) -> Result<(), Status> {
-        let ours = self.store.read(Model::generation).await;
+        let ours = self.store.read(Model::generation).await.map_err(away)?;
         if held.epoch == ours.epoch && held.revision > ours.revision {
             warn!(
                 held = held.revision,
@@ -168,7 +168,8 @@ impl Session {
                 }
                 messages
             })
-            .await;
+            .await
+            .map_err(away)?;
         for message in messages {
             self.outgoing
                 .send(Ok(message))
@@ -191,7 +192,8 @@ impl Session {
                     port.is_some_and(|port| port.host_id.as_ref() == Some(&agent.host))
                 });
             })
-            .await;
+            .await
+            .map_err(away)?;
         if report.ports.len() != all {
             // An unbinding that the agent has not heard of yet, or an agent that oversteps.
             info!(host = %agent.host, ignored = all - report.ports.len(), "report on ports of others");
@@ -240,6 +242,11 @@ fn gather(
     } else {
         Look::Keys(keys)
     })
+}
+
+/// The agent comes again by itself.
+fn away(error: EngineError) -> Status {
+    Status::unavailable(error.to_string())
 }
 
 fn malformed(error: hextet_feed::convert::Malformed) -> Status {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_store::EngineError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value as Json, json};
 use tracing::error;
@@ -23,6 +24,8 @@ pub(crate) enum Problem {
     Fault(Failure),
     /// Too much at once, or too slow.
     Busy,
+    /// The database is away, or was lost on the way. The store says so in the log, once for each time.
+    Away(EngineError),
 }
 
 impl Problem {
@@ -58,7 +61,16 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) => Problem::Refused(refusal),
-            fault @ Failure::Fault(_) => Problem::Fault(fault),
+            Failure::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error.is_passing() {
+            true => Problem::Away(error),
+            false => Problem::Fault(Failure::Fault(error)),
         }
     }
 }
@@ -95,19 +107,27 @@ impl IntoResponse for Problem {
                     ),
                 )
             }
-            Problem::Busy => {
-                let told = body(
-                    "HTTPServiceUnavailable",
-                    "The server is busy: too many requests are under way, or this one took too long.",
-                );
-                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, &told);
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, RETRY_AFTER);
-                response
-            }
+            Problem::Busy => unavailable(
+                "The server is busy: too many requests are under way, or this one took too long.",
+            ),
+            Problem::Away(EngineError::OutcomeUnknown(_)) => unavailable(
+                "The database was lost while the request was carried out: see whether it was before you repeat it.",
+            ),
+            Problem::Away(_) => unavailable(
+                "The database cannot be reached, or is too busy; nothing was changed. Try again shortly.",
+            ),
         }
     }
+}
+
+/// 503, and when to come back.
+fn unavailable(message: &str) -> Response {
+    let told = body("HTTPServiceUnavailable", message);
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, &told);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
 }
 
 fn body(kind: &str, message: &str) -> Json {

@@ -146,13 +146,13 @@ impl Cloud {
         headers: &[(&str, &str)],
         body: String,
     ) -> Answer {
-        let before = self.store.read(Model::generation).await;
+        let before = self.store.read(Model::generation).await.unwrap();
         let token = self.tokens[who].clone();
         let mut headers = headers.to_vec();
         headers.push(("x-auth-token", &token));
         let answer = self.send(method, path, &headers, body).await;
         if answer.status.as_u16() >= 400 {
-            let after = self.store.read(Model::generation).await;
+            let after = self.store.read(Model::generation).await.unwrap();
             assert_eq!(
                 before, after,
                 "a refused request changed something: {answer:?}"
@@ -209,7 +209,7 @@ impl Cloud {
 
     /// A host says of ports whether they are up, at the newest generation.
     async fn report(&self, host: &str, ports: &[(&str, bool)]) {
-        let generation = self.store.read(Model::generation).await;
+        let generation = self.store.read(Model::generation).await.unwrap();
         self.report_at(host, generation, ports).await;
     }
 

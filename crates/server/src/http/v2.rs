@@ -101,7 +101,7 @@ async fn list(
                 |id| app::not_found(kind, name, id),
             )
         })
-        .await?;
+        .await??;
     let links = match &query.page {
         None => Vec::new(),
         Some(page) => {
@@ -132,7 +132,7 @@ async fn show(
             let document = model.document(noun.kind, id)?;
             sees(model, &caller, document).then(|| document.clone())
         })
-        .await
+        .await?
         .ok_or_else(|| unknown(noun, id))?;
     let admin = policy::sees_all(&caller);
     Ok(text(

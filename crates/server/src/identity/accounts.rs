@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::BoxFuture;
 use hextet_store::{EngineError, Layout, Store, Tx, WriteError};
+use http::StatusCode;
 
 use super::bootstrap::Bootstrap;
 use super::error::Failure;
@@ -23,7 +24,17 @@ const PROJECT_NAMES: &str = "identity_project_name";
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self::fault(error)
+        // The store says in the log that the database is away, once for each time.
+        let told = match &error {
+            EngineError::OutcomeUnknown(_) => {
+                "The database was lost while the request was carried out: see whether it was before you repeat it."
+            }
+            error if error.is_passing() => {
+                "The database cannot be reached, or is too busy; nothing was changed. Try again shortly."
+            }
+            _ => return Self::fault(error),
+        };
+        Self::Refusal(StatusCode::SERVICE_UNAVAILABLE, told.to_owned())
     }
 }
 

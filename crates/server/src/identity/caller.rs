@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hextet_core::ids::ProjectId;
+use hextet_store::EngineError;
 
 use super::role::Role;
 
@@ -43,3 +44,14 @@ impl Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The request you have made requires authentication.")]
 pub struct Unauthorized;
+
+/// Why nobody is let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// The token.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// The accounts cannot be read.
+    #[error("accounts could not be read")]
+    Accounts(#[from] EngineError),
+}

@@ -10,7 +10,9 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Bootstrap, Caller, Identity, IdentityConfig, Role, Unauthorized, router};
+use super::{
+    AuthenticateError, Bootstrap, Caller, Identity, IdentityConfig, Role, Unauthorized, router,
+};
 use hextet_core::ids::ProjectId;
 use hextet_core::settings::CloudSettings;
 use hextet_store::{Store, StoreConfig};
@@ -161,7 +163,11 @@ impl Cloud {
     }
 
     async fn caller(&self, token: &str) -> Result<Caller, Unauthorized> {
-        self.identity.authenticate(token).await
+        let caller = self.identity.authenticate(token).await;
+        caller.map_err(|error| match error {
+            AuthenticateError::Unauthorized(unauthorized) => unauthorized,
+            AuthenticateError::Accounts(error) => panic!("{error}"),
+        })
     }
 
     /// A token about itself: `GET`, `HEAD` or `DELETE /v3/auth/tokens`.

@@ -18,7 +18,7 @@ async fn a_port_is_active_once_its_host_has_reached_the_binding() {
     let cloud = Cloud::new().await;
     let network = cloud.network("demo").await;
     let port = cloud.port("demo", &network, json!({})).await.made("port");
-    let early = cloud.store.read(Model::generation).await;
+    let early = cloud.store.read(Model::generation).await.unwrap();
     bind(&cloud, &port, json!("h1")).await;
     assert_eq!(status(&cloud, &port).await, ("DOWN".to_owned(), 2));
     cloud.report_at("h1", early, &[(&port, true)]).await;

@@ -252,11 +252,19 @@ async fn a_slaac_subnet_added_later_gives_every_port_its_address() {
     }
     let routed = json!({"device_owner": "network:router_interface"});
     let routed = cloud.port("demo", &network, routed).await.made("port");
-    let before = cloud.store.read(|model| model.generation().revision).await;
+    let before = cloud
+        .store
+        .read(|model| model.generation().revision)
+        .await
+        .unwrap();
     cloud
         .subnet("demo", &network, "2001:db8:1::/64", Some("slaac"))
         .await;
-    let after = cloud.store.read(|model| model.generation().revision).await;
+    let after = cloud
+        .store
+        .read(|model| model.generation().revision)
+        .await
+        .unwrap();
     assert_eq!(after, before + 1, "one transaction");
     for port in &ports {
         let shown = cloud.get("demo", &format!("ports/{port}")).await;

@@ -49,7 +49,7 @@ async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Respo
                 })
                 .collect()
         })
-        .await;
+        .await?;
     Ok(text(StatusCode::OK, json!({"quotas": quotas}).to_string()))
 }
 
@@ -71,7 +71,7 @@ async fn show(
             let document = model.document(QUOTA, &project.0)?;
             document.parse(QUOTA).ok()
         })
-        .await
+        .await?
         .unwrap_or_default();
     Ok(told(&app::effective(&own)))
 }

@@ -145,7 +145,7 @@ async fn read(
             let document = model.document(noun.kind, id)?;
             sees(model, &caller, document).then(|| (noun.member)(model.snapshot(), id, "tags"))
         })
-        .await
+        .await?
         .ok_or_else(|| super::unknown(noun, id))?;
     Ok(serde_json::from_value(tags).unwrap_or_default())
 }

@@ -169,6 +169,7 @@ async fn revocations_are_forgotten_when_their_tokens_have_expired() {
             .store
             .read(|model| model.documents(kind).count())
             .await
+            .unwrap()
     };
     assert_eq!(count().await, 3);
     cloud.pass(Duration::from_secs(3600));
