@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::feed::FeedConfig;
+use crate::http::TlsConfig;
 use crate::identity::IdentityConfig;
 
 /// MaxRtrAdvInterval (RFC 4861 §6.2.1), seconds.
@@ -36,6 +37,7 @@ struct RawConfig {
     underlay_mtu: u32,
     #[serde(default)]
     dns_search: Vec<String>,
+    tls: Option<RawPair>,
     feed: RawFeed,
     identity: RawIdentity,
     #[serde(default)]
@@ -57,6 +59,13 @@ struct RawFeed {
 #[serde(deny_unknown_fields)]
 struct RawTls {
     ca: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPair {
     cert: PathBuf,
     key: PathBuf,
 }
@@ -128,6 +137,8 @@ pub struct ServerConfig {
     pub database: PathBuf,
     /// The address that clients know this server by, without a slash at the end.
     pub public_url: Option<String>,
+    /// The certificate of HTTPS; without one it is HTTP.
+    pub tls: Option<TlsConfig>,
     /// Largest and default MTU of a network, bytes: what the underlay leaves beside the overlay's headers.
     pub mtu_max: u32,
     /// The feed.
@@ -197,6 +208,10 @@ impl ServerConfig {
             listen: raw.listen,
             database: PathBuf::from(database),
             public_url: raw.public_url.as_deref().map(public_url).transpose()?,
+            tls: raw.tls.map(|pair| TlsConfig {
+                cert: pair.cert,
+                key: pair.key,
+            }),
             mtu_max: raw.underlay_mtu - OVERLAY_OVERHEAD,
             feed: FeedConfig {
                 listen: raw.feed.listen,

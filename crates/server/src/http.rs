@@ -7,6 +7,7 @@ mod error;
 mod list;
 mod query;
 mod serve;
+mod tls;
 mod v2;
 mod view;
 
@@ -28,6 +29,7 @@ use error::Problem;
 use hextet_store::Store;
 
 pub use serve::serve;
+pub use tls::{Tls, TlsConfig, TlsError};
 
 /// Most requests under way at once; the next is told to come back.
 const REQUESTS_MAX: usize = 1024;
@@ -142,19 +144,29 @@ impl AppState {
             })
     }
 
-    /// The address under which the client knows us: what is configured, else what it called, else what we listen on.
     fn base_url(&self, headers: &HeaderMap) -> String {
-        if let Some(url) = &self.api.public_url {
-            return url.clone();
-        }
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-        match authority.filter(|authority| !authority.as_str().contains('@')) {
-            Some(authority) => format!("http://{authority}"),
-            None => self.api.listen_url.clone(),
-        }
+        base_url(
+            self.api.public_url.as_deref(),
+            &self.api.listen_url,
+            headers,
+        )
+    }
+}
+
+/// The address under which a client knows us: what is configured, else what it called, else what we listen on.
+pub(crate) fn base_url(public: Option<&str>, listen: &str, headers: &HeaderMap) -> String {
+    if let Some(url) = public {
+        return url.to_owned();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    // Everybody comes by the scheme that we listen with.
+    let scheme = listen.split("://").next().unwrap_or("http");
+    match authority.filter(|authority| !authority.as_str().contains('@')) {
+        Some(authority) => format!("{scheme}://{authority}"),
+        None => listen.to_owned(),
     }
 }
 

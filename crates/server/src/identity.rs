@@ -49,7 +49,7 @@ pub struct IdentityConfig {
     /// How long a token holds after its login: whole seconds, 1 minute to 1 week.
     pub token_lifetime: Duration,
     /// The address that clients know this server by, as `https://cloud.example:9696`, without a slash at the end. None:
-    /// each client is told the address in its own request's `Host` header, under `http`.
+    /// each client is told the address in its own request's `Host` header, under the scheme of `listen_url`.
     pub public_url: Option<String>,
     /// What a client is told that sends no usable `Host` header: the address that is listened on.
     pub listen_url: String,

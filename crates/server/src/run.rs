@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
 use crate::feed::{self, FeedError, Reports};
-use crate::http::{self, ApiConfig, AppState};
+use crate::http::{self, ApiConfig, AppState, Tls, TlsError};
 use crate::identity::{Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError};
 
 /// How long requests under way may take to end once the server is told to stop. Well below the time after which a
@@ -32,6 +32,9 @@ pub enum RunError {
     /// Identity.
     #[error("identity cannot be set up")]
     Identity(#[from] OpenIdentityError),
+    /// The certificate.
+    #[error("HTTPS cannot be served")]
+    Tls(#[from] TlsError),
     /// The address.
     #[error("cannot listen on {address}")]
     Listen {
@@ -77,8 +80,9 @@ async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let state = state(config, store.clone(), address).await?;
+    let tls = config.tls.clone().map(Tls::open).transpose()?;
     let bound = feed::bind(&config.feed).await?;
-    info!(%address, feed = %bound.address, "server listens");
+    info!(%address, https = tls.is_some(), feed = %bound.address, "server listens");
 
     let (stop, stopped) = watch::channel(false);
     let told = |mut stopped: watch::Receiver<bool>| async move {
@@ -88,7 +92,9 @@ async fn serve(
     let reported = state.reported.clone();
     let reports = reports_of(store.clone(), reported);
     let mut feed = tokio::spawn(bound.serve(store, reports, told(stopped.clone())));
-    let mut api = tokio::spawn(http::serve(listener, http::router(state), told(stopped)));
+    let following = tls.clone().map(|tls| tokio::spawn(tls.follow()));
+    let router = http::router(state);
+    let mut api = tokio::spawn(http::serve(listener, tls, router, told(stopped)));
     let ended = tokio::select! {
         () = shutdown => None,
         ended = &mut feed => Some(ended.map_err(RunError::from).and_then(|ended| Ok(ended?))),
@@ -96,6 +102,9 @@ async fn serve(
     };
     // Receivers that are gone need not be told.
     let _ = stop.send(true);
+    if let Some(following) = following {
+        following.abort();
+    }
     if let Some(ended) = ended {
         feed.abort();
         api.abort();
@@ -122,7 +131,12 @@ async fn state(
     store: Store,
     address: SocketAddr,
 ) -> Result<AppState, RunError> {
-    let listen_url = format!("http://{address}");
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let listen_url = format!("{scheme}://{address}");
     let accounts: PathBuf = config.accounts.clone();
     let bootstrap = tokio::task::spawn_blocking(move || Bootstrap::ensure(&accounts)).await??;
     let identity_config = IdentityConfig {

@@ -9,7 +9,9 @@ fn example() -> &'static str {
 /// The example with the defaults said, too.
 fn everything() -> String {
     let lines = example().lines().map(|line| {
-        let said = line.strip_prefix("# ").filter(|said| is_key(said));
+        let said = line
+            .strip_prefix("# ")
+            .filter(|said| is_key(said) || said.starts_with('['));
         said.unwrap_or(line)
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -30,6 +32,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
     let long = ServerConfig::parse(&everything()).unwrap();
     assert_eq!(short.mtu_max, 1430);
     assert_eq!(short.mtu_max, long.mtu_max);
+    assert_eq!((short.tls, long.tls.is_some()), (None, true));
     assert_eq!(short.feed.listen, long.feed.listen);
     assert_eq!(short.token_lifetime, long.token_lifetime);
     let duid = short.settings.server_duid;
@@ -44,7 +47,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
 /// Every key that the file can have, by asking the parser for each in turn what it misses or knows.
 #[test]
 fn the_example_lists_every_key() {
-    let sections: [(&str, &[&str]); 6] = [
+    let sections: [(&str, &[&str]); 7] = [
         (
             "",
             &[
@@ -53,12 +56,14 @@ fn the_example_lists_every_key() {
                 "public_url",
                 "underlay_mtu",
                 "dns_search",
+                "tls",
                 "feed",
                 "identity",
                 "ra",
                 "lifetimes",
             ],
         ),
+        ("tls", &["cert", "key"]),
         ("feed", &["listen", "address_file", "tls"]),
         ("feed.tls", &["ca", "cert", "key"]),
         ("identity", &["accounts", "token_lifetime_s"]),
@@ -94,13 +99,13 @@ fn the_example_lists_every_key() {
     }
 }
 
-/// The example with a key that nobody knows in one section.
+/// The whole example with a key that nobody knows in one section.
 fn with_unknown(section: &str) -> String {
     if section.is_empty() {
-        return format!("xyzzy = 1\n{}", example());
+        return format!("xyzzy = 1\n{}", everything());
     }
     let head = format!("[{section}]");
-    example().replacen(&head, &format!("{head}\nxyzzy = 1"), 1)
+    everything().replacen(&head, &format!("{head}\nxyzzy = 1"), 1)
 }
 
 #[test]

@@ -7,10 +7,13 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
+
+use super::tls::Tls;
 
 /// Most connections at once; the next waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -19,8 +22,13 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept, which most often means that descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`, and then until the requests under way have ended.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+/// Serves until `shutdown`, and then until the requests under way have ended. With `tls` it is HTTPS alone.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
@@ -33,7 +41,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             Some(_) = open.join_next() => continue,
         };
         if let Some((stream, permit)) = accepted {
-            open.spawn(connection(stream, router.clone(), stopped.clone(), permit));
+            let (router, stopped) = (router.clone(), stopped.clone());
+            open.spawn(connection(stream, tls.clone(), router, stopped, permit));
         }
     }
     drop(listener);
@@ -59,6 +68,7 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
+    tls: Option<Tls>,
     router: Router,
     mut stopped: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
@@ -67,6 +77,25 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection cannot be hurried");
     }
+    let Some(tls) = tls else {
+        return converse(stream, router, stopped).await;
+    };
+    let opened = tokio::select! {
+        opened = tls.accept(stream) => opened,
+        // A sender that is gone says the same.
+        _ = stopped.wait_for(|stop| *stop) => return,
+    };
+    match opened {
+        Ok(stream) => converse(stream, router, stopped).await,
+        Err(error) => debug!(%error, "a handshake failed"),
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut serving = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -178,17 +178,8 @@ async fn admin(identity: &Identity, headers: &HeaderMap, rule: &str) -> Result<S
     }
 }
 
-/// The address under which this client knows us: what is configured, else what it called, else what we listen on.
+/// The address under which this client knows us.
 fn base_url(identity: &Identity, headers: &HeaderMap) -> String {
-    if let Some(url) = &identity.config().public_url {
-        return url.clone();
-    }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    match authority.filter(|authority| !authority.as_str().contains('@')) {
-        Some(authority) => format!("http://{authority}"),
-        None => identity.config().listen_url.clone(),
-    }
+    let config = identity.config();
+    crate::http::base_url(config.public_url.as_deref(), &config.listen_url, headers)
 }

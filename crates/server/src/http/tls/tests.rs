@@ -1,0 +1,237 @@
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsConnector;
+
+use super::*;
+
+/// An authority, and a folder in which a server's pair lies.
+struct Office {
+    authority: CertifiedIssuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+impl Office {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        Self {
+            authority: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn config(&self) -> TlsConfig {
+        TlsConfig {
+            cert: self.folder.path().join("api.pem"),
+            key: self.folder.path().join("api.key"),
+        }
+    }
+
+    /// A new pair in the folder; answers the certificate.
+    fn issue(&self) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["cloud.example".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.authority).unwrap();
+        std::fs::write(self.config().cert, certificate.pem()).unwrap();
+        std::fs::write(self.config().key, key.serialize_pem()).unwrap();
+        certificate.der().clone()
+    }
+
+    fn connector(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der().clone()).unwrap();
+        let provider = aws_lc_rs::default_provider();
+        let config = ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+/// One request on a connection of its own: the certificate that was shown, and the answer.
+async fn ask(
+    connector: &TlsConnector,
+    address: SocketAddr,
+) -> io::Result<(CertificateDer<'static>, String)> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("cloud.example").unwrap();
+    let mut stream = connector.connect(name, stream).await?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: cloud.example\r\nconnection: close\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok((shown, answer))
+}
+
+async fn serving(tls: Tls) -> SocketAddr {
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", get(|| async { "here" }));
+    tokio::spawn(crate::http::serve(
+        listener,
+        Some(tls),
+        router,
+        std::future::pending(),
+    ));
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_under_load_without_a_failed_request() {
+    let office = Office::new();
+    let first = office.issue();
+    let tls = Tls::open(office.config()).unwrap();
+    let seen = tls.look(None);
+    let address = serving(tls.clone()).await;
+
+    let (asked, done) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (connector, asked, done) = (office.connector(), asked.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    let (_, answer) = ask(&connector, address).await.unwrap();
+                    assert!(answer.ends_with("here"), "{answer}");
+                    asked.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let more = async || {
+        let before = asked.load(Ordering::SeqCst);
+        while asked.load(Ordering::SeqCst) < before + 8 {
+            assert!(
+                clients.iter().all(|client| !client.is_finished()),
+                "a request failed"
+            );
+            tokio::task::yield_now().await;
+        }
+    };
+    more().await;
+    assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
+    let second = office.issue();
+    assert_ne!(tls.look(seen.clone()), seen);
+    assert_eq!(ask(&office.connector(), address).await.unwrap().0, second);
+    more().await;
+    done.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
+    let office = Office::new();
+    let first = office.issue();
+    let tls = Tls::open(office.config()).unwrap();
+    let address = serving(tls.clone()).await;
+    let key = std::fs::read(office.config().key).unwrap();
+    let second = office.issue();
+    let whole = std::fs::read(office.config().key).unwrap();
+    // The certificate is there already, its key is not.
+    for broken in [key, b"no key".to_vec(), whole[..40].to_vec()] {
+        std::fs::write(office.config().key, broken).unwrap();
+        let seen = tls.look(None);
+        assert_eq!(tls.look(seen.clone()), seen, "it is tried once");
+        assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
+    }
+    std::fs::remove_file(office.config().key).unwrap();
+    let seen = tls.look(None);
+    assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
+    std::fs::write(office.config().key, whole).unwrap();
+    assert_ne!(tls.look(seen.clone()), seen);
+    assert_eq!(ask(&office.connector(), address).await.unwrap().0, second);
+}
+
+#[tokio::test]
+async fn clients_that_do_not_shake_hands_hold_up_nobody() {
+    let office = Office::new();
+    office.issue();
+    let address = serving(Tls::open(office.config()).unwrap()).await;
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut told = Vec::new();
+    // An alert, or a reset: no answer in clear.
+    let _ = plain.read_to_end(&mut told).await;
+    assert!(!String::from_utf8_lossy(&told).contains("HTTP"));
+    let (_, answer) = ask(&office.connector(), address).await.unwrap();
+    assert!(answer.ends_with("here"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_handshake_has_its_time() {
+    let office = Office::new();
+    office.issue();
+    let tls = Tls::open(office.config()).unwrap();
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let handshake = tls.accept_within(stream, Duration::from_millis(1));
+    let error = handshake.await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn what_is_no_pair_is_refused_with_the_file() {
+    let office = Office::new();
+    let told = |config| hextet_core::errors::chain(&Tls::open(config).err().unwrap());
+    let missing = told(office.config());
+    assert!(
+        missing.contains("api.pem") && missing.contains("No such file"),
+        "{missing}"
+    );
+    office.issue();
+    let swapped = TlsConfig {
+        cert: office.config().key,
+        key: office.config().cert,
+    };
+    assert!(told(swapped).contains("api.key holds no certificate in PEM"));
+    let other = office.folder.path().join("other.key");
+    std::fs::write(&other, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let mismatch = TlsConfig {
+        key: other,
+        ..office.config()
+    };
+    assert!(told(mismatch).contains("cannot be used together"));
+}
+
+#[test]
+fn clients_are_told_the_scheme_that_is_listened_with() {
+    let mut headers = http::HeaderMap::new();
+    let told = |listen, headers: &http::HeaderMap| crate::http::base_url(None, listen, headers);
+    assert_eq!(told("https://[::1]:9696", &headers), "https://[::1]:9696");
+    headers.insert("host", "[2001:db8::1]:9696".parse().unwrap());
+    assert_eq!(
+        told("https://[::1]:9696", &headers),
+        "https://[2001:db8::1]:9696"
+    );
+    assert_eq!(
+        told("http://[::1]:9696", &headers),
+        "http://[2001:db8::1]:9696"
+    );
+}
