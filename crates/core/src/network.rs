@@ -12,6 +12,13 @@ pub const MTU_MIN: u32 = 1280;
 /// What VXLAN over IPv6 adds to each frame: 40 IPv6, 8 UDP, 8 VXLAN, 14 inner Ethernet, bytes.
 pub const OVERLAY_OVERHEAD: u32 = 70;
 
+/// What networks can be made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Underlay {
+    /// Largest and default MTU of a network, bytes.
+    pub mtu_max: u32,
+}
+
 /// A stored network. Its JSON is its document: public members first, then those that only administrators see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {

@@ -12,8 +12,12 @@ pub mod tags;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use hextet_core::network::Underlay;
 use hextet_core::refusal::{Refusal, RefusalKind};
-use hextet_store::{EngineError, Store, Tx, WriteError};
+use hextet_store::{Document, EngineError, Store, Tx, WriteError};
+
+use crate::identity::Caller;
+use reports::Reported;
 
 /// Most resources that one request may make.
 pub const BULK_MAX: usize = 1000;
@@ -44,6 +48,32 @@ impl From<WriteError<Failure>> for Failure {
     }
 }
 
+/// What is asked for, by whom and when, as a transaction takes it.
+#[derive(Clone, Debug)]
+pub struct Ask<T> {
+    /// Who asks.
+    pub caller: Caller,
+    /// When, as `created_at` and `updated_at` write it.
+    pub now: String,
+    /// What networks can be made of.
+    pub underlay: Arc<Underlay>,
+    /// What hosts said of their ports.
+    pub reported: Reported,
+    /// What for.
+    pub what: T,
+}
+
+/// A change of one resource.
+#[derive(Clone, Debug)]
+pub struct Change<I, P> {
+    /// Which resource.
+    pub id: I,
+    /// At which revision, if the request says so.
+    pub if_match: IfMatch,
+    /// What of it; `()` where it is to go.
+    pub patch: P,
+}
+
 /// What a transaction does with its input.
 pub(crate) type Work<I, T> = for<'a> fn(&'a mut Tx, Arc<I>) -> BoxFuture<'a, Result<T, Failure>>;
 
@@ -66,6 +96,16 @@ pub(crate) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 /// The time for `created_at` and `updated_at`.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime(TIME_FORMAT).to_string()
+}
+
+/// What a transaction has just written.
+pub(crate) async fn written(
+    tx: &mut Tx,
+    kind: &str,
+    id: impl std::fmt::Display,
+) -> Result<Document, Failure> {
+    let document = tx.document(kind, &id.to_string()).await?;
+    Ok(document.ok_or(EngineError::Unsound("resource that was just written"))?)
 }
 
 /// The answer to a write of another project's resource, or of none: the caller is not told which.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
+use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD, Underlay};
 use hextet_core::settings::CloudSettings;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -139,8 +139,8 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// The certificate of HTTPS; without one it is HTTP.
     pub tls: Option<TlsConfig>,
-    /// Largest and default MTU of a network, bytes: what the underlay leaves beside the overlay's headers.
-    pub mtu_max: u32,
+    /// What networks can be made of.
+    pub underlay: Underlay,
     /// The feed.
     pub feed: FeedConfig,
     /// The file of the first accounts; written with random passwords where it is not there.
@@ -212,7 +212,9 @@ impl ServerConfig {
                 cert: pair.cert,
                 key: pair.key,
             }),
-            mtu_max: raw.underlay_mtu - OVERLAY_OVERHEAD,
+            underlay: Underlay {
+                mtu_max: raw.underlay_mtu - OVERLAY_OVERHEAD,
+            },
             feed: FeedConfig {
                 listen: raw.feed.listen,
                 ca: raw.feed.tls.ca,

@@ -24,8 +24,10 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::reports::Reported;
+use crate::app::{self, Ask};
 use crate::identity::{self, AuthenticateError, Caller, Identity};
 use error::Problem;
+use hextet_core::network::Underlay;
 use hextet_store::Store;
 
 pub use serve::serve;
@@ -56,8 +58,8 @@ pub struct AppState {
 /// What of the configuration the API depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
-    /// Largest and default MTU of a network, bytes.
-    pub mtu_max: u32,
+    /// What networks can be made of.
+    pub underlay: Arc<Underlay>,
     /// The address that clients know this server by, without a slash at the end; by default what each calls.
     pub public_url: Option<String>,
     /// The address that is listened on, for clients that name none.
@@ -128,6 +130,17 @@ async fn wrong_method() -> Problem {
 }
 
 impl AppState {
+    /// What a caller asks for now.
+    fn ask<T>(&self, caller: Caller, what: T) -> Ask<T> {
+        Ask {
+            caller,
+            now: app::now(),
+            underlay: self.api.underlay.clone(),
+            reported: self.reported.clone(),
+            what,
+        }
+    }
+
     /// Who makes the request.
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let unauthorized = || Problem::Unauthorized(format!("{}/identity", self.base_url(headers)));

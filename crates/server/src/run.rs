@@ -150,7 +150,7 @@ async fn state(
         identity,
         reported: Reported::default(),
         api: Arc::new(ApiConfig {
-            mtu_max: config.mtu_max,
+            underlay: Arc::new(config.underlay.clone()),
             public_url: config.public_url.clone(),
             listen_url,
         }),

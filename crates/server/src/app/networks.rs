@@ -8,11 +8,10 @@ use hextet_core::ids::{NetworkId, ProjectId};
 use hextet_core::network::{self, Network};
 use hextet_core::port::{PortStatus, is_service_owner};
 use hextet_core::refusal::{Refusal, RefusalKind};
-use hextet_store::{Document, EngineError, NETWORK, Store, Tx};
+use hextet_store::{Document, EngineError, NETWORK, Tx};
 use uuid::Uuid;
 
-use super::reports::Reported;
-use super::{Failure, IfMatch, not_found, now, policy, ports, quotas, transact};
+use super::{Ask, Change, Failure, not_found, policy, ports, quotas, written};
 use crate::identity::Caller;
 
 /// A network that is asked for.
@@ -43,56 +42,21 @@ pub struct NetworkPatch {
     pub mtu: Option<u32>,
 }
 
-struct Create {
-    caller: Caller,
-    asked: Vec<NewNetwork>,
-    mtu_max: u32,
-    now: String,
-}
-
-struct Update {
-    caller: Caller,
-    id: NetworkId,
-    patch: NetworkPatch,
-    if_match: IfMatch,
-    mtu_max: u32,
-    reported: Reported,
-    now: String,
-}
-
-struct Delete {
-    caller: Caller,
-    id: NetworkId,
-    if_match: IfMatch,
-}
+/// What is asked of one network.
+type Of<P> = Change<NetworkId, P>;
 
 /// Makes networks, all or none.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn create(
-    store: &Store,
-    caller: &Caller,
-    asked: Vec<NewNetwork>,
-    mtu_max: u32,
-) -> Result<Vec<Document>, Failure> {
-    let create = Create {
-        caller: caller.clone(),
-        asked,
-        mtu_max,
-        now: now(),
-    };
-    transact(store, create, create_in).await
-}
-
-fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
+pub(crate) fn create(
+    tx: &mut Tx,
+    ask: Arc<Ask<Vec<NewNetwork>>>,
+) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
-        let mut made = Vec::with_capacity(create.asked.len());
-        for asked in &create.asked {
+        let mut made = Vec::with_capacity(ask.what.len());
+        for asked in &ask.what {
             let project_id =
-                policy::owner(&create.caller, asked.project_id.clone(), "create_network")?;
+                policy::owner(&ask.caller, asked.project_id.clone(), "create_network")?;
             quotas::check(tx, NETWORK, &project_id).await?;
-            let mtu = network::check_mtu(asked.mtu, create.mtu_max, false)?;
+            let mtu = network::check_mtu(asked.mtu, ask.underlay.mtu_max, false)?;
             let id = NetworkId(Uuid::new_v4());
             let vni = tx.take_vni(id).await?.ok_or_else(|| {
                 Refusal::new(
@@ -111,47 +75,30 @@ fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Docum
                 subnets: Vec::new(),
                 mtu,
                 revision_number: 1,
-                created_at: create.now.clone(),
-                updated_at: create.now.clone(),
+                created_at: ask.now.clone(),
+                updated_at: ask.now.clone(),
                 vni,
             };
             tx.insert_network(&network).await?;
-            made.push(document(tx, id).await?);
+            made.push(written(tx, NETWORK, id).await?);
         }
         Ok(made)
     })
 }
 
 /// Changes a network.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn update(
-    store: &Store,
-    caller: &Caller,
-    id: NetworkId,
-    patch: NetworkPatch,
-    if_match: IfMatch,
-    context: (u32, Reported),
-) -> Result<Document, Failure> {
-    let (mtu_max, reported) = context;
-    let update = Update {
-        caller: caller.clone(),
-        id,
-        patch,
-        if_match,
-        mtu_max,
-        reported,
-        now: now(),
-    };
-    transact(store, update, update_in).await
-}
-
-fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document, Failure>> {
+pub(crate) fn update(
+    tx: &mut Tx,
+    ask: Arc<Ask<Of<NetworkPatch>>>,
+) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
-        let before = writable(tx, &update.caller, update.id, "update_network").await?;
-        update.if_match.check(before.revision_number)?;
-        let patch = &update.patch;
+        let Change {
+            id,
+            if_match,
+            patch,
+        } = &ask.what;
+        let before = writable(tx, &ask.caller, *id, "update_network").await?;
+        if_match.check(before.revision_number)?;
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
@@ -163,16 +110,17 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
             after.admin_state_up = up;
         }
         if let Some(mtu) = patch.mtu {
-            after.mtu = network::check_mtu(Some(mtu), update.mtu_max, !before.subnets.is_empty())?;
+            after.mtu =
+                network::check_mtu(Some(mtu), ask.underlay.mtu_max, !before.subnets.is_empty())?;
         }
         if after != before {
-            touch(&mut after, &update.now);
+            touch(&mut after, &ask.now);
             tx.update_network(&after).await?;
         }
         if after.admin_state_up != before.admin_state_up {
-            for mut port in tx.ports_of(update.id).await? {
+            for mut port in tx.ports_of(*id).await? {
                 let status = match after.admin_state_up {
-                    true => update.reported.status(&port, &after),
+                    true => ask.reported.status(&port, &after),
                     false => PortStatus::Down,
                 };
                 if port.status != status {
@@ -181,32 +129,15 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
                 }
             }
         }
-        document(tx, update.id).await
+        written(tx, NETWORK, id).await
     })
 }
 
 /// Deletes a network with its subnets.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn delete(
-    store: &Store,
-    caller: &Caller,
-    id: NetworkId,
-    if_match: IfMatch,
-) -> Result<(), Failure> {
-    let delete = Delete {
-        caller: caller.clone(),
-        id,
-        if_match,
-    };
-    transact(store, delete, delete_in).await
-}
-
-fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failure>> {
+pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let network = writable(tx, &delete.caller, delete.id, "delete_network").await?;
-        delete.if_match.check(network.revision_number)?;
+        let network = writable(tx, &ask.caller, ask.what.id, "delete_network").await?;
+        ask.what.if_match.check(network.revision_number)?;
         let ports = tx.ports_of(network.id).await?;
         if ports
             .iter()
@@ -257,9 +188,4 @@ pub(super) async fn network_of(tx: &mut Tx, id: NetworkId) -> Result<Network, En
 pub(super) fn touch(network: &mut Network, now: &str) {
     network.revision_number += 1;
     now.clone_into(&mut network.updated_at);
-}
-
-async fn document(tx: &mut Tx, id: NetworkId) -> Result<Document, Failure> {
-    let document = tx.document(NETWORK, &id.to_string()).await?;
-    Ok(document.ok_or(EngineError::Unsound("network that was just written"))?)
 }

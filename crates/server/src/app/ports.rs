@@ -10,11 +10,10 @@ use hextet_core::network::Network;
 use hextet_core::port::{Addressee, FixedIpRequest, Port, PortStatus, check_mac};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
-use hextet_store::{Counter, Document, EngineError, PORT, Store, Tx};
+use hextet_store::{Counter, Document, EngineError, PORT, Tx};
 use uuid::Uuid;
 
-use super::reports::Reported;
-use super::{Failure, IfMatch, address, networks, not_found, now, policy, quotas, tags, transact};
+use super::{Ask, Change, Failure, address, networks, not_found, policy, quotas, tags, written};
 use crate::identity::Caller;
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
@@ -70,49 +69,18 @@ pub struct PortPatch {
     pub host_id: Option<Option<HostId>>,
 }
 
-struct Create {
-    caller: Caller,
-    asked: Vec<NewPort>,
-    now: String,
-}
-
-struct Update {
-    caller: Caller,
-    id: PortId,
-    patch: PortPatch,
-    if_match: IfMatch,
-    reported: Reported,
-    now: String,
-}
-
-struct Delete {
-    caller: Caller,
-    id: PortId,
-    if_match: IfMatch,
-}
+/// What is asked of one port.
+type Of<P> = Change<PortId, P>;
 
 /// Makes ports, all or none.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn create(
-    store: &Store,
-    caller: &Caller,
-    asked: Vec<NewPort>,
-) -> Result<Vec<Document>, Failure> {
-    let create = Create {
-        caller: caller.clone(),
-        asked,
-        now: now(),
-    };
-    transact(store, create, create_in).await
-}
-
-fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
+pub(crate) fn create(
+    tx: &mut Tx,
+    ask: Arc<Ask<Vec<NewPort>>>,
+) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
-        let mut made = Vec::with_capacity(create.asked.len());
-        for asked in &create.asked {
-            made.push(create_one(tx, &create.caller, asked, &create.now).await?);
+        let mut made = Vec::with_capacity(ask.what.len());
+        for asked in &ask.what {
+            made.push(create_one(tx, &ask.caller, asked, &ask.now).await?);
         }
         Ok(made)
     })
@@ -170,7 +138,7 @@ async fn create_one(
         bind(tx, caller, &mut port, host.clone()).await?;
     }
     tx.insert_port(&port).await?;
-    document(tx, id).await
+    written(tx, PORT, id).await
 }
 
 /// The network of a new port and the port's owner, if the caller may make it there.
@@ -215,34 +183,19 @@ async fn check_subnets_exist(tx: &mut Tx, asked: Option<&[FixedIpRequest]>) -> R
 }
 
 /// Changes a port.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn update(
-    store: &Store,
-    caller: &Caller,
-    id: PortId,
-    patch: PortPatch,
-    if_match: IfMatch,
-    reported: Reported,
-) -> Result<Document, Failure> {
-    let update = Update {
-        caller: caller.clone(),
-        id,
-        patch,
-        if_match,
-        reported,
-        now: now(),
-    };
-    transact(store, update, update_in).await
-}
-
-fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document, Failure>> {
+pub(crate) fn update(
+    tx: &mut Tx,
+    ask: Arc<Ask<Of<PortPatch>>>,
+) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
-        let (before, network) = writable(tx, &update.caller, update.id, "update_port").await?;
-        update.if_match.check(before.revision_number)?;
-        may_change(&update.caller, &update.patch, &network)?;
-        let patch = &update.patch;
+        let Change {
+            id,
+            if_match,
+            patch,
+        } = &ask.what;
+        let (before, network) = writable(tx, &ask.caller, *id, "update_port").await?;
+        if_match.check(before.revision_number)?;
+        may_change(&ask.caller, patch, &network)?;
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
@@ -263,14 +216,14 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
             readdress(tx, &before, &mut after, patch).await?;
         }
         if let Some(host) = &patch.host_id {
-            bind(tx, &update.caller, &mut after, host.clone()).await?;
+            bind(tx, &ask.caller, &mut after, host.clone()).await?;
         }
         if after != before {
-            touch(&mut after, &update.now);
-            after.status = update.reported.status(&after, &network);
+            touch(&mut after, &ask.now);
+            after.status = ask.reported.status(&after, &network);
             tx.update_port(&after).await?;
         }
-        document(tx, update.id).await
+        written(tx, PORT, id).await
     })
 }
 
@@ -371,27 +324,10 @@ async fn bind(
 }
 
 /// Deletes a port.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn delete(
-    store: &Store,
-    caller: &Caller,
-    id: PortId,
-    if_match: IfMatch,
-) -> Result<(), Failure> {
-    let delete = Delete {
-        caller: caller.clone(),
-        id,
-        if_match,
-    };
-    transact(store, delete, delete_in).await
-}
-
-fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failure>> {
+pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let (port, _) = writable(tx, &delete.caller, delete.id, "delete_port").await?;
-        delete.if_match.check(port.revision_number)?;
+        let (port, _) = writable(tx, &ask.caller, ask.what.id, "delete_port").await?;
+        ask.what.if_match.check(port.revision_number)?;
         remove(tx, &port).await?;
         Ok(())
     })
@@ -427,9 +363,4 @@ pub(super) async fn writable(
         return Err(policy::forbidden(rule).into());
     }
     Err(unknown().into())
-}
-
-async fn document(tx: &mut Tx, id: PortId) -> Result<Document, Failure> {
-    let document = tx.document(PORT, &id.to_string()).await?;
-    Ok(document.ok_or(EngineError::Unsound("port that was just written"))?)
 }

@@ -9,10 +9,10 @@ use hextet_core::network::{self, Network};
 use hextet_core::port::{Addressee, Port, is_router_owner, is_service_owner};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
-use hextet_store::{Counter, Document, EngineError, SUBNET, Store, Tx};
+use hextet_store::{Counter, Document, EngineError, SUBNET, Tx};
 use uuid::Uuid;
 
-use super::{Failure, IfMatch, networks, not_found, now, policy, ports, quotas, transact};
+use super::{Ask, Change, Failure, networks, not_found, policy, ports, quotas, written};
 use crate::identity::Caller;
 
 /// A subnet that is asked for.
@@ -41,49 +41,18 @@ pub struct Patch {
     pub addressing: SubnetPatch,
 }
 
-struct Create {
-    caller: Caller,
-    asked: Vec<Asked>,
-    now: String,
-}
-
-struct Update {
-    caller: Caller,
-    id: SubnetId,
-    patch: Patch,
-    if_match: IfMatch,
-    now: String,
-}
-
-struct Delete {
-    caller: Caller,
-    id: SubnetId,
-    if_match: IfMatch,
-    now: String,
-}
+/// What is asked of one subnet.
+type Of<P> = Change<SubnetId, P>;
 
 /// Makes subnets, all or none. Ports of the network get their EUI-64 address of an auto-address subnet.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn create(
-    store: &Store,
-    caller: &Caller,
-    asked: Vec<Asked>,
-) -> Result<Vec<Document>, Failure> {
-    let create = Create {
-        caller: caller.clone(),
-        asked,
-        now: now(),
-    };
-    transact(store, create, create_in).await
-}
-
-fn create_in(tx: &mut Tx, create: Arc<Create>) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
+pub(crate) fn create(
+    tx: &mut Tx,
+    ask: Arc<Ask<Vec<Asked>>>,
+) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
-        let mut made = Vec::with_capacity(create.asked.len());
-        for asked in &create.asked {
-            made.push(create_one(tx, &create.caller, asked, &create.now).await?);
+        let mut made = Vec::with_capacity(ask.what.len());
+        for asked in &ask.what {
+            made.push(create_one(tx, &ask.caller, asked, &ask.now).await?);
         }
         Ok(made)
     })
@@ -128,7 +97,7 @@ async fn create_one(
     if subnet.modes.is_auto_address() {
         address_ports(tx, &subnet, now).await?;
     }
-    document(tx, subnet.id).await
+    written(tx, SUBNET, subnet.id).await
 }
 
 /// Gives every port of the network its EUI-64 address of a new auto-address subnet.
@@ -157,32 +126,19 @@ async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Fa
 }
 
 /// Changes a subnet.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn update(
-    store: &Store,
-    caller: &Caller,
-    id: SubnetId,
-    patch: Patch,
-    if_match: IfMatch,
-) -> Result<Document, Failure> {
-    let update = Update {
-        caller: caller.clone(),
-        id,
-        patch,
-        if_match,
-        now: now(),
-    };
-    transact(store, update, update_in).await
-}
-
-fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document, Failure>> {
+pub(crate) fn update(
+    tx: &mut Tx,
+    ask: Arc<Ask<Of<Patch>>>,
+) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
-        let (before, mut network) =
-            writable(tx, &update.caller, update.id, "update_subnet").await?;
-        update.if_match.check(before.revision_number)?;
-        let addressing = update.patch.addressing.check(&before)?;
+        let Change {
+            id,
+            if_match,
+            patch,
+        } = &ask.what;
+        let (before, mut network) = writable(tx, &ask.caller, *id, "update_subnet").await?;
+        if_match.check(before.revision_number)?;
+        let addressing = patch.addressing.check(&before)?;
         let mut after = Subnet {
             gateway_ip: addressing.gateway_ip,
             allocation_pools: addressing.allocation_pools,
@@ -190,46 +146,27 @@ fn update_in(tx: &mut Tx, update: Arc<Update>) -> BoxFuture<'_, Result<Document,
             enable_dhcp: addressing.enable_dhcp,
             ..before.clone()
         };
-        if let Some(name) = &update.patch.name {
+        if let Some(name) = &patch.name {
             after.name.clone_from(name);
         }
-        if let Some(description) = &update.patch.description {
+        if let Some(description) = &patch.description {
             after.description.clone_from(description);
         }
         if after != before {
-            touch(&mut after, &update.now);
+            touch(&mut after, &ask.now);
             tx.update_subnet(&after).await?;
-            networks::touch(&mut network, &update.now);
+            networks::touch(&mut network, &ask.now);
             tx.update_network(&network).await?;
         }
-        document(tx, update.id).await
+        written(tx, SUBNET, id).await
     })
 }
 
 /// Deletes a subnet. Ports lose their EUI-64 addresses of it; any other address that is handed out keeps it.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn delete(
-    store: &Store,
-    caller: &Caller,
-    id: SubnetId,
-    if_match: IfMatch,
-) -> Result<(), Failure> {
-    let delete = Delete {
-        caller: caller.clone(),
-        id,
-        if_match,
-        now: now(),
-    };
-    transact(store, delete, delete_in).await
-}
-
-fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failure>> {
+pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let (subnet, mut network) =
-            writable(tx, &delete.caller, delete.id, "delete_subnet").await?;
-        delete.if_match.check(subnet.revision_number)?;
+        let (subnet, mut network) = writable(tx, &ask.caller, ask.what.id, "delete_subnet").await?;
+        ask.what.if_match.check(subnet.revision_number)?;
         for id in tx.holders_in(subnet.id).await? {
             let port = tx.port(id).await?;
             let mut port = port.ok_or(EngineError::Unsound("port that holds an address"))?;
@@ -243,12 +180,12 @@ fn delete_in(tx: &mut Tx, delete: Arc<Delete>) -> BoxFuture<'_, Result<(), Failu
                 tx.free_address(fixed.subnet_id, fixed.ip_address).await?;
             }
             port.fixed_ips = left;
-            ports::touch(&mut port, &delete.now);
+            ports::touch(&mut port, &ask.now);
             tx.update_port(&port).await?;
         }
         tx.delete_subnet(subnet.id).await?;
         network.subnets.retain(|id| *id != subnet.id);
-        networks::touch(&mut network, &delete.now);
+        networks::touch(&mut network, &ask.now);
         tx.update_network(&network).await?;
         Ok(())
     })
@@ -295,9 +232,4 @@ pub(super) async fn writable(
         return Err(policy::forbidden(rule).into());
     }
     Err(unknown().into())
-}
-
-async fn document(tx: &mut Tx, id: SubnetId) -> Result<Document, Failure> {
-    let document = tx.document(SUBNET, &id.to_string()).await?;
-    Ok(document.ok_or(EngineError::Unsound("subnet that was just written"))?)
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::refusal::{Refusal, RefusalKind};
-use hextet_store::{Store, Tx};
+use hextet_store::Tx;
 
-use super::{Failure, IfMatch, networks, now, ports, subnets, transact};
-use crate::identity::Caller;
+use super::{Ask, Change, Failure, networks, ports, subnets};
 
 /// Most tags of a resource (Neutron's limit).
 pub const TAGS_MAX: usize = 50;
@@ -36,14 +35,6 @@ pub enum TagChange {
     Remove(String),
 }
 
-struct Change {
-    caller: Caller,
-    tagged: Tagged,
-    change: TagChange,
-    if_match: IfMatch,
-    now: String,
-}
-
 /// Whether a resource may have so many tags.
 ///
 /// # Errors
@@ -61,57 +52,45 @@ pub fn check(tags: &BTreeSet<String>) -> Result<(), Refusal> {
 }
 
 /// Changes the tags of a resource; answers them.
-///
-/// # Errors
-/// With the refusal or the fault that kept it from being done.
-pub async fn change(
-    store: &Store,
-    caller: &Caller,
-    tagged: Tagged,
-    change: TagChange,
-    if_match: IfMatch,
-) -> Result<BTreeSet<String>, Failure> {
-    let change = Change {
-        caller: caller.clone(),
-        tagged,
-        change,
-        if_match,
-        now: now(),
-    };
-    transact(store, change, change_in).await
-}
-
-fn change_in(tx: &mut Tx, change: Arc<Change>) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>> {
+pub(crate) fn change(
+    tx: &mut Tx,
+    ask: Arc<Ask<Change<Tagged, TagChange>>>,
+) -> BoxFuture<'_, Result<BTreeSet<String>, Failure>> {
     Box::pin(async move {
-        match change.tagged {
+        let Change {
+            id,
+            if_match,
+            patch,
+        } = &ask.what;
+        match *id {
             Tagged::Network(id) => {
                 let mut network =
-                    networks::writable(tx, &change.caller, id, "update_network:tags").await?;
-                change.if_match.check(network.revision_number)?;
-                if change.change.apply(&mut network.tags)? {
-                    networks::touch(&mut network, &change.now);
+                    networks::writable(tx, &ask.caller, id, "update_network:tags").await?;
+                if_match.check(network.revision_number)?;
+                if patch.apply(&mut network.tags)? {
+                    networks::touch(&mut network, &ask.now);
                     tx.update_network(&network).await?;
                 }
                 Ok(network.tags)
             }
             Tagged::Subnet(id) => {
                 let (mut subnet, mut network) =
-                    subnets::writable(tx, &change.caller, id, "update_subnet:tags").await?;
-                change.if_match.check(subnet.revision_number)?;
-                if change.change.apply(&mut subnet.tags)? {
-                    subnets::touch(&mut subnet, &change.now);
+                    subnets::writable(tx, &ask.caller, id, "update_subnet:tags").await?;
+                if_match.check(subnet.revision_number)?;
+                if patch.apply(&mut subnet.tags)? {
+                    subnets::touch(&mut subnet, &ask.now);
                     tx.update_subnet(&subnet).await?;
-                    networks::touch(&mut network, &change.now);
+                    networks::touch(&mut network, &ask.now);
                     tx.update_network(&network).await?;
                 }
                 Ok(subnet.tags)
             }
             Tagged::Port(id) => {
                 let (mut port, _) =
-                    ports::writable(tx, &change.caller, id, "update_port:tags").await?;
-                change.if_match.check(port.revision_number)?;
-                if change.change.apply(&mut port.tags)? {
-                    ports::touch(&mut port, &change.now);
+                    ports::writable(tx, &ask.caller, id, "update_port:tags").await?;
+                if_match.check(port.revision_number)?;
+                if patch.apply(&mut port.tags)? {
+                    ports::touch(&mut port, &ask.now);
                     tx.update_port(&port).await?;
                 }
                 Ok(port.tags)

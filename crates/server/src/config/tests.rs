@@ -30,9 +30,9 @@ fn is_key(line: &str) -> bool {
 fn the_example_loads_and_its_commented_values_are_the_defaults() {
     let short = ServerConfig::parse(example()).unwrap();
     let long = ServerConfig::parse(&everything()).unwrap();
-    assert_eq!(short.mtu_max, 1430);
-    assert_eq!(short.mtu_max, long.mtu_max);
     assert_eq!((short.tls, long.tls.is_some()), (None, true));
+    assert_eq!(short.underlay.mtu_max, 1430);
+    assert_eq!(short.underlay, long.underlay);
     assert_eq!(short.feed.listen, long.feed.listen);
     assert_eq!(short.token_lifetime, long.token_lifetime);
     let duid = short.settings.server_duid;

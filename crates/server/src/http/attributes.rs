@@ -2,11 +2,12 @@
 
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
-use hextet_store::Document;
+use hextet_store::{Document, Model};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::app::policy;
+use crate::identity::Caller;
 
 /// Checks a value and puts it in its canonical form, or says why it cannot.
 pub(super) type Convert = fn(&Json) -> Result<Json, String>;
@@ -85,6 +86,9 @@ pub(super) struct Attribute {
     pub filter: Option<Filter>,
 }
 
+/// Whether the caller sees a document.
+pub(super) type Sees = fn(&Model, &Caller, &Document) -> bool;
+
 /// A resource of the API.
 pub(super) struct Noun {
     /// The key of one.
@@ -101,6 +105,8 @@ pub(super) struct Noun {
     pub attributes: &'static [Attribute],
     /// What lists may be sorted by.
     pub sortable: &'static [&'static str],
+    /// Whether a caller sees one at all.
+    pub sees: Sees,
     /// Members that follow from the document, each as `,"name":value`.
     pub computed: fn(document: &Document, admin: bool, text: &mut String),
     /// A stored member of the resource of this id, without parsing its document.
@@ -168,6 +174,11 @@ pub(super) const fn tag_filter(name: &'static str, rule: TagRule) -> Attribute {
 }
 
 impl Noun {
+    /// The name of its collection in paths.
+    pub(super) fn path(&self) -> String {
+        self.collection.replace('_', "-")
+    }
+
     /// The row of this name.
     pub(super) fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         self.attributes

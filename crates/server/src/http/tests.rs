@@ -4,6 +4,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use hextet_core::ids::HostId;
+use hextet_core::network::Underlay;
 use hextet_core::plan::Generation;
 use hextet_core::report::{HostReport, PortReport, PortState};
 use hextet_core::settings::CloudSettings;
@@ -77,7 +78,7 @@ impl Cloud {
             identity,
             reported: reported.clone(),
             api: Arc::new(ApiConfig {
-                mtu_max: 1430,
+                underlay: Arc::new(Underlay { mtu_max: 1430 }),
                 public_url: None,
                 listen_url: "http://[::1]:9696".to_owned(),
             }),

@@ -4,6 +4,7 @@ mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
 mod quotas;
+mod resource;
 pub(super) mod subnets;
 mod tags;
 
@@ -12,19 +13,17 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::refusal::RefusalKind;
-use hextet_store::Document;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use super::AppState;
 use super::attributes::Noun;
 use super::body::text;
 use super::error::Problem;
-use super::list::{self, Listing};
-use super::query::Query;
-use super::view;
-use crate::app::{self, policy};
-use crate::identity::Caller;
+use crate::app;
+
+/// The nouns that are resources of their own.
+pub(super) const NOUNS: [&Noun; 3] = [&networks::NETWORK, &subnets::SUBNET, &ports::PORT];
 
 /// Everything that answers here.
 pub(super) fn router() -> Router<AppState> {
@@ -32,9 +31,9 @@ pub(super) fn router() -> Router<AppState> {
         .route("/", get(versions))
         .route("/v2.0", get(resources))
         .merge(extensions::router())
-        .merge(networks::router())
-        .merge(subnets::router())
-        .merge(ports::router())
+        .merge(resource::router::<networks::Networks>())
+        .merge(resource::router::<subnets::Subnets>())
+        .merge(resource::router::<ports::Ports>())
         .merge(quotas::router())
         .merge(tags::router())
 }
@@ -53,16 +52,12 @@ async fn versions(State(state): State<AppState>, headers: HeaderMap) -> Response
 async fn resources(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     state.caller(&headers).await?;
     let base = state.base_url(&headers);
-    let nouns = [&networks::NETWORK, &subnets::SUBNET, &ports::PORT];
-    let mut resources: Vec<_> = nouns
-        .iter()
-        .map(|noun| (noun.name, noun.collection))
-        .collect();
-    resources.extend([("extension", "extensions"), ("quota", "quotas")]);
-    let resources: Vec<_> = resources
-        .into_iter()
+    let nouns = NOUNS.iter().map(|noun| (noun.name, noun.collection));
+    let others = [("extension", "extensions"), ("quota", "quotas")];
+    let resources: Vec<_> = nouns
+        .chain(others)
         .map(|(name, collection)| {
-            let href = format!("{base}/v2.0/{collection}");
+            let href = format!("{base}/v2.0/{}", collection.replace('_', "-"));
             json!({"name": name, "collection": collection, "links": [{"rel": "self", "href": href}]})
         })
         .collect();
@@ -70,91 +65,6 @@ async fn resources(State(state): State<AppState>, headers: HeaderMap) -> Result<
         StatusCode::OK,
         json!({"resources": resources}).to_string(),
     ))
-}
-
-/// Whether the caller sees a document. A network is seen by its project, what stands on it by its own and the network's.
-type Sees = fn(&hextet_store::Model, &Caller, &Document) -> bool;
-
-/// A list.
-async fn list(
-    noun: &Noun,
-    sees: Sees,
-    state: &AppState,
-    headers: &HeaderMap,
-    uri: &Uri,
-) -> Result<Response, Problem> {
-    let caller = state.caller(headers).await?;
-    let query = Query::parse(noun, uri.query())?;
-    let admin = policy::sees_all(&caller);
-    let documents = state
-        .store
-        .read(|model| {
-            let listing = Listing {
-                noun,
-                model,
-                query: &query,
-                admin,
-            };
-            let (name, kind) = noun.not_found;
-            listing.select(
-                |document| sees(model, &caller, document),
-                |id| app::not_found(kind, name, id),
-            )
-        })
-        .await??;
-    let links = match &query.page {
-        None => Vec::new(),
-        Some(page) => {
-            let url = format!("{}/v2.0/{}", state.base_url(headers), noun.collection);
-            list::links(&url, uri.query(), page, &documents)
-        }
-    };
-    let documents = documents.iter().map(std::convert::AsRef::as_ref);
-    Ok(text(
-        StatusCode::OK,
-        view::many(noun, documents, &query.fields, admin, &links),
-    ))
-}
-
-/// One resource.
-async fn show(
-    noun: &Noun,
-    sees: Sees,
-    state: &AppState,
-    headers: &HeaderMap,
-    (uri, id): (&Uri, &str),
-) -> Result<Response, Problem> {
-    let caller = state.caller(headers).await?;
-    let query = Query::parse_fields(noun, uri.query())?;
-    let document = state
-        .store
-        .read(|model| {
-            let document = model.document(noun.kind, id)?;
-            sees(model, &caller, document).then(|| document.clone())
-        })
-        .await?
-        .ok_or_else(|| unknown(noun, id))?;
-    let admin = policy::sees_all(&caller);
-    Ok(text(
-        StatusCode::OK,
-        view::one(noun, &document, &query.fields, admin),
-    ))
-}
-
-/// The answer to a creation.
-fn created(noun: &Noun, caller: &Caller, documents: &[Document], bulk: bool) -> Response {
-    let admin = policy::sees_all(caller);
-    let body = match documents {
-        [document] if !bulk => view::one(noun, document, &[], admin),
-        documents => view::many(noun, documents.iter(), &[], admin, &[]),
-    };
-    text(StatusCode::CREATED, body)
-}
-
-/// The answer to an update.
-fn updated(noun: &Noun, caller: &Caller, document: &Document) -> Response {
-    let admin = policy::sees_all(caller);
-    text(StatusCode::OK, view::one(noun, document, &[], admin))
 }
 
 /// The answer to a deletion.

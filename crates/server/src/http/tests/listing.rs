@@ -112,11 +112,7 @@ async fn a_list_is_sorted_by_its_keys_in_their_order() {
 #[tokio::test]
 async fn every_key_that_sorts_is_taken_and_no_other() {
     let (cloud, _) = one_of_each().await;
-    for noun in [
-        &crate::http::v2::networks::NETWORK,
-        &crate::http::v2::subnets::SUBNET,
-        &crate::http::v2::ports::PORT,
-    ] {
+    for noun in crate::http::v2::NOUNS {
         for attribute in noun.attributes {
             let name = attribute.name;
             let path = format!("{}?sort_key={name}&sort_dir=asc", noun.collection);

@@ -1,28 +1,20 @@
 //! `/v2.0/networks`.
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::get;
 use hextet_core::ids::{NetworkId, ProjectId};
-use hextet_core::refusal::RefusalKind;
+use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
 use hextet_store::{Document, Model};
-use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::app::networks::{self as app, NetworkPatch, NewNetwork};
-use crate::app::policy;
-use crate::http::AppState;
+use crate::app::{Ask, Change, Work, policy};
 use crate::http::attributes::{
     Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
     writable,
 };
-use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
-use crate::http::error::Problem;
+use crate::http::v2::resource::Resource;
 use crate::identity::Caller;
 
 const FALSE: &[&str] = &["false"];
@@ -46,6 +38,7 @@ pub(in crate::http) const NETWORK: Noun = Noun {
         "project_id",
         "status",
     ],
+    sees,
     computed: |_, _, _| {},
     member,
 };
@@ -116,7 +109,7 @@ const ATTRIBUTES: &[Attribute] = &[
 
 /// A POST's object after the table's check.
 #[derive(Deserialize)]
-struct Post {
+pub(super) struct Post {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -128,17 +121,45 @@ struct Post {
 
 /// A PUT's object after the table's check.
 #[derive(Deserialize)]
-struct Put {
+pub(super) struct Put {
     name: Option<String>,
     description: Option<String>,
     admin_state_up: Option<bool>,
     mtu: Option<u32>,
 }
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/v2.0/networks", get(list).post(create))
-        .route("/v2.0/networks/{id}", get(show).put(update).delete(delete))
+/// `/v2.0/networks`.
+pub(super) struct Networks;
+
+impl Resource for Networks {
+    const NOUN: &'static Noun = &NETWORK;
+    type Id = NetworkId;
+    type Post = Post;
+    type Put = Put;
+    type New = NewNetwork;
+    type Patch = NetworkPatch;
+    const CREATE: Work<Ask<Vec<NewNetwork>>, Vec<Document>> = app::create;
+    const UPDATE: Work<Ask<Change<NetworkId, NetworkPatch>>, Document> = app::update;
+    const DELETE: Work<Ask<Change<NetworkId, ()>>, ()> = app::delete;
+
+    fn asked(post: Post) -> Result<NewNetwork, Refusal> {
+        Ok(NewNetwork {
+            project_id: post.project_id,
+            name: post.name,
+            description: post.description,
+            admin_state_up: post.admin_state_up.unwrap_or(true),
+            mtu: post.mtu,
+        })
+    }
+
+    fn patch(put: Put) -> Result<NetworkPatch, Refusal> {
+        Ok(NetworkPatch {
+            name: put.name,
+            description: put.description,
+            admin_state_up: put.admin_state_up,
+            mtu: put.mtu,
+        })
+    }
 }
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
@@ -158,80 +179,6 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-pub(super) fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {
+fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {
     policy::sees(caller, &ProjectId(document.project_id.to_string()))
-}
-
-async fn list(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    super::list(&NETWORK, sees, &state, &headers, &uri).await
-}
-
-async fn show(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    super::show(&NETWORK, sees, &state, &headers, (&uri, &id)).await
-}
-
-async fn create(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&NETWORK, &caller, body).await?;
-    let asked = objects.into_iter().map(|post| NewNetwork {
-        project_id: post.project_id,
-        name: post.name,
-        description: post.description,
-        admin_state_up: post.admin_state_up.unwrap_or(true),
-        mtu: post.mtu,
-    });
-    let made = app::create(&state.store, &caller, asked.collect(), state.api.mtu_max).await?;
-    Ok(super::created(&NETWORK, &caller, &made, bulk))
-}
-
-async fn update(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&NETWORK, &id)?;
-    let put: Put = put(&NETWORK, &caller, body).await?;
-    let patch = NetworkPatch {
-        name: put.name,
-        description: put.description,
-        admin_state_up: put.admin_state_up,
-        mtu: put.mtu,
-    };
-    let context = (state.api.mtu_max, state.reported.clone());
-    let document = app::update(
-        &state.store,
-        &caller,
-        id,
-        patch,
-        if_match(&headers)?,
-        context,
-    )
-    .await?;
-    Ok(super::updated(&NETWORK, &caller, &document))
-}
-
-async fn delete(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&NETWORK, &id)?;
-    app::delete(&state.store, &caller, id, if_match(&headers)?).await?;
-    Ok(super::deleted())
 }

@@ -3,31 +3,23 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::get;
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
 use hextet_core::port::FixedIpRequest;
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
 use hextet_store::{Document, Model};
-use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use crate::app::policy;
 use crate::app::ports::{self as app, NewPort, PortPatch};
-use crate::http::AppState;
+use crate::app::{Ask, Change, Work, policy};
 use crate::http::attributes::{
     Attribute, Filter, Noun, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
     writable,
 };
-use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
-use crate::http::error::Problem;
+use crate::http::v2::resource::Resource;
 use crate::identity::Caller;
 
 const EMPTY_TEXT: &[&str] = &["\"\""];
@@ -53,6 +45,7 @@ pub(in crate::http) const PORT: Noun = Noun {
         "project_id",
         "status",
     ],
+    sees,
     computed,
     member,
 };
@@ -127,7 +120,7 @@ const ATTRIBUTES: &[Attribute] = &[
 
 /// A POST's object after the table's check.
 #[derive(Deserialize)]
-struct Post {
+pub(super) struct Post {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -149,7 +142,7 @@ struct Post {
 
 /// A PUT's object after the table's check.
 #[derive(Deserialize)]
-struct Put {
+pub(super) struct Put {
     name: Option<String>,
     description: Option<String>,
     admin_state_up: Option<bool>,
@@ -170,10 +163,48 @@ struct Entry {
     delete_subnet: bool,
 }
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/v2.0/ports", get(list).post(create))
-        .route("/v2.0/ports/{id}", get(show).put(update).delete(delete))
+/// `/v2.0/ports`.
+pub(super) struct Ports;
+
+impl Resource for Ports {
+    const NOUN: &'static Noun = &PORT;
+    type Id = PortId;
+    type Post = Post;
+    type Put = Put;
+    type New = NewPort;
+    type Patch = PortPatch;
+    const CREATE: Work<Ask<Vec<NewPort>>, Vec<Document>> = app::create;
+    const UPDATE: Work<Ask<Change<PortId, PortPatch>>, Document> = app::update;
+    const DELETE: Work<Ask<Change<PortId, ()>>, ()> = app::delete;
+
+    fn asked(post: Post) -> Result<NewPort, Refusal> {
+        Ok(NewPort {
+            project_id: post.project_id,
+            network_id: post.network_id,
+            name: post.name,
+            description: post.description,
+            tags: post.tags,
+            admin_state_up: post.admin_state_up.unwrap_or(true),
+            mac_address: post.mac_address,
+            fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,
+            device_id: post.device_id,
+            device_owner: post.device_owner,
+            host_id: post.host_id.map(host),
+        })
+    }
+
+    fn patch(put: Put) -> Result<PortPatch, Refusal> {
+        Ok(PortPatch {
+            name: put.name,
+            description: put.description,
+            admin_state_up: put.admin_state_up,
+            mac_address: put.mac_address,
+            fixed_ips: put.fixed_ips.map(fixed_ips).transpose()?,
+            device_id: put.device_id,
+            device_owner: put.device_owner,
+            host_id: put.host_id.map(host),
+        })
+    }
 }
 
 /// What follows from the document: quotes inside its texts are escaped, so that these patterns are members.
@@ -218,7 +249,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
     let id = document.id.parse().ok().map(PortId);
     let port = id.and_then(|id| model.snapshot().port(id));
     let network = port.and_then(|port| model.snapshot().network(port.network_id));
@@ -228,51 +259,6 @@ pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool 
         }
         _ => false,
     }
-}
-
-async fn list(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    super::list(&PORT, sees, &state, &headers, &uri).await
-}
-
-async fn show(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    super::show(&PORT, sees, &state, &headers, (&uri, &id)).await
-}
-
-async fn create(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&PORT, &caller, body).await?;
-    let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
-    let made = app::create(&state.store, &caller, asked).await?;
-    Ok(super::created(&PORT, &caller, &made, bulk))
-}
-
-fn asked(post: Post) -> Result<NewPort, Refusal> {
-    Ok(NewPort {
-        project_id: post.project_id,
-        network_id: post.network_id,
-        name: post.name,
-        description: post.description,
-        tags: post.tags,
-        admin_state_up: post.admin_state_up.unwrap_or(true),
-        mac_address: post.mac_address,
-        fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,
-        device_id: post.device_id,
-        device_owner: post.device_owner,
-        host_id: post.host_id.map(host),
-    })
 }
 
 /// The empty text is no host.
@@ -299,40 +285,4 @@ fn fixed_ips(entries: Vec<Entry>) -> Result<Vec<FixedIpRequest>, Refusal> {
         })
     });
     entries.collect()
-}
-
-async fn update(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&PORT, &id)?;
-    let put: Put = put(&PORT, &caller, body).await?;
-    let patch = PortPatch {
-        name: put.name,
-        description: put.description,
-        admin_state_up: put.admin_state_up,
-        mac_address: put.mac_address,
-        fixed_ips: put.fixed_ips.map(fixed_ips).transpose()?,
-        device_id: put.device_id,
-        device_owner: put.device_owner,
-        host_id: put.host_id.map(host),
-    };
-    let if_match = if_match(&headers)?;
-    let reported = state.reported.clone();
-    let document = app::update(&state.store, &caller, id, patch, if_match, reported).await?;
-    Ok(super::updated(&PORT, &caller, &document))
-}
-
-async fn delete(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&PORT, &id)?;
-    app::delete(&state.store, &caller, id, if_match(&headers)?).await?;
-    Ok(super::deleted())
 }

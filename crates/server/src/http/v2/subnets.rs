@@ -2,32 +2,24 @@
 
 use std::net::IpAddr;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::get;
 use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
 use hextet_core::subnet::{NewSubnet, SubnetPatch};
 use hextet_store::{Document, Model};
-use http::{HeaderMap, Uri};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
-use crate::app::policy;
 use crate::app::subnets::{self as app, Asked, Patch};
-use crate::http::AppState;
+use crate::app::{Ask, Change, Work, policy};
 use crate::http::attributes::{
     Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
     writable,
 };
-use crate::http::body::{Posted, if_match, posted, put};
 use crate::http::convert;
-use crate::http::error::Problem;
+use crate::http::v2::resource::Resource;
 use crate::identity::Caller;
 
 const EMPTY_LIST: &[&str] = &["[]"];
@@ -53,6 +45,7 @@ pub(in crate::http) const SUBNET: Noun = Noun {
         "project_id",
         "subnetpool_id",
     ],
+    sees,
     computed: |_, _, _| {},
     member,
 };
@@ -117,7 +110,7 @@ const ATTRIBUTES: &[Attribute] = &[
 
 /// A POST's object after the table's check.
 #[derive(Deserialize)]
-struct Post {
+pub(super) struct Post {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -139,7 +132,7 @@ struct Post {
 
 /// A PUT's object after the table's check.
 #[derive(Deserialize)]
-struct Put {
+pub(super) struct Put {
     name: Option<String>,
     description: Option<String>,
     #[serde(default, deserialize_with = "given")]
@@ -149,10 +142,59 @@ struct Put {
     enable_dhcp: Option<bool>,
 }
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/v2.0/subnets", get(list).post(create))
-        .route("/v2.0/subnets/{id}", get(show).put(update).delete(delete))
+/// `/v2.0/subnets`.
+pub(super) struct Subnets;
+
+impl Resource for Subnets {
+    const NOUN: &'static Noun = &SUBNET;
+    type Id = SubnetId;
+    type Post = Post;
+    type Put = Put;
+    type New = Asked;
+    type Patch = Patch;
+    const CREATE: Work<Ask<Vec<Asked>>, Vec<Document>> = app::create;
+    const UPDATE: Work<Ask<Change<SubnetId, Patch>>, Document> = app::update;
+    const DELETE: Work<Ask<Change<SubnetId, ()>>, ()> = app::delete;
+
+    fn asked(post: Post) -> Result<Asked, Refusal> {
+        if post.prefixlen.is_some() {
+            return Err(Refusal::new(
+                RefusalKind::BadRequest,
+                "Bad subnets request: prefixlen belongs to subnet pools, which are not supported; give cidr alone.",
+            ));
+        }
+        Ok(Asked {
+            project_id: post.project_id,
+            network_id: post.network_id,
+            name: post.name,
+            description: post.description,
+            addressing: NewSubnet {
+                ip_version: post.ip_version,
+                cidr: post.cidr,
+                gateway_ip: post.gateway_ip,
+                allocation_pools: post.allocation_pools,
+                dns_nameservers: post.dns_nameservers,
+                enable_dhcp: post.enable_dhcp.unwrap_or(true),
+                modes: Ipv6Modes {
+                    ra: post.ipv6_ra_mode,
+                    address: post.ipv6_address_mode,
+                },
+            },
+        })
+    }
+
+    fn patch(put: Put) -> Result<Patch, Refusal> {
+        Ok(Patch {
+            name: put.name,
+            description: put.description,
+            addressing: SubnetPatch {
+                gateway_ip: put.gateway_ip,
+                allocation_pools: put.allocation_pools,
+                dns_nameservers: put.dns_nameservers,
+                enable_dhcp: put.enable_dhcp,
+            },
+        })
+    }
 }
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
@@ -174,7 +216,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
+fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
     let id = document.id.parse().ok().map(SubnetId);
     let subnet = id.and_then(|id| model.snapshot().subnet(id));
     let network = subnet.and_then(|subnet| model.snapshot().network(subnet.network_id));
@@ -184,96 +226,6 @@ pub(super) fn sees(model: &Model, caller: &Caller, document: &Document) -> bool 
         }
         _ => false,
     }
-}
-
-async fn list(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    super::list(&SUBNET, sees, &state, &headers, &uri).await
-}
-
-async fn show(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    uri: Uri,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    super::show(&SUBNET, sees, &state, &headers, (&uri, &id)).await
-}
-
-async fn create(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let Posted { objects, bulk } = posted::<Post>(&SUBNET, &caller, body).await?;
-    let asked = objects.into_iter().map(asked).collect::<Result<_, _>>()?;
-    let made = app::create(&state.store, &caller, asked).await?;
-    Ok(super::created(&SUBNET, &caller, &made, bulk))
-}
-
-fn asked(post: Post) -> Result<Asked, Refusal> {
-    if post.prefixlen.is_some() {
-        return Err(Refusal::new(
-            RefusalKind::BadRequest,
-            "Bad subnets request: prefixlen belongs to subnet pools, which are not supported; give cidr alone.",
-        ));
-    }
-    Ok(Asked {
-        project_id: post.project_id,
-        network_id: post.network_id,
-        name: post.name,
-        description: post.description,
-        addressing: NewSubnet {
-            ip_version: post.ip_version,
-            cidr: post.cidr,
-            gateway_ip: post.gateway_ip,
-            allocation_pools: post.allocation_pools,
-            dns_nameservers: post.dns_nameservers,
-            enable_dhcp: post.enable_dhcp.unwrap_or(true),
-            modes: Ipv6Modes {
-                ra: post.ipv6_ra_mode,
-                address: post.ipv6_address_mode,
-            },
-        },
-    })
-}
-
-async fn update(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&SUBNET, &id)?;
-    let put: Put = put(&SUBNET, &caller, body).await?;
-    let patch = Patch {
-        name: put.name,
-        description: put.description,
-        addressing: SubnetPatch {
-            gateway_ip: put.gateway_ip,
-            allocation_pools: put.allocation_pools,
-            dns_nameservers: put.dns_nameservers,
-            enable_dhcp: put.enable_dhcp,
-        },
-    };
-    let document = app::update(&state.store, &caller, id, patch, if_match(&headers)?).await?;
-    Ok(super::updated(&SUBNET, &caller, &document))
-}
-
-async fn delete(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let caller = state.caller(&headers).await?;
-    let id = super::id(&SUBNET, &id)?;
-    app::delete(&state.store, &caller, id, if_match(&headers)?).await?;
-    Ok(super::deleted())
 }
 
 /// A member that is there, even if it is null.

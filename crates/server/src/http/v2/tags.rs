@@ -13,8 +13,9 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{Sees, deleted, networks, ports, subnets, text};
+use super::{deleted, networks, ports, subnets, text};
 use crate::app::tags::{self as app, TagChange, Tagged};
+use crate::app::{Change, transact};
 use crate::http::AppState;
 use crate::http::attributes::Noun;
 use crate::http::body::{if_match, member};
@@ -24,24 +25,20 @@ use crate::http::error::Problem;
 /// A noun whose resources have tags.
 struct Taggable {
     noun: &'static Noun,
-    sees: Sees,
     resource: fn(Uuid) -> Tagged,
 }
 
 const TAGGABLE: &[Taggable] = &[
     Taggable {
         noun: &networks::NETWORK,
-        sees: networks::sees,
         resource: |id| Tagged::Network(NetworkId(id)),
     },
     Taggable {
         noun: &subnets::SUBNET,
-        sees: subnets::sees,
         resource: |id| Tagged::Subnet(SubnetId(id)),
     },
     Taggable {
         noun: &ports::PORT,
-        sees: ports::sees,
         resource: |id| Tagged::Port(PortId(id)),
     },
 ];
@@ -138,12 +135,13 @@ async fn read(
     id: &str,
 ) -> Result<BTreeSet<String>, Problem> {
     let caller = state.caller(headers).await?;
-    let Taggable { noun, sees, .. } = taggable(collection)?;
+    let Taggable { noun, .. } = taggable(collection)?;
     let tags = state
         .store
         .read(|model| {
             let document = model.document(noun.kind, id)?;
-            sees(model, &caller, document).then(|| (noun.member)(model.snapshot(), id, "tags"))
+            (noun.sees)(model, &caller, document)
+                .then(|| (noun.member)(model.snapshot(), id, "tags"))
         })
         .await?
         .ok_or_else(|| super::unknown(noun, id))?;
@@ -158,10 +156,12 @@ async fn write(
 ) -> Result<BTreeSet<String>, Problem> {
     let caller = state.caller(headers).await?;
     let Taggable { noun, resource, .. } = taggable(collection)?;
-    let tagged = resource(super::id(noun, id)?);
-    let change = change().await?;
-    let if_match = if_match(headers)?;
-    Ok(app::change(&state.store, &caller, tagged, change, if_match).await?)
+    let change = Change {
+        id: resource(super::id(noun, id)?),
+        patch: change().await?,
+        if_match: if_match(headers)?,
+    };
+    Ok(transact(&state.store, state.ask(caller, change), app::change).await?)
 }
 
 fn taggable(collection: &str) -> Result<&'static Taggable, Problem> {
