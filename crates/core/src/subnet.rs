@@ -146,7 +146,7 @@ impl NewSubnet {
         }
         if let Some(other) = siblings.iter().find(|other| overlap(cidr, **other)) {
             return Err(Refusal::invalid(format!(
-                "cidr {cidr} overlaps with {other}, another subnet of the network"
+                "cidr {cidr} overlaps with another subnet of the network, {other}"
             )));
         }
         let gateway_ip = match self.gateway_ip {

@@ -53,11 +53,23 @@ pub(super) async fn posted<T: DeserializeOwned>(
     }
     let objects = many
         .into_iter()
-        .map(|one| typed(noun, caller, Verb::Post, one));
+        .map(|one| typed(noun, caller, Verb::Post, bare(noun, one)?));
     Ok(Posted {
         objects: objects.collect::<Result<_, _>>()?,
         bulk: true,
     })
+}
+
+/// An object of a list may stand below its noun's name, as it would alone: `{"ports": [{"port": {…}}]}`.
+fn bare(noun: &Noun, one: Json) -> Result<Json, Problem> {
+    match one {
+        Json::Object(mut members) if members.contains_key(noun.name) => {
+            let object = members.remove(noun.name).unwrap_or_default();
+            nothing_else(&members)?;
+            Ok(object)
+        }
+        bare => Ok(bare),
+    }
 }
 
 /// The object of a PUT, checked against the noun's attributes.

@@ -16,8 +16,10 @@ pub const DOMAIN_ID: &str = "default";
 /// The only domain's name.
 pub const DOMAIN_NAME: &str = "Default";
 
-/// Longest name of a user or project, in characters (Keystone: 255 for users, 64 for projects).
-pub const NAME_CHARS_MAX: usize = 64;
+/// Longest name of a project, in characters (as Keystone's).
+pub const PROJECT_NAME_CHARS_MAX: usize = 64;
+/// Longest name of a user, in characters (as Keystone's).
+pub const USER_NAME_CHARS_MAX: usize = 255;
 
 /// Something kept as a document.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {

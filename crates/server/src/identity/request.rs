@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::directory::is_our_domain;
 use super::error::Failure;
 use super::password::PASSWORD_BYTES_MAX;
-use super::records::{DOMAIN_ID, NAME_CHARS_MAX};
+use super::records::{DOMAIN_ID, PROJECT_NAME_CHARS_MAX, USER_NAME_CHARS_MAX};
 use super::secret::Secret;
 
 /// Longest description or address, in characters.
@@ -217,7 +217,7 @@ impl ProjectFields {
             return Err(Failure::bad_request("tags: projects have no tags here."));
         }
         check_options(&self.options)?;
-        check_name("name", self.name.as_deref())?;
+        check_name(self.name.as_deref(), PROJECT_NAME_CHARS_MAX)?;
         check_text(
             "description",
             self.description.as_ref().and_then(Option::as_deref),
@@ -230,7 +230,7 @@ impl UserFields {
     pub fn check(&self) -> Result<(), Failure> {
         check_domain(self.domain_id.as_deref())?;
         check_options(&self.options)?;
-        check_name("name", self.name.as_deref())?;
+        check_name(self.name.as_deref(), USER_NAME_CHARS_MAX)?;
         check_text(
             "description",
             self.description.as_ref().and_then(Option::as_deref),
@@ -306,16 +306,16 @@ fn check_options(options: &serde_json::Map<String, serde_json::Value>) -> Result
     }
 }
 
-fn check_name(attribute: &str, name: Option<&str>) -> Result<(), Failure> {
+fn check_name(name: Option<&str>, chars_max: usize) -> Result<(), Failure> {
     let Some(name) = name else { return Ok(()) };
-    if (1..=NAME_CHARS_MAX).contains(&name.chars().count())
+    if (1..=chars_max).contains(&name.chars().count())
         && name.trim() == name
         && !name.chars().any(char::is_control)
     {
         return Ok(());
     }
     Err(Failure::bad_request(format!(
-        "{attribute}: 1 to {NAME_CHARS_MAX} characters are allowed, no control characters, no space at either end."
+        "name: 1 to {chars_max} characters are allowed, no control characters, no space at either end."
     )))
 }
 

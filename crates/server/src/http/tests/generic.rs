@@ -179,6 +179,28 @@ async fn bulk_is_all_or_nothing() {
 }
 
 #[tokio::test]
+async fn objects_of_bulk_may_stand_below_their_noun() {
+    let cloud = Cloud::new().await;
+    let made = cloud
+        .post(
+            "demo",
+            "networks",
+            json!({"networks": [{"network": {"name": "a"}}, {"name": "b"}]}),
+        )
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(made.body["networks"][0]["name"], "a");
+    let answer = cloud
+        .post(
+            "demo",
+            "networks",
+            json!({"networks": [{"network": {}, "name": "c"}]}),
+        )
+        .await;
+    answer.check("beside the noun", 400, "HTTPBadRequest");
+}
+
+#[tokio::test]
 async fn filters_are_or_within_and_and_between_attributes() {
     let cloud = Cloud::new().await;
     for (name, up) in [("a", true), ("b", false), ("c", true), ("", true)] {

@@ -213,7 +213,6 @@ async fn lists_are_filtered_and_an_unknown_filter_is_refused() {
 async fn a_refused_change_names_the_attribute_and_changes_nothing() {
     let cloud = Cloud::new().await;
     let admin = cloud.token("admin").await;
-    let long = "x".repeat(65);
     let cases = [
         (
             "projects",
@@ -229,9 +228,9 @@ async fn a_refused_change_names_the_attribute_and_changes_nothing() {
         ),
         (
             "projects",
-            json!({"project": {"name": long}}),
+            json!({"project": {"name": "x".repeat(65)}}),
             StatusCode::BAD_REQUEST,
-            "name",
+            "1 to 64",
         ),
         (
             "projects",
@@ -283,6 +282,12 @@ async fn a_refused_change_names_the_attribute_and_changes_nothing() {
         ),
         (
             "users",
+            json!({"user": {"name": "x".repeat(256)}}),
+            StatusCode::BAD_REQUEST,
+            "1 to 255",
+        ),
+        (
+            "users",
             json!({"user": {"name": "x", "password": ""}}),
             StatusCode::BAD_REQUEST,
             "password",
@@ -320,6 +325,19 @@ async fn a_refused_change_names_the_attribute_and_changes_nothing() {
     assert_eq!(projects.body["projects"].as_array().unwrap().len(), 3);
     let users = cloud.get("/users", &admin).await;
     assert_eq!(users.body["users"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn names_may_be_as_long_as_keystones() {
+    let cloud = Cloud::new().await;
+    let admin = cloud.token("admin").await;
+    for (collection, noun, chars) in [("projects", "project", 64), ("users", "user", 255)] {
+        let body = json!({noun: {"name": "ü".repeat(chars)}});
+        let answer = cloud
+            .call(Method::POST, &format!("/{collection}"), &admin, Some(body))
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    }
 }
 
 #[tokio::test]
