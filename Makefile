@@ -1,5 +1,5 @@
 # The two commands: `make lab` shows it working, `make test` proves it. Both do all their own set-up.
-.PHONY: help lab test bench setup
+.PHONY: help lab test bench bench-api setup
 ARGS ?=
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo 'make lab ARGS=--once  the same, ends with a verdict'
 	@echo 'make test             every lane: check, unit, store, scenarios, fuzz-replay, netns, interop, api'
 	@echo 'make bench            release build and the benchmarks of bench/'
+	@echo 'make bench-api        release build and the speed of the networking API, each row against its target'
 
 setup:
 	@tools/setup
@@ -19,3 +20,6 @@ test: setup
 
 bench: setup
 	@cargo xtask bench $(ARGS)
+
+bench-api: setup
+	@cargo xtask bench-api $(ARGS)

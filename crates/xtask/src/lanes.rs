@@ -127,6 +127,24 @@ pub fn bench(args: &[String]) -> Result<()> {
     run(as_root(&root().join("bench/run")).args(args))
 }
 
+/// The speed of the networking API: the shipped program, and a client of its own process.
+pub fn bench_api(args: &[String]) -> Result<()> {
+    banner("bench-api");
+    for package in ["hextet", "hextet-bench"] {
+        // One after the other: together they would be built with each other's features.
+        run(cargo(&[
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            package,
+        ]))?;
+    }
+    run(Command::new(root().join("target/release/hextet-bench"))
+        .args(args)
+        .current_dir(root()))
+}
+
 fn lab_once() -> Result<()> {
     banner("lab");
     lab(&["--once".to_owned()])

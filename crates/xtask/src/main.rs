@@ -47,6 +47,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Release build, and a client beside the server that measures the networking API.
+    BenchApi {
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Api => lanes::api(),
         Verb::Lab { args } => lanes::lab(&args),
         Verb::Bench { args } => lanes::bench(&args),
+        Verb::BenchApi { args } => lanes::bench_api(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
