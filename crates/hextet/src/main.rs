@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use hextet_core::errors::chain;
 
 mod api;
+mod db;
 mod down;
 mod local;
 mod logs;
@@ -87,6 +88,15 @@ enum Command {
     )]
     Port(port::PortCommand),
 
+    /// Copy the database, put a copy back, check it
+    #[command(
+        subcommand,
+        after_help = "Example: a copy every night, of a running server\n  \
+        hextet db backup /backup/hextet-$(date +%F).db\n\n\
+        These are for SQLite. A database on PostgreSQL is copied with pg_dump."
+    )]
+    Db(db::DbCommand),
+
     /// Show everything at work: guests with real clients in network namespaces
     #[command(after_help = "Example:\n  hextet lab --once\n\n\
         Without --once the lab stays up to be looked at, until Ctrl-C.")]
@@ -106,7 +116,7 @@ fn main() -> ExitCode {
     // Database, keys, passwords, sockets: what these processes make is for their owner alone.
     if matches!(
         cli.command,
-        Command::Up(_) | Command::Server(_) | Command::Agent(_)
+        Command::Up(_) | Command::Server(_) | Command::Agent(_) | Command::Db(_)
     ) {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     }
@@ -120,6 +130,7 @@ fn main() -> ExitCode {
         Command::Server(args) => run::server(&args.config).map(|()| done),
         Command::Agent(args) => run::agent(&args.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),
+        Command::Db(command) => db::run(&paths, command),
         Command::Lab(args) => hextet_lab::run(args),
     };
     outcome.unwrap_or_else(|error| failed(&error))

@@ -11,6 +11,7 @@
 mod document;
 mod engine;
 mod lock;
+pub mod maintenance;
 mod model;
 mod network;
 mod port;

@@ -70,6 +70,10 @@ impl Tx {
     }
 }
 
-fn counter(kind: &str, project: &ProjectId) -> String {
-    format!("used {kind} {project}")
+/// What the names of these counters begin with.
+pub(crate) const COUNTER_PREFIX: &str = "used ";
+
+/// The counter of how much of a kind a project has.
+pub(crate) fn counter(kind: &str, project: &ProjectId) -> String {
+    format!("{COUNTER_PREFIX}{kind} {project}")
 }

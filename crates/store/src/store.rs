@@ -20,7 +20,7 @@ const WRITE_QUEUE_MAX: usize = 1024;
 /// Most commits that a subscriber may be behind before it must look at everything.
 const COMMITS_BEHIND_MAX: usize = 1024;
 /// How long an opening waits for another process to let go of the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many prepared statements are kept.
 const STATEMENTS_KEPT: usize = 128;
 

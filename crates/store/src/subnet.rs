@@ -185,9 +185,13 @@ impl Tx {
     }
 }
 
-/// Addresses are stored as their 16 bytes, which sort as the addresses do.
 fn bytes(address: Ipv6Addr) -> Value {
-    Value::Blob(address.octets().to_vec())
+    Value::Blob(address_key(address))
+}
+
+/// Addresses are stored as their 16 bytes, which sort as the addresses do.
+pub(crate) fn address_key(address: Ipv6Addr) -> Vec<u8> {
+    address.octets().to_vec()
 }
 
 fn read_address(row: &Row) -> Result<Ipv6Addr, EngineError> {
