@@ -1,11 +1,12 @@
 # The two commands: `make lab` shows it working, `make test` proves it. Both do all their own set-up.
-.PHONY: help lab test bench bench-api setup
+.PHONY: help lab test conformance bench bench-api setup
 ARGS ?=
 
 help:
 	@echo 'make lab              real guests with real clients on one host; stays up so that you can try it'
 	@echo 'make lab ARGS=--once  the same, ends with a verdict'
 	@echo 'make test             every lane: check, unit, store, scenarios, fuzz-replay, netns, interop, api'
+	@echo 'make conformance      tempest and gophercloud as judges of the networking API; docs/conformance.md has the figures'
 	@echo 'make bench            release build and the benchmarks of bench/'
 	@echo 'make bench-api        release build and the speed of the networking API, each row against its target'
 
@@ -17,6 +18,9 @@ lab: setup
 
 test: setup
 	@cargo xtask test
+
+conformance: setup
+	@cargo xtask conformance
 
 bench: setup
 	@cargo xtask bench $(ARGS)

@@ -106,6 +106,19 @@ pub fn api() -> Result<()> {
         .current_dir(root()))
 }
 
+/// tempest and gophercloud against the built binary.
+pub fn conformance() -> Result<()> {
+    banner("conformance");
+    let python = root().join("target/conformance/venv/bin/python");
+    if !python.exists() {
+        bail!("the conformance lane has no Python environment: run tools/setup first");
+    }
+    build_binary()?;
+    run(Command::new(python)
+        .arg("tests/conformance/run.py")
+        .current_dir(root()))
+}
+
 /// The lab in the foreground.
 pub fn lab(args: &[String]) -> Result<()> {
     build_binary()?;

@@ -35,6 +35,8 @@ enum Verb {
     Interop,
     /// The openstack CLI and openstacksdk as judges of the API.
     Api,
+    /// tempest, neutron-tempest-plugin and gophercloud as judges of the API; docs/conformance.md must tell what they say.
+    Conformance,
     /// Builds and runs `hextet lab` with these arguments.
     Lab {
         /// Passed on to `hextet lab`.
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Netns => lanes::tests(lanes::Lane::Netns),
         Verb::Interop => lanes::interop(),
         Verb::Api => lanes::api(),
+        Verb::Conformance => lanes::conformance(),
         Verb::Lab { args } => lanes::lab(&args),
         Verb::Bench { args } => lanes::bench(&args),
         Verb::BenchApi { args } => lanes::bench_api(&args),
