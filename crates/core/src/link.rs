@@ -23,7 +23,7 @@ pub struct LinkPlan {
     pub vni: Vni,
     /// The guest's MAC.
     pub mac: Mac,
-    /// The guest's assigned addresses.
+    /// The guest's assigned IPv6 addresses.
     pub addresses: Vec<Ipv6Addr>,
     /// Largest IP packet, bytes.
     pub mtu: u32,
@@ -117,11 +117,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
         .filter(|subnet| subnet.vni == port.vni)
         .collect();
     subnets.sort_by_key(|subnet| subnet.sequence);
-    let addresses: Vec<Ipv6Addr> = port
-        .fixed_ips
-        .iter()
-        .map(|fixed| fixed.ip_address)
-        .collect();
+    let addresses: Vec<Ipv6Addr> = port.ipv6().collect();
     Some(LinkPlan {
         port: port.id,
         number: port.number,

@@ -56,35 +56,44 @@ pub struct Network {
 /// Smallest MTU that a link can have at all (RFC 791 §3.1: every host forwards 68 octets), bytes.
 const LINK_MTU_MIN: u32 = 68;
 
-/// The MTU of a network: what is asked, or the largest that fits the underlay when nothing or 0 is.
+/// The MTU of a network whose subnets are of these versions: what is asked, or the largest that fits the underlay when
+/// nothing or 0 is.
 ///
 /// # Errors
-/// `InvalidInput` outside 68 to `max`, `NetworkMTUSubnetConflict` below [`MTU_MIN`] on a network with an IPv6 subnet.
-pub fn check_mtu(asked: Option<u32>, max: u32, has_ipv6_subnet: bool) -> Result<u32, Refusal> {
+/// `InvalidInput` outside 68 to `max`, `NetworkMTUSubnetConflict` below what a subnet's family needs.
+pub fn check_mtu(
+    asked: Option<u32>,
+    max: u32,
+    ip_versions: impl IntoIterator<Item = u8>,
+) -> Result<u32, Refusal> {
     let mtu = asked.filter(|mtu| *mtu != 0).unwrap_or(max);
+    for ip_version in ip_versions {
+        check_subnet_mtu(mtu, ip_version)?;
+    }
     if mtu > max || mtu < LINK_MTU_MIN {
         return Err(Refusal::invalid(format!(
             "the MTU {mtu} is out of range: {LINK_MTU_MIN} to {max} bytes are allowed, at least {MTU_MIN} with an IPv6 subnet"
         )));
     }
-    if has_ipv6_subnet {
-        check_ipv6_mtu(mtu)?;
-    }
     Ok(mtu)
 }
 
-/// Whether IPv6 can run over this MTU.
+/// Whether a subnet of this version can run over this MTU.
 ///
 /// # Errors
-/// `NetworkMTUSubnetConflict` below [`MTU_MIN`].
-pub fn check_ipv6_mtu(mtu: u32) -> Result<(), Refusal> {
-    if mtu >= MTU_MIN {
+/// `NetworkMTUSubnetConflict` below [`MTU_MIN`] with IPv6, below 68 with IPv4.
+pub fn check_subnet_mtu(mtu: u32, ip_version: u8) -> Result<(), Refusal> {
+    let min = match ip_version {
+        4 => LINK_MTU_MIN,
+        _ => MTU_MIN,
+    };
+    if mtu >= min {
         return Ok(());
     }
     Err(Refusal::new(
         RefusalKind::NetworkMtuSubnetConflict,
         format!(
-            "The network's MTU of {mtu} bytes is too small for an IPv6 subnet, which needs {MTU_MIN} at least."
+            "The network's MTU of {mtu} bytes is too small for an IPv{ip_version} subnet, which needs {min} at least."
         ),
     ))
 }

@@ -6,9 +6,9 @@
 pub mod compile;
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv6Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use crate::mac::Mac;
@@ -46,8 +46,10 @@ pub enum PlanEntry {
     Cloud(CloudSettings),
     /// Under [`PlanKey::Network`].
     Network(NetworkPlan),
-    /// Under [`PlanKey::Subnet`].
+    /// Under [`PlanKey::Subnet`], where it is an IPv6 one.
     Subnet(SubnetPlan),
+    /// Under [`PlanKey::Subnet`], where it is an IPv4 one.
+    Ipv4Subnet(Ipv4SubnetPlan),
     /// Under [`PlanKey::Port`].
     Port(PortPlan),
 }
@@ -65,7 +67,7 @@ pub struct NetworkPlan {
     pub admin_state_up: bool,
 }
 
-/// A subnet as a host must serve it: the mode table's row is already applied.
+/// An IPv6 subnet as a host must serve it: the mode table's row is already applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubnetPlan {
     /// Its id in the API.
@@ -92,6 +94,36 @@ pub struct SubnetPlan {
     pub dns_nameservers: Vec<Ipv6Addr>,
 }
 
+/// An IPv4 subnet as a host must serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ipv4SubnetPlan {
+    /// Its id in the API.
+    pub id: SubnetId,
+    /// The network it belongs to.
+    pub vni: Vni,
+    /// Place in the order of creation.
+    pub sequence: u64,
+    /// Its prefix.
+    pub cidr: Ipv4Net,
+    /// Whether DHCPv4 answers.
+    pub dhcp: bool,
+    /// The address that a router would take.
+    pub gateway_ip: Option<Ipv4Addr>,
+    /// Name servers, in the order of preference.
+    pub dns_nameservers: Vec<Ipv4Addr>,
+    /// Routes for the guests.
+    pub host_routes: Vec<Ipv4Route>,
+}
+
+/// A route that guests are given by DHCPv4 (RFC 3442).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4Route {
+    /// Where to, host bits zero.
+    pub destination: Ipv4Net,
+    /// By which router.
+    pub nexthop: Ipv4Addr,
+}
+
 /// A port as its host must carry it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortPlan {
@@ -107,6 +139,28 @@ pub struct PortPlan {
     pub admin_state_up: bool,
     /// The guest's addresses.
     pub fixed_ips: Vec<FixedIp>,
+}
+
+impl PortPlan {
+    /// The guest's IPv4 addresses.
+    pub fn ipv4(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.fixed_ips
+            .iter()
+            .filter_map(|fixed| match fixed.ip_address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+    }
+
+    /// The guest's IPv6 addresses.
+    pub fn ipv6(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.fixed_ips
+            .iter()
+            .filter_map(|fixed| match fixed.ip_address {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(address) => Some(address),
+            })
+    }
 }
 
 /// A whole plan.
@@ -151,7 +205,7 @@ impl HostPlan {
         })
     }
 
-    /// Every subnet, in the order of their ids.
+    /// Every IPv6 subnet, in the order of their ids.
     pub fn subnets(&self) -> impl Iterator<Item = &SubnetPlan> {
         self.entries.values().filter_map(|entry| match entry {
             PlanEntry::Subnet(subnet) => Some(subnet),

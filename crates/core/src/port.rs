@@ -1,11 +1,12 @@
 //! Ports: a guest's plug into a network.
 
 use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv6Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId};
 use crate::mac::Mac;
 use crate::refusal::{Refusal, RefusalKind};
@@ -20,7 +21,7 @@ pub struct FixedIp {
     /// The subnet.
     pub subnet_id: SubnetId,
     /// The address, inside the subnet's prefix.
-    pub ip_address: Ipv6Addr,
+    pub ip_address: IpAddr,
 }
 
 /// A port's `status`.
@@ -105,7 +106,7 @@ pub struct FixedIpRequest {
     /// The subnet, or whichever the address lies in.
     pub subnet_id: Option<SubnetId>,
     /// The address, or any.
-    pub ip_address: Option<Ipv6Addr>,
+    pub ip_address: Option<IpAddr>,
     /// In an update: the port's addresses of this subnet go, the EUI-64 one too.
     pub delete_subnet: bool,
 }
@@ -166,8 +167,8 @@ pub fn check_mac(mac: Mac) -> Result<Mac, Refusal> {
 }
 
 impl Addressee<'_> {
-    /// What a new port shall have: what is asked for, or one address of the subnets that assign some; and in each case
-    /// its EUI-64 address of every auto-address subnet.
+    /// What a new port shall have: what is asked for, or one address of the IPv4 subnets and one of the IPv6 subnets that
+    /// assign some; and in each case its EUI-64 address of every auto-address subnet.
     ///
     /// # Errors
     /// With Neutron's type, where an entry cannot be had.
@@ -181,26 +182,29 @@ impl Addressee<'_> {
                 }
             }
             None => {
-                let pooled = self
-                    .subnets
-                    .iter()
-                    .filter(|subnet| !subnet.modes.is_auto_address());
-                let pooled: Vec<SubnetId> = pooled.map(|subnet| subnet.id).collect();
-                if !pooled.is_empty() {
-                    wishes.push(Wish::AnyOf(pooled));
+                for ip_version in [4, 6] {
+                    wishes.extend(self.any_of(ip_version));
                 }
             }
         }
         if !is_router_owner(self.device_owner) {
-            for subnet in self
-                .subnets
-                .iter()
-                .filter(|subnet| subnet.modes.is_auto_address())
-            {
-                push_new(&mut wishes, Wish::Address(self.eui64(subnet)));
+            for subnet in self.subnets {
+                if let Some(fixed) = subnet.auto_address(self.mac) {
+                    push_new(&mut wishes, Wish::Address(fixed));
+                }
             }
         }
         Ok(wishes)
+    }
+
+    /// An address of the subnets of this family that form none from MACs; `None` where there are none of these.
+    fn any_of(&self, ip_version: u8) -> Option<Wish> {
+        let pooled = self
+            .subnets
+            .iter()
+            .filter(|subnet| subnet.ip_version == ip_version && !subnet.modes.is_auto_address());
+        let pooled: Vec<SubnetId> = pooled.map(|subnet| subnet.id).collect();
+        (!pooled.is_empty()).then_some(Wish::AnyOf(pooled))
     }
 
     /// What a port that holds `current` shall have after an update: what is asked for, and the EUI-64 addresses that it
@@ -231,7 +235,8 @@ impl Addressee<'_> {
                     .subnets
                     .iter()
                     .find(|subnet| Some(subnet.id) == entry.subnet_id);
-                subnet.map(|subnet| Wish::Address(self.eui64(subnet)))
+                let fixed = subnet.and_then(|subnet| subnet.auto_address(self.mac));
+                fixed.map(Wish::Address)
             });
             if let Some(Wish::Address(fixed)) = &wish {
                 left.retain(|other| other != fixed);
@@ -245,21 +250,11 @@ impl Addressee<'_> {
                 .subnets
                 .iter()
                 .find(|subnet| subnet.id == fixed.subnet_id);
-            if subnet
-                .is_some_and(|subnet| subnet.modes.is_auto_address() && fixed == self.eui64(subnet))
-            {
+            if subnet.and_then(|subnet| subnet.auto_address(self.mac)) == Some(fixed) {
                 push_new(&mut wishes, Wish::Address(fixed));
             }
         }
         Ok(wishes)
-    }
-
-    /// The port's EUI-64 address of a subnet.
-    pub fn eui64(&self, subnet: &Subnet) -> FixedIp {
-        FixedIp {
-            subnet_id: subnet.id,
-            ip_address: self.mac.eui64(subnet.cidr),
-        }
     }
 
     /// One entry. `None` where it names an auto-address subnet alone, whose address the port gets anyway.
@@ -315,10 +310,17 @@ impl Addressee<'_> {
     }
 
     fn check_address(&self, fixed: FixedIp, subnet: &Subnet) -> Result<(), Refusal> {
+        let reserved = address::is_reserved(subnet.cidr, fixed.ip_address);
+        if reserved && subnet.cidr.addr().is_ipv4() {
+            return Err(not_in_subnet(fixed.ip_address, subnet.cidr));
+        }
         if is_router_owner(self.device_owner) {
             return Ok(());
         }
-        if subnet.modes.is_auto_address() && fixed != self.eui64(subnet) {
+        if subnet
+            .auto_address(self.mac)
+            .is_some_and(|formed| formed != fixed)
+        {
             return Err(Refusal::new(
                 RefusalKind::AllocationOnAutoAddressSubnet,
                 format!(
@@ -328,10 +330,7 @@ impl Addressee<'_> {
             ));
         }
         // The Subnet-Router anycast address (RFC 4291 §2.6.1).
-        if fixed.ip_address == subnet.cidr.network()
-            && subnet.cidr.prefix_len() < 127
-            && !self.device_owner.is_empty()
-        {
+        if reserved && !self.device_owner.is_empty() {
             return Err(not_in_subnet(fixed.ip_address, subnet.cidr));
         }
         Ok(())
@@ -348,7 +347,7 @@ fn check_count(asked: &[FixedIpRequest]) -> Result<(), Refusal> {
     )))
 }
 
-fn not_in_subnet(address: Ipv6Addr, cidr: Ipv6Net) -> Refusal {
+fn not_in_subnet(address: IpAddr, cidr: IpNet) -> Refusal {
     Refusal::new(
         RefusalKind::InvalidIpForSubnet,
         format!("IP address {address} is not a valid IP for the specified subnet {cidr}."),

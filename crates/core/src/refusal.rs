@@ -19,6 +19,8 @@ pub enum RefusalKind {
     HttpMethodNotAllowed,
     /// No resource under that path.
     HttpNotFound,
+    /// More routes than a subnet may have.
+    HostRoutesExhausted,
     /// A semantic check of a body failed.
     InvalidInput,
     /// A pool is malformed.
@@ -37,7 +39,7 @@ pub enum RefusalKind {
     NoNetworkAvailable,
     /// Ports are left on the network.
     NetworkInUse,
-    /// The MTU is too small for IPv6.
+    /// The MTU is too small for a subnet's family.
     NetworkMtuSubnetConflict,
     /// No such network, or none that the caller may see.
     NetworkNotFound,
@@ -90,6 +92,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
         405,
     ),
     (RefusalKind::HttpNotFound, "HTTPNotFound", 404),
+    (RefusalKind::HostRoutesExhausted, "HostRoutesExhausted", 400),
     (
         RefusalKind::InvalidAllocationPool,
         "InvalidAllocationPool",

@@ -3,10 +3,10 @@
 mod plan;
 mod report;
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hextet_core::mac::Mac;
-use ipnet::Ipv6Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use uuid::Uuid;
 
 /// A message that says nothing sensible.
@@ -54,12 +54,51 @@ pub fn uuid(field: &'static str, bytes: &[u8]) -> Result<Uuid, Malformed> {
     octets(field, bytes).map(Uuid::from_bytes)
 }
 
-/// An address from its 16 octets.
+/// An address of either family, from its 4 or 16 octets.
+pub(crate) fn any_address(field: &'static str, bytes: &[u8]) -> Result<IpAddr, Malformed> {
+    match bytes.len() {
+        4 => ipv4_address(field, bytes).map(IpAddr::V4),
+        _ => address(field, bytes).map(IpAddr::V6),
+    }
+}
+
+/// The octets of an address of either family.
+pub(crate) fn any_octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// An IPv4 address from its 4 octets.
+pub(crate) fn ipv4_address(field: &'static str, bytes: &[u8]) -> Result<Ipv4Addr, Malformed> {
+    octets::<4>(field, bytes).map(Ipv4Addr::from)
+}
+
+/// An IPv4 prefix from its 4 octets and its length.
+pub(crate) fn ipv4_prefix(
+    field: &'static str,
+    bytes: &[u8],
+    len: u32,
+) -> Result<Ipv4Net, Malformed> {
+    let range = Malformed::Range {
+        field,
+        value: u64::from(len),
+    };
+    let narrow = u8::try_from(len).map_err(|_| range.clone())?;
+    let net = Ipv4Net::new(ipv4_address(field, bytes)?, narrow).map_err(|_| range)?;
+    if net.network() != net.addr() {
+        return Err(Malformed::HostBits(field));
+    }
+    Ok(net)
+}
+
+/// An IPv6 address from its 16 octets.
 pub fn address(field: &'static str, bytes: &[u8]) -> Result<Ipv6Addr, Malformed> {
     octets::<16>(field, bytes).map(Ipv6Addr::from)
 }
 
-/// A prefix from its 16 octets and its length.
+/// An IPv6 prefix from its 16 octets and its length.
 pub fn prefix(field: &'static str, bytes: &[u8], len: u32) -> Result<Ipv6Net, Malformed> {
     let range = Malformed::Range {
         field,

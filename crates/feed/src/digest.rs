@@ -25,6 +25,7 @@ pub fn key_of(entry: &PlanEntry) -> PlanKey {
         PlanEntry::Cloud(_) => PlanKey::Cloud,
         PlanEntry::Network(network) => PlanKey::Network(network.vni),
         PlanEntry::Subnet(subnet) => PlanKey::Subnet(subnet.id),
+        PlanEntry::Ipv4Subnet(subnet) => PlanKey::Subnet(subnet.id),
         PlanEntry::Port(port) => PlanKey::Port(port.id),
     }
 }

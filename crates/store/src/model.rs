@@ -22,8 +22,13 @@ pub struct Committed {
     pub touched: Touched,
 }
 
-/// The member that nouns got last, as it stands in their documents; inside a text its quotes would be escaped.
-const NEWEST_MEMBER: &str = "\"tags\":";
+/// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
+fn newest_member(kind: &str) -> &'static str {
+    match kind {
+        SUBNET => "\"host_routes\":",
+        _ => "\"tags\":",
+    }
+}
 
 /// Everything that is stored, in memory.
 #[derive(Clone, Debug)]
@@ -89,7 +94,7 @@ impl Model {
             for document in tx.documents(&kind).await? {
                 let change = decode(&kind, &document.id, Some(&document))?;
                 let document = match &change {
-                    Some(change) if !document.text().contains(NEWEST_MEMBER) => {
+                    Some(change) if !document.text().contains(newest_member(&kind)) => {
                         renew(tx, document, change).await?
                     }
                     _ => document,

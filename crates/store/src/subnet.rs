@@ -1,8 +1,8 @@
 //! Subnets in the store: the document, and the addresses that are handed out of it.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use hextet_core::address::AddressRange;
+use hextet_core::address::{self, AddressRange};
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::subnet::Subnet;
 
@@ -94,7 +94,7 @@ impl Tx {
     pub async fn take_address(
         &mut self,
         subnet: SubnetId,
-        address: Ipv6Addr,
+        address: IpAddr,
         port: PortId,
     ) -> Result<bool, EngineError> {
         let rows = self
@@ -118,7 +118,7 @@ impl Tx {
     pub async fn free_address(
         &mut self,
         subnet: SubnetId,
-        address: Ipv6Addr,
+        address: IpAddr,
     ) -> Result<(), EngineError> {
         self.exec(
             "DELETE FROM ip_allocation WHERE subnet_id = $1 AND address = $2",
@@ -150,7 +150,7 @@ impl Tx {
         &mut self,
         subnet: SubnetId,
         range: AddressRange,
-    ) -> Result<Option<Ipv6Addr>, EngineError> {
+    ) -> Result<Option<IpAddr>, EngineError> {
         /// How many rows are looked at in one go.
         const PAGE: i64 = 1024;
         let mut candidate = range.start;
@@ -173,10 +173,10 @@ impl Tx {
                 if read_address(row)? != candidate {
                     return Ok(Some(candidate));
                 }
-                if candidate == range.end {
-                    return Ok(None);
+                match address::next(candidate).filter(|next| range.contains(*next)) {
+                    Some(next) => candidate = next,
+                    None => return Ok(None),
                 }
-                candidate = Ipv6Addr::from_bits(candidate.to_bits() + 1);
             }
             if !full {
                 return Ok(Some(candidate));
@@ -185,21 +185,26 @@ impl Tx {
     }
 }
 
-fn bytes(address: Ipv6Addr) -> Value {
+fn bytes(address: IpAddr) -> Value {
     Value::Blob(address_key(address))
 }
 
-/// Addresses are stored as their 16 bytes, which sort as the addresses do.
-pub(crate) fn address_key(address: Ipv6Addr) -> Vec<u8> {
+/// Addresses are stored as 16 bytes, IPv4 ones mapped (RFC 4291 §2.5.5.2): so they sort as the addresses of a subnet do.
+/// No IPv6 subnet holds mapped addresses.
+pub(crate) fn address_key(address: IpAddr) -> Vec<u8> {
+    let address = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
     address.octets().to_vec()
 }
 
-fn read_address(row: &Row) -> Result<Ipv6Addr, EngineError> {
+fn read_address(row: &Row) -> Result<IpAddr, EngineError> {
     let octets: [u8; 16] = row
         .bytes(0)?
         .try_into()
         .map_err(|_| EngineError::Unsound("address"))?;
-    Ok(Ipv6Addr::from(octets))
+    Ok(Ipv6Addr::from(octets).to_canonical())
 }
 
 fn read_port_id(row: &Row) -> Result<PortId, EngineError> {

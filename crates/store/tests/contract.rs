@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use futures::future::BoxFuture;
@@ -320,7 +320,7 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range() {
             for low in 2..2_u128 + 1500 {
                 let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | low);
                 if low != 1301 {
-                    assert!(tx.take_address(subnet, address, port_id(1)).await?);
+                    assert!(tx.take_address(subnet, address.into(), port_id(1)).await?);
                 }
                 if low == 3 {
                     lowest.push(tx.lowest_free(subnet, narrow).await?);
@@ -332,9 +332,46 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range() {
             Ok::<_, Refused>(lowest)
         })
     });
-    let lowest: Vec<Option<Ipv6Addr>> = done.await.unwrap();
+    let lowest: Vec<Option<IpAddr>> = done.await.unwrap();
     let expected = ["2001:db8::4", "", "2001:db8::515", "2001:db8::2"];
-    let expected: Vec<Option<Ipv6Addr>> = expected.iter().map(|text| text.parse().ok()).collect();
+    let expected: Vec<Option<IpAddr>> = expected.iter().map(|text| text.parse().ok()).collect();
+    assert_eq!(lowest, expected);
+}
+
+#[tokio::test]
+async fn ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are() {
+    let (_folder, store) = fresh();
+    let range = AddressRange {
+        start: "10.0.0.254".parse().unwrap(),
+        end: "10.0.1.1".parse().unwrap(),
+    };
+    let done = write(&store, move |tx| {
+        Box::pin(async move {
+            let subnet = subnet_id(1);
+            let mut lowest = Vec::new();
+            for high in [0x0a00_00fe, 0x0a00_00ff, 0x0a00_0101, 0x0a00_0100] {
+                lowest.push(tx.lowest_free(subnet, range).await?);
+                let address = Ipv4Addr::from_bits(high).into();
+                assert!(tx.take_address(subnet, address, port_id(1)).await?);
+                assert!(!tx.take_address(subnet, address, port_id(2)).await?);
+            }
+            lowest.push(tx.lowest_free(subnet, range).await?);
+            tx.free_address(subnet, "10.0.0.255".parse().unwrap())
+                .await?;
+            lowest.push(tx.lowest_free(subnet, range).await?);
+            Ok::<_, Refused>(lowest)
+        })
+    });
+    let lowest: Vec<Option<IpAddr>> = done.await.unwrap();
+    let expected = [
+        "10.0.0.254",
+        "10.0.0.255",
+        "10.0.1.0",
+        "10.0.1.0",
+        "",
+        "10.0.0.255",
+    ];
+    let expected: Vec<Option<IpAddr>> = expected.iter().map(|text| text.parse().ok()).collect();
     assert_eq!(lowest, expected);
 }
 
@@ -657,6 +694,7 @@ fn subnet() -> Subnet {
         gateway_ip: None,
         allocation_pools: Vec::new(),
         dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes::default(),
         revision_number: 0,

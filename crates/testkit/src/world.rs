@@ -114,7 +114,7 @@ impl World {
         self.withdrawn.retain(|prefix| *prefix != cidr);
         if row.port_address == AddressSource::Eui64 {
             for port in self.port_plans_mut() {
-                let ip_address = port.mac.eui64(cidr);
+                let ip_address = port.mac.eui64(cidr).into();
                 port.fixed_ips.push(FixedIp {
                     subnet_id: id,
                     ip_address,
@@ -149,7 +149,7 @@ impl World {
             if from_mac {
                 fixed_ips.push(FixedIp {
                     subnet_id: subnet.id,
-                    ip_address: mac.eui64(subnet.cidr),
+                    ip_address: mac.eui64(subnet.cidr).into(),
                 });
             }
             let given = addresses
@@ -157,7 +157,7 @@ impl World {
                 .filter(|address| subnet.cidr.contains(*address));
             fixed_ips.extend(given.map(|address| FixedIp {
                 subnet_id: subnet.id,
-                ip_address: *address,
+                ip_address: (*address).into(),
             }));
         }
         let port = PortPlan {
@@ -332,9 +332,9 @@ impl World {
         for plan in self.plan.ports() {
             let local = holder(Some(plan.id), plan.mac, HolderKind::Eui64LinkLocal);
             book.insert(plan.mac.link_local(), local);
-            for fixed in &plan.fixed_ips {
+            for address in plan.ipv6() {
                 let assigned = holder(Some(plan.id), plan.mac, HolderKind::Assigned);
-                book.insert(fixed.ip_address, assigned);
+                book.insert(address, assigned);
             }
         }
         for port in self.ports.values() {

@@ -5,6 +5,7 @@ use hextet_core::link::link_plan;
 use hextet_core::report::{HostReport, PortReport, PortState};
 
 use super::Host;
+use super::unserved::unserved;
 use crate::reconcile::Addresses;
 use crate::serve::{LinkView, View};
 
@@ -68,7 +69,8 @@ impl Host {
         }
     }
 
-    /// `None` for a port that works: its link exists, is administratively up and is programmed.
+    /// `None` for a port that works: its link exists, is administratively up and is programmed, and serves all that the
+    /// plan asks for.
     pub(super) fn why_down(&self, port: PortId) -> Option<String> {
         if let Some(problem) = self.problems.get(&port) {
             return Some(problem.to_string());
@@ -80,7 +82,7 @@ impl Host {
             None => Some("no link".to_owned()),
             Some(carrier) if !carrier.admin_up => Some("the link is set down".to_owned()),
             Some(carrier) if !carrier.attached => Some("the program is not on the link".to_owned()),
-            Some(_) => None,
+            Some(_) => unserved(&self.state.plan, port),
         }
     }
 }

@@ -104,8 +104,7 @@ impl Addresses {
 
     fn admit(&self, rows: &mut Rows, port: &PortPlan, network: &NetworkPlan) {
         let admin_up = port.admin_state_up && network.admin_state_up;
-        let own = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
-        for address in own.chain([port.mac.link_local()]) {
+        for address in port.ipv6().chain([port.mac.link_local()]) {
             admit(rows, port, address, admin_up, false);
         }
         for address in self.learned.get(&port.id).into_iter().flatten() {

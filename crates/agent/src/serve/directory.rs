@@ -58,8 +58,8 @@ fn learned(state: &State) -> Holders {
 fn planned(state: &State) -> Holders {
     let mut holders = Holders::new();
     for port in state.plan.ports() {
-        let assigned = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
-        let kinds = assigned
+        let kinds = port
+            .ipv6()
             .map(|address| (address, HolderKind::Assigned))
             .chain([(port.mac.link_local(), HolderKind::Eui64LinkLocal)]);
         for (address, kind) in kinds {

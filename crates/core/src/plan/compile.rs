@@ -1,12 +1,18 @@
 //! From the whole cloud to one host's plan: a pure function, whole or key by key.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use crate::ids::HostId;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::ids::{HostId, Vni};
 use crate::modes::RaSender;
-use crate::plan::{Generation, HostPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use crate::plan::{
+    Generation, HostPlan, Ipv4Route, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan,
+    SubnetPlan,
+};
 use crate::snapshot::Snapshot;
-use crate::subnet::Subnet;
+use crate::subnet::{HostRoute, Subnet};
 
 /// The whole plan of a host.
 pub fn compile(snapshot: &Snapshot, host: &HostId, generation: Generation) -> HostPlan {
@@ -51,7 +57,11 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
             if !snapshot.is_on(subnet.network_id, host) {
                 return None;
             }
-            Some(PlanEntry::Subnet(subnet_plan(snapshot, subnet)?))
+            let vni = snapshot.network(subnet.network_id)?.vni;
+            match subnet.cidr {
+                IpNet::V4(cidr) => Some(PlanEntry::Ipv4Subnet(ipv4_subnet_plan(subnet, cidr, vni))),
+                IpNet::V6(cidr) => Some(PlanEntry::Subnet(subnet_plan(subnet, cidr, vni)?)),
+            }
         }
         PlanKey::Port(id) => {
             let port = snapshot
@@ -70,22 +80,56 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
 }
 
 /// `None` for a combination of modes that was never accepted, which the store does not hold.
-fn subnet_plan(snapshot: &Snapshot, subnet: &Subnet) -> Option<SubnetPlan> {
+fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni) -> Option<SubnetPlan> {
     let row = subnet.modes.row().ok()?;
     let ours = row.flags.filter(|_| row.sender == RaSender::Us);
     Some(SubnetPlan {
         id: subnet.id,
-        vni: snapshot.network(subnet.network_id)?.vni,
+        vni,
         sequence: subnet.sequence,
-        cidr: subnet.cidr,
+        cidr,
         sender: row.sender,
         autonomous: ours.is_some_and(|flags| flags.autonomous),
         managed: ours.is_some_and(|flags| flags.managed),
         other: ours.is_some_and(|flags| flags.other),
         dhcpv6: subnet.enable_dhcp.then_some(row.dhcpv6),
         solicit_without_address: row.solicit_without_address,
-        dns_nameservers: subnet.dns_nameservers.clone(),
+        dns_nameservers: subnet
+            .dns_nameservers
+            .iter()
+            .filter_map(|server| match server {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(server) => Some(*server),
+            })
+            .collect(),
     })
+}
+
+fn ipv4_subnet_plan(subnet: &Subnet, cidr: Ipv4Net, vni: Vni) -> Ipv4SubnetPlan {
+    let ipv4 = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    };
+    Ipv4SubnetPlan {
+        id: subnet.id,
+        vni,
+        sequence: subnet.sequence,
+        cidr,
+        dhcp: subnet.enable_dhcp,
+        gateway_ip: subnet.gateway_ip.as_ref().and_then(ipv4),
+        dns_nameservers: subnet.dns_nameservers.iter().filter_map(ipv4).collect(),
+        host_routes: subnet.host_routes.iter().filter_map(ipv4_route).collect(),
+    }
+}
+
+fn ipv4_route(route: &HostRoute) -> Option<Ipv4Route> {
+    match (route.destination, route.nexthop) {
+        (IpNet::V4(destination), IpAddr::V4(nexthop)) => Some(Ipv4Route {
+            destination,
+            nexthop,
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

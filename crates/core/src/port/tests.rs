@@ -14,7 +14,12 @@ const EUI64: &str = "2001:db8:1::f816:3eff:fe00:1";
 fn a_new_port_gets_what_it_asks_for_and_its_eui64_addresses() {
     let subnets = subnets();
     let rows: Vec<(&str, Option<Vec<FixedIpRequest>>, &str, Answer)> = vec![
-        ("nothing asked", None, "", Ok(vec!["any 2 3", EUI64])),
+        (
+            "nothing asked",
+            None,
+            "",
+            Ok(vec!["any 4 5", "any 2 3", EUI64]),
+        ),
         ("the empty list", Some(vec![]), "", Ok(vec![EUI64])),
         (
             "the auto-address subnet",
@@ -98,7 +103,43 @@ fn a_new_port_gets_what_it_asks_for_and_its_eui64_addresses() {
             "a router's port, nothing asked",
             None,
             "network:router_interface",
-            Ok(vec!["any 2 3"]),
+            Ok(vec!["any 4 5", "any 2 3"]),
+        ),
+        (
+            "an address of each family",
+            Some(vec![address("10.0.1.7"), both(2, "2001:db8:2::7")]),
+            "",
+            Ok(vec!["10.0.1.7", "2001:db8:2::7", EUI64]),
+        ),
+        (
+            "an IPv4 subnet",
+            Some(vec![subnet(5)]),
+            "",
+            Ok(vec!["any 5", EUI64]),
+        ),
+        (
+            "an IPv4 address in no subnet",
+            Some(vec![address("10.0.2.7")]),
+            "",
+            Err(RefusalKind::InvalidIpForNetwork),
+        ),
+        (
+            "the IPv4 network address",
+            Some(vec![address("10.0.0.0")]),
+            "",
+            Err(RefusalKind::InvalidIpForSubnet),
+        ),
+        (
+            "the IPv4 broadcast address, even for a router",
+            Some(vec![address("10.0.0.255")]),
+            "network:router_interface",
+            Err(RefusalKind::InvalidIpForSubnet),
+        ),
+        (
+            "an address of the other family than the subnet's",
+            Some(vec![both(4, "2001:db8:2::7")]),
+            "",
+            Err(RefusalKind::InvalidIpForSubnet),
         ),
     ];
     for (why, asked, owner, expected) in rows {
@@ -180,12 +221,10 @@ fn check(why: &str, wishes: Result<Vec<Wish>, Refusal>, expected: Answer) {
         told.collect::<Vec<_>>()
     });
     let expected = expected.map(|wishes| {
-        let plain = wishes
-            .into_iter()
-            .map(|wish| match wish.parse::<Ipv6Addr>() {
-                Ok(address) => address.to_string(),
-                Err(_) => wish.to_owned(),
-            });
+        let plain = wishes.into_iter().map(|wish| match wish.parse::<IpAddr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => wish.to_owned(),
+        });
         plain.collect::<Vec<_>>()
     });
     assert_eq!(told, expected, "{why}");
@@ -196,6 +235,8 @@ fn subnets() -> Vec<Subnet> {
         make(1, SLAAC, Some(Ipv6Mode::Slaac)),
         make(2, STATEFUL, Some(Ipv6Mode::Dhcpv6Stateful)),
         make(3, PLAIN, None),
+        make(4, "10.0.0.0/24", None),
+        make(5, "10.0.1.0/24", None),
     ]
 }
 
@@ -204,12 +245,14 @@ fn make(id: u128, cidr: &str, mode: Option<Ipv6Mode>) -> Subnet {
         ra: mode,
         address: mode,
     };
+    let ip_version = if cidr.contains(':') { 6 } else { 4 };
     let asked = NewSubnet {
-        ip_version: 6,
+        ip_version,
         cidr: Some(cidr.parse().unwrap()),
         gateway_ip: None,
         allocation_pools: None,
         dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
         enable_dhcp: true,
         modes,
     };
@@ -221,11 +264,12 @@ fn make(id: u128, cidr: &str, mode: Option<Ipv6Mode>) -> Subnet {
         tags: std::collections::BTreeSet::new(),
         project_id: ProjectId("p".into()),
         network_id: NetworkId(Uuid::from_u128(100)),
-        ip_version: 6,
+        ip_version,
         cidr: addressing.cidr,
         gateway_ip: addressing.gateway_ip,
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
         enable_dhcp: true,
         modes,
         revision_number: 0,

@@ -2,6 +2,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::modes::Ipv6Mode;
+use crate::refusal::RefusalKind;
 use crate::refusal::RefusalKind::*;
 
 /// The observed answers of Neutron 29, but for the default gateway, which is network + 1 here.
@@ -89,7 +90,7 @@ fn each_rule_refuses_with_its_own_type() {
             Some(InvalidInput),
         ),
         (
-            "IPv4",
+            "an IPv6 prefix of version 4",
             NewSubnet {
                 ip_version: 4,
                 ..base()
@@ -192,6 +193,239 @@ fn each_rule_refuses_with_its_own_type() {
 }
 
 #[test]
+fn each_rule_of_ipv4_refuses_with_its_own_type() {
+    let base = || asked4("10.0.0.0/24");
+    let gateway = |text: &str| NewSubnet {
+        gateway_ip: Some(Some(text.parse().unwrap())),
+        ..base()
+    };
+    let pool = |start: &str, end: &str| NewSubnet {
+        allocation_pools: Some(vec![(start.parse().unwrap(), end.parse().unwrap())]),
+        ..base()
+    };
+    let dns = |text: &str| NewSubnet {
+        dns_nameservers: vec![text.parse().unwrap()],
+        ..base()
+    };
+    let without_dhcp = |cidr: &str| NewSubnet {
+        enable_dhcp: false,
+        ..asked4(cidr)
+    };
+    let rows: Vec<(&str, NewSubnet, Option<RefusalKind>)> = vec![
+        ("plain", base(), None),
+        ("host bits", asked4("10.0.0.7/24"), None),
+        (
+            "an IPv6 prefix",
+            asked4("2001:db8::/64"),
+            Some(InvalidInput),
+        ),
+        (
+            "modes",
+            NewSubnet {
+                modes: slaac(),
+                ..base()
+            },
+            Some(InvalidInput),
+        ),
+        ("/30", asked4("10.0.0.0/30"), None),
+        ("/31", asked4("10.0.0.0/31"), Some(InvalidInput)),
+        ("/32", asked4("10.0.0.0/32"), Some(InvalidInput)),
+        ("/31 without DHCP", without_dhcp("10.0.0.0/31"), None),
+        ("/32 without DHCP", without_dhcp("10.0.0.0/32"), None),
+        ("from 0.0.0.0", asked4("0.0.0.0/8"), Some(InvalidInput)),
+        ("everything", without_dhcp("0.0.0.0/0"), Some(InvalidInput)),
+        ("multicast", asked4("224.0.0.0/24"), Some(InvalidInput)),
+        (
+            "around multicast",
+            asked4("128.0.0.0/1"),
+            Some(InvalidInput),
+        ),
+        ("loopback", asked4("127.0.1.0/24"), Some(InvalidInput)),
+        ("link-local", asked4("169.254.0.0/16"), None),
+        (
+            "the same prefix again",
+            asked4("192.0.2.0/24"),
+            Some(InvalidInput),
+        ),
+        (
+            "inside a sibling",
+            asked4("192.0.2.128/25"),
+            Some(InvalidInput),
+        ),
+        (
+            "around a sibling",
+            asked4("192.0.0.0/16"),
+            Some(InvalidInput),
+        ),
+        ("the last address as gateway", gateway("10.0.0.254"), None),
+        ("a gateway outside", gateway("192.0.2.1"), None),
+        (
+            "the network address as gateway",
+            gateway("10.0.0.0"),
+            Some(InvalidInput),
+        ),
+        (
+            "the broadcast address as gateway",
+            gateway("10.0.0.255"),
+            Some(InvalidInput),
+        ),
+        ("an IPv6 gateway", gateway("fe80::1"), Some(InvalidInput)),
+        (
+            "everybody as gateway",
+            gateway("255.255.255.255"),
+            Some(InvalidInput),
+        ),
+        ("a pool", pool("10.0.0.10", "10.0.0.20"), None),
+        (
+            "a pool over the gateway",
+            pool("10.0.0.1", "10.0.0.20"),
+            Some(GatewayConflictWithAllocationPools),
+        ),
+        (
+            "a pool with the network address",
+            pool("10.0.0.0", "10.0.0.0"),
+            Some(OutOfBoundsAllocationPool),
+        ),
+        (
+            "a pool with the broadcast address",
+            pool("10.0.0.10", "10.0.0.255"),
+            Some(OutOfBoundsAllocationPool),
+        ),
+        (
+            "a pool outside",
+            pool("10.0.1.10", "10.0.1.20"),
+            Some(OutOfBoundsAllocationPool),
+        ),
+        (
+            "a pool reversed",
+            pool("10.0.0.20", "10.0.0.10"),
+            Some(InvalidAllocationPool),
+        ),
+        (
+            "a pool of IPv6",
+            pool("2001:db8::1", "2001:db8::2"),
+            Some(InvalidAllocationPool),
+        ),
+        (
+            "a pool of both",
+            pool("10.0.0.2", "2001:db8::2"),
+            Some(InvalidAllocationPool),
+        ),
+        ("a name server", dns("192.0.2.53"), None),
+        ("no name servers are announced", dns("0.0.0.0"), None),
+        (
+            "an IPv6 name server",
+            dns("2001:db8::53"),
+            Some(InvalidInput),
+        ),
+        (
+            "a group as name server",
+            dns("224.0.0.1"),
+            Some(InvalidInput),
+        ),
+        (
+            "everybody as name server",
+            dns("255.255.255.255"),
+            Some(InvalidInput),
+        ),
+    ];
+    let siblings = ["192.0.2.0/24", "2001:db8:f::/64"].map(|cidr| cidr.parse().unwrap());
+    for (why, asked, expected) in rows {
+        let answer = asked.check(&siblings);
+        assert_eq!(answer.err().map(|refusal| refusal.kind), expected, "{why}");
+    }
+}
+
+#[test]
+fn routes_are_of_the_subnets_family_and_none_are_told_on_ipv6() {
+    let route = |destination: &str, nexthop: &str| HostRoute {
+        destination: destination.parse().unwrap(),
+        nexthop: nexthop.parse().unwrap(),
+    };
+    let many = |count: u8| -> Vec<HostRoute> {
+        let routes = (0..count).map(|n| route(&format!("192.0.2.{n}/32"), "10.0.0.1"));
+        routes.collect()
+    };
+    let rows = [
+        ("10.0.0.0/24", many(20), None),
+        ("10.0.0.0/24", many(21), Some(HostRoutesExhausted)),
+        ("10.0.0.0/24", vec![route("0.0.0.0/0", "10.0.0.9")], None),
+        ("10.0.0.0/24", vec![route("192.0.2.0/24", "0.0.0.0")], None),
+        (
+            "10.0.0.0/24",
+            vec![route("192.0.2.1/24", "10.0.0.9")],
+            Some(HttpBadRequest),
+        ),
+        (
+            "10.0.0.0/24",
+            vec![route("192.0.2.0/24", "2001:db8::1")],
+            Some(InvalidInput),
+        ),
+        (
+            "10.0.0.0/24",
+            vec![route("2001:db8::/64", "10.0.0.9")],
+            Some(InvalidInput),
+        ),
+        (
+            "10.0.0.0/24",
+            [many(1), many(1)].concat(),
+            Some(HttpBadRequest),
+        ),
+        ("2001:db8:1::/64", vec![], None),
+        (
+            "2001:db8:1::/64",
+            vec![route("2001:db8::/64", "2001:db8:1::9")],
+            Some(InvalidInput),
+        ),
+        ("2001:db8:1::/64", many(1), Some(InvalidInput)),
+    ];
+    for (cidr, host_routes, expected) in rows {
+        let ip_version = if cidr.contains(':') { 6 } else { 4 };
+        let subnet = NewSubnet {
+            ip_version,
+            host_routes: host_routes.clone(),
+            ..asked(cidr)
+        };
+        let answer = subnet.check(&[]);
+        assert_eq!(
+            answer.err().map(|refusal| refusal.kind),
+            expected,
+            "{cidr} {host_routes:?}"
+        );
+    }
+}
+
+#[test]
+fn an_ipv4_subnet_has_its_gateway_after_the_network_address() {
+    let rows = [
+        (
+            "10.0.0.7/24",
+            Some("10.0.0.1"),
+            vec![range("10.0.0.2", "10.0.0.254")],
+        ),
+        ("10.0.0.0/31", Some("10.0.0.1"), vec![]),
+        ("10.0.0.7/32", None, vec![range("10.0.0.7", "10.0.0.7")]),
+    ];
+    for (cidr, gateway, pools) in rows {
+        let subnet = NewSubnet {
+            enable_dhcp: false,
+            ..asked4(cidr)
+        };
+        let subnet = subnet.check(&[]).unwrap();
+        assert_eq!(subnet.gateway_ip, gateway.map(|text| text.parse().unwrap()));
+        assert_eq!(subnet.allocation_pools, pools, "{cidr}");
+    }
+}
+
+#[test]
+fn documents_of_before_ipv4_are_read() {
+    let subnet = stored(slaac());
+    let mut document = serde_json::to_value(&subnet).unwrap();
+    document.as_object_mut().unwrap().remove("host_routes");
+    assert_eq!(serde_json::from_value::<Subnet>(document).unwrap(), subnet);
+}
+
+#[test]
 fn a_change_keeps_the_rules() {
     let stored = stored(slaac());
     let rows: Vec<(&str, SubnetPatch, Option<RefusalKind>)> = vec![
@@ -264,8 +498,16 @@ fn asked(cidr: &str) -> NewSubnet {
         gateway_ip: None,
         allocation_pools: None,
         dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes::default(),
+    }
+}
+
+fn asked4(cidr: &str) -> NewSubnet {
+    NewSubnet {
+        ip_version: 4,
+        ..asked(cidr)
     }
 }
 
@@ -325,6 +567,7 @@ fn stored(modes: Ipv6Modes) -> Subnet {
         gateway_ip: addressing.gateway_ip,
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: addressing.dns_nameservers,
+        host_routes: addressing.host_routes,
         enable_dhcp: true,
         modes,
         revision_number: 0,

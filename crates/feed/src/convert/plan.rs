@@ -2,11 +2,16 @@
 
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
-use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use hextet_core::plan::{
+    Generation, Ipv4Route, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan,
+};
 use hextet_core::port::FixedIp;
 use hextet_core::settings::CloudSettings;
 
-use super::{Malformed, address, mac, narrow, prefix, uuid};
+use super::{
+    Malformed, address, any_address, any_octets, ipv4_address, ipv4_prefix, mac, narrow, prefix,
+    uuid,
+};
 use crate::v1;
 
 /// VNIs have 24 bits (RFC 7348 §5); zero is never handed out.
@@ -69,6 +74,7 @@ impl From<&PlanEntry> for v1::Entry {
                 admin_state_up: network.admin_state_up,
             }),
             PlanEntry::Subnet(subnet) => Entry::Subnet(subnet_out(subnet)),
+            PlanEntry::Ipv4Subnet(subnet) => Entry::Ipv4Subnet(ipv4_subnet_out(subnet)),
             PlanEntry::Port(port) => Entry::Port(port_out(port)),
         };
         v1::Entry { entry: Some(entry) }
@@ -90,6 +96,7 @@ impl TryFrom<&v1::Entry> for PlanEntry {
                     admin_state_up: network.admin_state_up,
                 }),
                 Entry::Subnet(subnet) => PlanEntry::Subnet(subnet_in(subnet)?),
+                Entry::Ipv4Subnet(subnet) => PlanEntry::Ipv4Subnet(ipv4_subnet_in(subnet)?),
                 Entry::Port(port) => PlanEntry::Port(port_in(port)?),
             },
         )
@@ -200,6 +207,55 @@ fn subnet_in(subnet: &v1::Subnet) -> Result<SubnetPlan, Malformed> {
     })
 }
 
+fn ipv4_subnet_out(subnet: &Ipv4SubnetPlan) -> v1::Ipv4Subnet {
+    let routes = subnet.host_routes.iter().map(|route| v1::Ipv4Route {
+        prefix: route.destination.network().octets().to_vec(),
+        prefix_len: u32::from(route.destination.prefix_len()),
+        nexthop: route.nexthop.octets().to_vec(),
+    });
+    let servers = subnet.dns_nameservers.iter();
+    v1::Ipv4Subnet {
+        id: subnet.id.0.as_bytes().to_vec(),
+        vni: subnet.vni.0,
+        sequence: subnet.sequence,
+        prefix: subnet.cidr.network().octets().to_vec(),
+        prefix_len: u32::from(subnet.cidr.prefix_len()),
+        dhcp: subnet.dhcp,
+        gateway_ip: subnet
+            .gateway_ip
+            .map(|gateway| gateway.octets().to_vec())
+            .unwrap_or_default(),
+        dns_nameservers: servers.map(|server| server.octets().to_vec()).collect(),
+        host_routes: routes.collect(),
+    }
+}
+
+fn ipv4_subnet_in(subnet: &v1::Ipv4Subnet) -> Result<Ipv4SubnetPlan, Malformed> {
+    let gateway_ip = match subnet.gateway_ip.as_slice() {
+        [] => None,
+        octets => Some(ipv4_address("ipv4_subnet.gateway_ip", octets)?),
+    };
+    let servers = subnet.dns_nameservers.iter();
+    let servers = servers.map(|server| ipv4_address("ipv4_subnet.dns_nameservers", server));
+    let routes = subnet.host_routes.iter().map(|route| {
+        let field = "ipv4_subnet.host_routes.prefix";
+        Ok(Ipv4Route {
+            destination: ipv4_prefix(field, &route.prefix, route.prefix_len)?,
+            nexthop: ipv4_address("ipv4_subnet.host_routes.nexthop", &route.nexthop)?,
+        })
+    });
+    Ok(Ipv4SubnetPlan {
+        id: SubnetId(uuid("ipv4_subnet.id", &subnet.id)?),
+        vni: vni(subnet.vni)?,
+        sequence: subnet.sequence,
+        cidr: ipv4_prefix("ipv4_subnet.prefix", &subnet.prefix, subnet.prefix_len)?,
+        dhcp: subnet.dhcp,
+        gateway_ip,
+        dns_nameservers: servers.collect::<Result<_, _>>()?,
+        host_routes: routes.collect::<Result<_, Malformed>>()?,
+    })
+}
+
 fn port_out(port: &PortPlan) -> v1::Port {
     v1::Port {
         id: port.id.0.as_bytes().to_vec(),
@@ -212,7 +268,7 @@ fn port_out(port: &PortPlan) -> v1::Port {
             .iter()
             .map(|fixed| v1::FixedIp {
                 subnet_id: fixed.subnet_id.0.as_bytes().to_vec(),
-                address: fixed.ip_address.octets().to_vec(),
+                address: any_octets(fixed.ip_address),
             })
             .collect(),
     }
@@ -228,7 +284,7 @@ fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
     let fixed_ips = port.fixed_ips.iter().map(|fixed| {
         Ok(FixedIp {
             subnet_id: SubnetId(uuid("port.fixed_ips.subnet_id", &fixed.subnet_id)?),
-            ip_address: address("port.fixed_ips.address", &fixed.address)?,
+            ip_address: any_address("port.fixed_ips.address", &fixed.address)?,
         })
     });
     Ok(PortPlan {

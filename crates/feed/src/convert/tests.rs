@@ -1,6 +1,6 @@
 use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{PlanEntry, PlanKey, PortPlan};
+use hextet_core::plan::{Ipv4Route, Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::port::FixedIp;
 use hextet_core::report::{HostReport, PortReport, PortState};
 use prost::Message;
@@ -25,6 +25,54 @@ fn a_port_that_lacks_a_field_is_refused_by_its_name() {
     check(
         |port| port.fixed_ips[0].address.clear(),
         "port.fixed_ips.address has 0 octets instead of 16",
+    );
+}
+
+#[test]
+fn an_ipv4_subnet_survives_the_wire_and_lacks_nothing() {
+    let subnet = PlanEntry::Ipv4Subnet(Ipv4SubnetPlan {
+        id: SubnetId(Uuid::from_u128(8)),
+        vni: Vni(5),
+        sequence: 3,
+        cidr: "10.0.0.0/24".parse().unwrap(),
+        dhcp: true,
+        gateway_ip: Some("10.0.0.1".parse().unwrap()),
+        dns_nameservers: vec!["192.0.2.53".parse().unwrap()],
+        host_routes: vec![Ipv4Route {
+            destination: "0.0.0.0/0".parse().unwrap(),
+            nexthop: "10.0.0.9".parse().unwrap(),
+        }],
+    });
+    let good = v1::Entry::from(&subnet);
+    assert_eq!(PlanEntry::try_from(&good), Ok(subnet));
+    let check = |spoil: fn(&mut v1::Ipv4Subnet), expected: &str| {
+        let mut entry = good.clone();
+        let Some(v1::entry::Entry::Ipv4Subnet(inner)) = entry.entry.as_mut() else {
+            panic!("an IPv4 subnet");
+        };
+        spoil(inner);
+        let error = PlanEntry::try_from(&entry).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    check(
+        |subnet| subnet.prefix = vec![0; 16],
+        "ipv4_subnet.prefix has 16 octets instead of 4",
+    );
+    check(
+        |subnet| subnet.prefix = vec![10, 0, 0, 1],
+        "ipv4_subnet.prefix has bits set behind its length",
+    );
+    check(
+        |subnet| subnet.prefix_len = 33,
+        "ipv4_subnet.prefix cannot be 33",
+    );
+    check(
+        |subnet| subnet.gateway_ip.truncate(3),
+        "ipv4_subnet.gateway_ip has 3 octets instead of 4",
+    );
+    check(
+        |subnet| subnet.host_routes[0].nexthop.clear(),
+        "ipv4_subnet.host_routes.nexthop has 0 octets instead of 4",
     );
 }
 
@@ -84,10 +132,12 @@ fn port() -> PlanEntry {
         vni: Vni(5),
         mac: Mac([2, 0, 0, 0, 0, 1]),
         admin_state_up: true,
-        fixed_ips: vec![FixedIp {
-            subnet_id: SubnetId(Uuid::from_u128(8)),
-            ip_address: "2001:db8::2".parse().unwrap(),
-        }],
+        fixed_ips: ["2001:db8::2", "10.0.0.2"]
+            .map(|address| FixedIp {
+                subnet_id: SubnetId(Uuid::from_u128(8)),
+                ip_address: address.parse().unwrap(),
+            })
+            .to_vec(),
     })
 }
 

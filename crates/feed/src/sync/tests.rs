@@ -232,6 +232,7 @@ fn cloud() -> Snapshot {
         gateway_ip: None,
         allocation_pools: Vec::new(),
         dns_nameservers: vec!["2001:db8::53".parse().unwrap()],
+        host_routes: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes {
             ra: Some(Ipv6Mode::Slaac),
@@ -258,7 +259,7 @@ fn port(number: u32, on: Option<u32>) -> Port {
         mac_address: mac,
         fixed_ips: vec![FixedIp {
             subnet_id: SubnetId(Uuid::from_u128(2)),
-            ip_address: mac.eui64("2001:db8::/64".parse().unwrap()),
+            ip_address: mac.eui64("2001:db8::/64".parse().unwrap()).into(),
         }],
         admin_state_up: true,
         status: PortStatus::Down,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -66,6 +67,36 @@ fn a_subnet_is_planned_where_its_network_has_a_port_and_nowhere_else() {
     );
 }
 
+#[test]
+fn an_ipv4_subnet_is_planned_with_what_its_guests_are_told() {
+    let mut snapshot = Snapshot::new(CloudSettings::with_defaults(Uuid::nil()));
+    snapshot.apply(Change::Network(network(1, 1430)));
+    snapshot.apply(Change::Subnet(Subnet {
+        gateway_ip: Some("10.0.1.1".parse().unwrap()),
+        dns_nameservers: vec!["192.0.2.53".parse().unwrap()],
+        host_routes: vec![HostRoute {
+            destination: "192.0.2.0/24".parse().unwrap(),
+            nexthop: "10.0.1.9".parse().unwrap(),
+        }],
+        ..subnet(1, 1, 4)
+    }));
+    snapshot.apply(Change::Port(port(1, 1, Some(0))));
+    let id = SubnetId(uuid(1, 1));
+    let Some(PlanEntry::Ipv4Subnet(plan)) =
+        compile_key(&snapshot, &host_id(0), PlanKey::Subnet(id))
+    else {
+        panic!("an IPv4 subnet");
+    };
+    assert_eq!(plan.cidr, "10.0.1.0/24".parse().unwrap());
+    assert_eq!(plan.gateway_ip, Some("10.0.1.1".parse().unwrap()));
+    assert_eq!(
+        plan.dns_nameservers,
+        ["192.0.2.53".parse::<Ipv4Addr>().unwrap()]
+    );
+    assert_eq!(plan.host_routes.len(), 1);
+    assert!(plan.dhcp);
+}
+
 /// What the store guarantees: nothing refers to a network that is not there.
 fn keeps_references(snapshot: &Snapshot, change: &Change) -> bool {
     match change {
@@ -88,7 +119,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (id.clone(), 1280u32..1500).prop_map(|(n, mtu)| Change::Network(network(n, mtu))),
         // A subnet stays in its network for life.
-        (id.clone(), 0u8..4).prop_map(|(s, mode)| Change::Subnet(subnet(s, s, mode))),
+        (id.clone(), 0u8..5).prop_map(|(s, mode)| Change::Subnet(subnet(s, s, mode))),
         (0u8..8, id.clone(), prop::option::of(0u8..3))
             .prop_map(|(p, n, h)| Change::Port(port(p, n, h))),
         (0u8..8).prop_map(|p| Change::PortGone(PortId(uuid(2, p)))),
@@ -124,14 +155,20 @@ fn network(n: u8, mtu: u32) -> Network {
     }
 }
 
+/// The last mode is that of an IPv4 subnet.
 fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
+    let (ip_version, cidr) = match mode {
+        4 => (4, format!("10.0.{n}.0/24")),
+        _ => (6, format!("2001:db8:{n}::/64")),
+    };
+    let cidr = cidr.parse().unwrap();
     let mode = [
         None,
         Some(Ipv6Mode::Slaac),
         Some(Ipv6Mode::Dhcpv6Stateful),
         Some(Ipv6Mode::Dhcpv6Stateless),
+        None,
     ][usize::from(mode)];
-    let cidr = format!("2001:db8:{n}::/64").parse().unwrap();
     Subnet {
         id: SubnetId(uuid(1, n)),
         name: String::new(),
@@ -139,11 +176,12 @@ fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
         tags: std::collections::BTreeSet::new(),
         project_id: ProjectId(String::new()),
         network_id: NetworkId(uuid(0, network)),
-        ip_version: 6,
+        ip_version,
         cidr,
         gateway_ip: None,
         allocation_pools: default_pools(cidr, None),
         dns_nameservers: vec![],
+        host_routes: vec![],
         enable_dhcp: true,
         modes: Ipv6Modes {
             ra: mode,
