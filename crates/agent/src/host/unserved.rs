@@ -1,4 +1,4 @@
-//! What this agent cannot do for a port though the plan asks for it (docs/decisions).
+//! What this agent cannot do for a port though the plan asks for it (`docs/decisions/0016-ipv4-before-hosts-serve-it.md`).
 
 use hextet_core::ids::PortId;
 use hextet_core::plan::HostPlan;

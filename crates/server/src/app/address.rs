@@ -1,6 +1,6 @@
 //! The choice of addresses and MACs: random tries, each of which the database can refuse; never an enumeration.
 
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 use hextet_core::address::AddressRange;
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
@@ -135,11 +135,7 @@ async fn take_any(
     .into())
 }
 
-async fn take_from(
-    tx: &mut Tx,
-    port: PortId,
-    subnet: &Subnet,
-) -> Result<Option<Ipv6Addr>, Failure> {
+async fn take_from(tx: &mut Tx, port: PortId, subnet: &Subnet) -> Result<Option<IpAddr>, Failure> {
     let pools = &subnet.allocation_pools;
     let total = pools
         .iter()
@@ -168,7 +164,7 @@ async fn take_from(
 }
 
 /// The address at this distance from the start of the pools, one after the other.
-fn nth(pools: &[AddressRange], mut offset: u128) -> Option<Ipv6Addr> {
+fn nth(pools: &[AddressRange], mut offset: u128) -> Option<IpAddr> {
     for pool in pools {
         if let Some(address) = pool.nth(offset) {
             return Some(address);

@@ -56,7 +56,7 @@ pub(crate) fn create(
             let project_id =
                 policy::owner(&ask.caller, asked.project_id.clone(), "create_network")?;
             quotas::check(tx, NETWORK, &project_id).await?;
-            let mtu = network::check_mtu(asked.mtu, ask.underlay.mtu_max, false)?;
+            let mtu = network::check_mtu(asked.mtu, ask.underlay.mtu_max, [])?;
             let id = NetworkId(Uuid::new_v4());
             let vni = tx.take_vni(id).await?.ok_or_else(|| {
                 Refusal::new(
@@ -110,8 +110,9 @@ pub(crate) fn update(
             after.admin_state_up = up;
         }
         if let Some(mtu) = patch.mtu {
-            after.mtu =
-                network::check_mtu(Some(mtu), ask.underlay.mtu_max, !before.subnets.is_empty())?;
+            let subnets = tx.subnets_of(*id).await?;
+            let versions = subnets.iter().map(|subnet| subnet.ip_version);
+            after.mtu = network::check_mtu(Some(mtu), ask.underlay.mtu_max, versions)?;
         }
         if after != before {
             touch(&mut after, &ask.now);

@@ -292,14 +292,11 @@ async fn readdress(
 fn renumber(before: &Port, after: &Port, subnets: &[Subnet]) -> Vec<hextet_core::port::FixedIp> {
     let renumbered = before.fixed_ips.iter().map(|fixed| {
         let subnet = subnets.iter().find(|subnet| subnet.id == fixed.subnet_id);
-        let mut fixed = *fixed;
-        if let Some(subnet) = subnet
-            && subnet.modes.is_auto_address()
-            && fixed.ip_address == before.mac_address.eui64(subnet.cidr)
-        {
-            fixed.ip_address = after.mac_address.eui64(subnet.cidr);
-        }
-        fixed
+        let formed =
+            subnet.filter(|subnet| subnet.auto_address(before.mac_address) == Some(*fixed));
+        formed
+            .and_then(|subnet| subnet.auto_address(after.mac_address))
+            .unwrap_or(*fixed)
     });
     renumbered.collect()
 }

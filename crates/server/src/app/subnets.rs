@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
 use hextet_core::network::{self, Network};
-use hextet_core::port::{Addressee, Port, is_router_owner, is_service_owner};
+use hextet_core::port::{Port, is_router_owner, is_service_owner};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
 use hextet_store::{Counter, Document, EngineError, SUBNET, Tx};
@@ -70,7 +70,7 @@ async fn create_one(
     let siblings = tx.subnets_of(network.id).await?;
     let prefixes: Vec<_> = siblings.iter().map(|subnet| subnet.cidr).collect();
     let addressing = asked.addressing.check(&prefixes)?;
-    network::check_ipv6_mtu(network.mtu)?;
+    network::check_subnet_mtu(network.mtu, asked.addressing.ip_version)?;
     let subnet = Subnet {
         id: SubnetId(Uuid::new_v4()),
         name: asked.name.clone(),
@@ -78,11 +78,12 @@ async fn create_one(
         tags: BTreeSet::new(),
         project_id,
         network_id: network.id,
-        ip_version: 6,
+        ip_version: asked.addressing.ip_version,
         cidr: addressing.cidr,
         gateway_ip: addressing.gateway_ip,
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: addressing.dns_nameservers,
+        host_routes: addressing.host_routes,
         enable_dhcp: addressing.enable_dhcp,
         modes: addressing.modes,
         revision_number: 0,
@@ -94,24 +95,19 @@ async fn create_one(
     network.subnets.push(subnet.id);
     networks::touch(&mut network, now);
     tx.update_network(&network).await?;
-    if subnet.modes.is_auto_address() {
-        address_ports(tx, &subnet, now).await?;
-    }
+    address_ports(tx, &subnet, now).await?;
     written(tx, SUBNET, subnet.id).await
 }
 
-/// Gives every port of the network its EUI-64 address of a new auto-address subnet.
+/// Gives every port of the network its EUI-64 address of a new subnet, if it is an auto-address one.
 async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Failure> {
     for mut port in tx.ports_of(subnet.network_id).await? {
         if is_router_owner(&port.device_owner) {
             continue;
         }
-        let addressee = Addressee {
-            subnets: std::slice::from_ref(subnet),
-            mac: port.mac_address,
-            device_owner: &port.device_owner,
+        let Some(fixed) = subnet.auto_address(port.mac_address) else {
+            return Ok(());
         };
-        let fixed = addressee.eui64(subnet);
         if !tx
             .take_address(fixed.subnet_id, fixed.ip_address, port.id)
             .await?
@@ -143,6 +139,7 @@ pub(crate) fn update(
             gateway_ip: addressing.gateway_ip,
             allocation_pools: addressing.allocation_pools,
             dns_nameservers: addressing.dns_nameservers,
+            host_routes: addressing.host_routes,
             enable_dhcp: addressing.enable_dhcp,
             ..before.clone()
         };

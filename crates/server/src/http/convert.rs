@@ -173,6 +173,19 @@ pub(super) fn pools(value: &Json) -> Result<Json, String> {
     pools.collect()
 }
 
+pub(super) fn host_routes(value: &Json) -> Result<Json, String> {
+    let routes = list(value)?.iter().map(|route| {
+        let members = members(route, &["destination", "nexthop"])?;
+        let member = |name| {
+            let member = members.get(name);
+            member.ok_or_else(|| format!("a route needs 'destination' and 'nexthop': '{route}'"))
+        };
+        let (destination, nexthop) = (cidr(member("destination")?)?, address(member("nexthop")?)?);
+        Ok(json!({"destination": destination, "nexthop": nexthop}))
+    });
+    routes.collect()
+}
+
 pub(super) fn fixed_ips(value: &Json) -> Result<Json, String> {
     let entries = list(value)?.iter().map(|entry| {
         let given = members(entry, &["subnet_id", "ip_address", "delete_subnet"])?;

@@ -186,7 +186,7 @@ impl Resource for Ports {
             tags: post.tags,
             admin_state_up: post.admin_state_up.unwrap_or(true),
             mac_address: post.mac_address,
-            fixed_ips: post.fixed_ips.map(fixed_ips).transpose()?,
+            fixed_ips: post.fixed_ips.map(fixed_ips),
             device_id: post.device_id,
             device_owner: post.device_owner,
             host_id: post.host_id.map(host),
@@ -199,7 +199,7 @@ impl Resource for Ports {
             description: put.description,
             admin_state_up: put.admin_state_up,
             mac_address: put.mac_address,
-            fixed_ips: put.fixed_ips.map(fixed_ips).transpose()?,
+            fixed_ips: put.fixed_ips.map(fixed_ips),
             device_id: put.device_id,
             device_owner: put.device_owner,
             host_id: put.host_id.map(host),
@@ -266,23 +266,11 @@ fn host(text: String) -> Option<HostId> {
     (!text.is_empty()).then_some(HostId(text))
 }
 
-fn fixed_ips(entries: Vec<Entry>) -> Result<Vec<FixedIpRequest>, Refusal> {
-    let entries = entries.into_iter().map(|entry| {
-        let ip_address = match entry.ip_address {
-            None => None,
-            Some(IpAddr::V6(address)) => Some(address),
-            Some(IpAddr::V4(address)) => {
-                return Err(Refusal::new(
-                    RefusalKind::InvalidIpForNetwork,
-                    format!("IP address {address} is not a valid IP for any of the subnets on the specified network, which are IPv6."),
-                ));
-            }
-        };
-        Ok(FixedIpRequest {
-            subnet_id: entry.subnet_id,
-            ip_address,
-            delete_subnet: entry.delete_subnet,
-        })
+fn fixed_ips(entries: Vec<Entry>) -> Vec<FixedIpRequest> {
+    let entries = entries.into_iter().map(|entry| FixedIpRequest {
+        subnet_id: entry.subnet_id,
+        ip_address: entry.ip_address,
+        delete_subnet: entry.delete_subnet,
     });
     entries.collect()
 }

@@ -6,7 +6,7 @@ use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
-use hextet_core::subnet::{NewSubnet, SubnetPatch};
+use hextet_core::subnet::{HostRoute, NewSubnet, SubnetPatch};
 use hextet_store::{Document, Model};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
@@ -98,7 +98,10 @@ const ATTRIBUTES: &[Attribute] = &[
         shown: Shown::Hidden("false"),
         ..read_only("shared", Some(Filter::Boolean))
     },
-    neutral("host_routes", EMPTY_LIST, Shown::Always("[]"), None),
+    Attribute {
+        filter: None,
+        ..writable("host_routes", convert::host_routes, Filter::Text)
+    },
     neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
     neutral("segment_id", NULL, Shown::Never, None),
     neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
@@ -124,6 +127,8 @@ pub(super) struct Post {
     allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
     #[serde(default)]
     dns_nameservers: Vec<IpAddr>,
+    #[serde(default)]
+    host_routes: Vec<HostRoute>,
     enable_dhcp: Option<bool>,
     ipv6_ra_mode: Option<Ipv6Mode>,
     ipv6_address_mode: Option<Ipv6Mode>,
@@ -139,6 +144,7 @@ pub(super) struct Put {
     gateway_ip: Option<Option<IpAddr>>,
     allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
     dns_nameservers: Option<Vec<IpAddr>>,
+    host_routes: Option<Vec<HostRoute>>,
     enable_dhcp: Option<bool>,
 }
 
@@ -174,6 +180,7 @@ impl Resource for Subnets {
                 gateway_ip: post.gateway_ip,
                 allocation_pools: post.allocation_pools,
                 dns_nameservers: post.dns_nameservers,
+                host_routes: post.host_routes,
                 enable_dhcp: post.enable_dhcp.unwrap_or(true),
                 modes: Ipv6Modes {
                     ra: post.ipv6_ra_mode,
@@ -191,6 +198,7 @@ impl Resource for Subnets {
                 gateway_ip: put.gateway_ip,
                 allocation_pools: put.allocation_pools,
                 dns_nameservers: put.dns_nameservers,
+                host_routes: put.host_routes,
                 enable_dhcp: put.enable_dhcp,
             },
         })
