@@ -1,7 +1,10 @@
 //! The HTTP side: paths, who may call what, bodies. The rules of who may are Keystone's defaults.
 
-mod account;
+mod catalog;
+mod grants;
+mod projects;
 mod session;
+mod users;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -49,36 +52,36 @@ fn session_routes() -> Router<Identity> {
         .route("/identity/v3/auth/tokens", tokens)
         .route("/identity/v3/auth/catalog", get(session::catalog))
         .route("/identity/v3/auth/projects", get(session::projects))
-        .route("/identity/v3/services", get(session::services))
-        .route("/identity/v3/services/{id}", get(session::service))
-        .route("/identity/v3/endpoints", get(session::endpoints))
-        .route("/identity/v3/endpoints/{id}", get(session::endpoint))
-        .route("/identity/v3/domains", get(session::domains))
-        .route("/identity/v3/domains/{id}", get(session::domain))
-        .route("/identity/v3/roles", get(session::roles))
-        .route("/identity/v3/roles/{id}", get(session::role))
+        .route("/identity/v3/services", get(catalog::services))
+        .route("/identity/v3/services/{id}", get(catalog::service))
+        .route("/identity/v3/endpoints", get(catalog::endpoints))
+        .route("/identity/v3/endpoints/{id}", get(catalog::endpoint))
+        .route("/identity/v3/domains", get(catalog::domains))
+        .route("/identity/v3/domains/{id}", get(catalog::domain))
+        .route("/identity/v3/roles", get(catalog::roles))
+        .route("/identity/v3/roles/{id}", get(catalog::role))
 }
 
 fn account_routes() -> Router<Identity> {
-    let project = get(account::show_project)
-        .patch(account::update_project)
-        .delete(account::delete_project);
-    let user = get(account::show_user)
-        .patch(account::update_user)
-        .delete(account::delete_user);
-    let grant = put(account::grant)
-        .get(account::check_grant)
-        .head(account::check_grant)
-        .delete(account::ungrant);
+    let project = get(projects::show_project)
+        .patch(projects::update_project)
+        .delete(projects::delete_project);
+    let user = get(users::show_user)
+        .patch(users::update_user)
+        .delete(users::delete_user);
+    let grant = put(grants::grant)
+        .get(grants::check_grant)
+        .head(grants::check_grant)
+        .delete(grants::ungrant);
     Router::new()
         .route(
             "/identity/v3/projects",
-            get(account::list_projects).post(account::create_project),
+            get(projects::list_projects).post(projects::create_project),
         )
         .route("/identity/v3/projects/{id}", project)
         .route(
             "/identity/v3/projects/{project}/users/{user}/roles",
-            get(account::grants),
+            get(grants::grants),
         )
         .route(
             "/identity/v3/projects/{project}/users/{user}/roles/{role}",
@@ -86,20 +89,20 @@ fn account_routes() -> Router<Identity> {
         )
         .route(
             "/identity/v3/users",
-            get(account::list_users).post(account::create_user),
+            get(users::list_users).post(users::create_user),
         )
         .route("/identity/v3/users/{id}", user)
         .route(
             "/identity/v3/users/{id}/password",
-            post(account::change_password),
+            post(users::change_password),
         )
         .route(
             "/identity/v3/users/{id}/projects",
-            get(account::user_projects),
+            get(users::user_projects),
         )
         .route(
             "/identity/v3/role_assignments",
-            get(account::role_assignments),
+            get(grants::role_assignments),
         )
 }
 
@@ -172,6 +175,20 @@ async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Session, Fai
 async fn admin(identity: &Identity, headers: &HeaderMap, rule: &str) -> Result<Session, Failure> {
     let session = caller(identity, headers).await?;
     if session.is_admin() {
+        Ok(session)
+    } else {
+        Err(Failure::forbidden(rule))
+    }
+}
+
+async fn own_or_admin(
+    identity: &Identity,
+    headers: &HeaderMap,
+    id: &str,
+    rule: &str,
+) -> Result<Session, Failure> {
+    let session = caller(identity, headers).await?;
+    if session.is_admin() || session.user.id == id {
         Ok(session)
     } else {
         Err(Failure::forbidden(rule))

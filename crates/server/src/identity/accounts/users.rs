@@ -1,0 +1,117 @@
+//! Changes of users.
+
+use hextet_store::Store;
+
+use super::{claim_name, delete_assignments, find, insert, update, write};
+use crate::identity::error::Failure;
+use crate::identity::records::{Project, Record, User};
+use crate::identity::request::UserFields;
+
+/// Scope in which users' names are unique.
+pub(super) const USER_NAMES: &str = "identity_user_name";
+
+/// Stores a new user.
+pub async fn create_user(store: &Store, user: User) -> Result<User, Failure> {
+    write(store, move |tx| {
+        let user = user.clone();
+        Box::pin(async move {
+            if let Some(project_id) = &user.default_project_id {
+                find::<Project>(tx, "project", project_id).await?;
+            }
+            claim_name(tx, USER_NAMES, "user", &user.name, &user.id).await?;
+            insert(tx, &user).await?;
+            Ok(user)
+        })
+    })
+    .await
+}
+
+/// What a user's change comes with beside the given attributes.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    /// The hash to keep; none: no password opens.
+    pub hash: Option<String>,
+    /// The first moment (milliseconds since 1970) of logins that still count.
+    pub logins_from: u64,
+}
+
+/// Changes a user's given attributes. `fields.password` is not looked at: `password` is what it became.
+pub async fn update_user(
+    store: &Store,
+    id: String,
+    fields: UserFields,
+    password: Option<NewPassword>,
+) -> Result<User, Failure> {
+    let UserFields {
+        name,
+        description,
+        email,
+        default_project_id,
+        enabled,
+        ..
+    } = fields;
+    write(store, move |tx| {
+        let (id, name, description, email) =
+            (id.clone(), name.clone(), description.clone(), email.clone());
+        let (default_project_id, password) = (default_project_id.clone(), password.clone());
+        Box::pin(async move {
+            let mut user: User = find(tx, "user", &id).await?;
+            if let Some(name) = name.filter(|name| *name != user.name) {
+                claim_name(tx, USER_NAMES, "user", &name, &id).await?;
+                tx.release(USER_NAMES, &user.name).await?;
+                user.name = name;
+            }
+            if let Some(default_project_id) = default_project_id {
+                if let Some(project_id) = &default_project_id {
+                    find::<Project>(tx, "project", project_id).await?;
+                }
+                user.default_project_id = default_project_id;
+            }
+            if let Some(description) = description {
+                user.description = description.unwrap_or_default();
+            }
+            if let Some(password) = password {
+                user.password_hash = password.hash;
+                user.logins_from = password.logins_from;
+            }
+            user.email = email.unwrap_or(user.email);
+            user.enabled = enabled.unwrap_or(user.enabled);
+            update(tx, &user).await?;
+            Ok(user)
+        })
+    })
+    .await
+}
+
+/// Gives a user another password.
+pub async fn change_password(
+    store: &Store,
+    id: String,
+    password: NewPassword,
+) -> Result<(), Failure> {
+    write(store, move |tx| {
+        let (id, password) = (id.clone(), password.clone());
+        Box::pin(async move {
+            let mut user: User = find(tx, "user", &id).await?;
+            user.password_hash = password.hash;
+            user.logins_from = password.logins_from;
+            update(tx, &user).await
+        })
+    })
+    .await
+}
+
+/// Deletes a user and all roles that it holds.
+pub async fn delete_user(store: &Store, id: String) -> Result<(), Failure> {
+    write(store, move |tx| {
+        let id = id.clone();
+        Box::pin(async move {
+            let user: User = find(tx, "user", &id).await?;
+            delete_assignments(tx, |grant| grant.user_id == id).await?;
+            tx.release(USER_NAMES, &user.name).await?;
+            tx.delete(User::KIND, &id).await?;
+            Ok(())
+        })
+    })
+    .await
+}
