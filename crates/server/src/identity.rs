@@ -1,12 +1,11 @@
 //! The embedded identity service: as much of OpenStack Identity (Keystone v3) as clients of the networking API use.
 //!
 //! Users, projects and role assignments are documents in the store; passwords are kept as Argon2id hashes; tokens are
-//! signed, so that a server needs no table of them, and the key and the revocations are in the store, so that every
+//! signed, so that a server needs no table of them, and the keys and the revocations are in the store, so that every
 //! server accepts and refuses the same ones. A token says who and where; what the user may do there is looked up at
 //! each request, so that a role taken away is gone at once.
 //!
-//! Left out on purpose: more than one domain, groups, trusts, application credentials, domain and system scopes,
-//! federation. What is left out answers 404 or an error that names it.
+//! Left out on purpose: more than one domain, groups, trusts, access rules, domain and system scopes, federation. What is left out answers 404 or an error that names it.
 
 mod accounts;
 mod body;
@@ -36,12 +35,12 @@ pub use caller::{AuthenticateError, Caller, Unauthorized};
 pub use http::router;
 pub use role::{Role, UnknownRole, effective};
 pub use secret::Secret;
+pub use throttle::Source;
 
 use directory::{Directory, Session};
 use error::Failure;
 use password::Hasher;
 use throttle::Throttle;
-use token::{Claims, Signer};
 
 /// How the service is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +95,6 @@ pub struct Identity {
 struct Inner {
     store: Store,
     config: IdentityConfig,
-    signer: Signer,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
     clock: Clock,
@@ -128,10 +126,8 @@ impl Identity {
         if !allowed.contains(&config.token_lifetime) {
             return Err(OpenIdentityError::TokenLifetime);
         }
-        let key = accounts::signing_key(&store).await.map_err(unusable)?;
-        let octets = key
-            .octets()
-            .ok_or_else(|| unusable(Failure::bad_request("the signing key is damaged")))?;
+        accounts::ensure_key(&store).await.map_err(unusable)?;
+        accounts::take_names(&store).await.map_err(unusable)?;
         let hasher = Hasher::new().map_err(|error| unusable(error.into()))?;
         let has_administrator = store
             .read(|model| Directory(model).has_administrator())
@@ -145,13 +141,11 @@ impl Identity {
                 .map_err(unusable)?,
             (false, None) => return Err(OpenIdentityError::NoAdministrator),
         }
-        let signer = Signer::new(&octets);
         let throttle = Mutex::new(Throttle::default());
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 config,
-                signer,
                 hasher,
                 throttle,
                 clock,
@@ -175,21 +169,18 @@ impl Identity {
 
     /// The session that a token opens now.
     async fn session(&self, token: &str) -> Result<Option<Session>, EngineError> {
-        match self.verify(token) {
-            Some(claims) => self.directory(|directory| directory.session(claims)).await,
-            None => Ok(None),
-        }
-    }
-
-    /// What a token says, if it is ours and its time is not over.
-    fn verify(&self, token: &str) -> Option<Claims> {
-        match self.inner.signer.verify(token, self.now_ms() / 1000) {
-            Ok(claims) => Some(claims),
-            Err(discard) => {
-                tracing::debug!(%discard, "token refused");
-                None
-            }
-        }
+        let now = self.now_ms() / 1000;
+        // In one read: what other servers wrote is waited for once, and holds for key, accounts and revocations alike.
+        self.directory(
+            |directory| match token::verify(token, now, |key| directory.get(key))? {
+                Ok(claims) => directory.session(claims),
+                Err(discard) => {
+                    tracing::debug!(%discard, "token refused");
+                    Ok(None)
+                }
+            },
+        )
+        .await
     }
 
     async fn directory<R, E: From<EngineError>>(
@@ -212,10 +203,6 @@ impl Identity {
 
     fn hasher(&self) -> &Hasher {
         &self.inner.hasher
-    }
-
-    fn signer(&self) -> &Signer {
-        &self.inner.signer
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {

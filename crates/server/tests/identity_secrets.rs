@@ -44,9 +44,25 @@ async fn no_password_hash_key_or_token_is_logged_or_answered() {
     let made = cloud.call(Method::POST, "/users", &admin, body).await;
     assert_eq!(made.0, StatusCode::CREATED);
     let users = cloud.call(Method::GET, "/users", &admin, Json::Null).await;
+    let own = identity.authenticate(&demo).await.unwrap().user_id;
+    let path = format!("/users/{own}/application_credentials");
+    let body = json!({"application_credential": {"name": "ci", "secret": "hush-of-ci"}});
+    let made = cloud.call(Method::POST, &path, &demo, body).await;
+    assert_eq!(made.0, StatusCode::CREATED);
+    let proof = json!({"id": made.1["application_credential"]["id"], "secret": "hush-of-ci"});
+    let robot = cloud.log_in_by("application_credential", proof).await;
+    let robot = (robot.0.unwrap(), robot.1);
+    let proof = json!({"id": "x", "secret": {"hush-in-a-wrong-place": "hush-in-a-wrong-place"}});
+    let misplaced = cloud.log_in_by("application_credential", proof).await.1;
+    let body = json!({"token_key": {}});
+    let rotated = cloud
+        .call(Method::POST, "/hextet/token_keys", &admin, body)
+        .await;
+    assert_eq!(rotated.0, StatusCode::CREATED);
+    let credentials = cloud.call(Method::GET, &path, &demo, Json::Null).await;
     assert!(identity.authenticate(&format!("{demo}x")).await.is_err());
 
-    let kinds = ["identity_user", "identity_key"];
+    let kinds = ["identity_user", "identity_key", "identity_credential"];
     let stored: Vec<String> = store
         .read(|model| {
             let documents = kinds.iter().flat_map(|kind| model.documents(kind));
@@ -61,22 +77,34 @@ async fn no_password_hash_key_or_token_is_logged_or_answered() {
         password("demo"),
         "wrong-but-secret".to_owned(),
         "pw-of-bob".to_owned(),
+        "hush-of-ci".to_owned(),
+        "hush-in-a-wrong-place".to_owned(),
+        robot.0,
         "$argon2".to_owned(),
         admin,
         demo,
     ];
     for document in &stored {
         let document: Json = serde_json::from_str(document).unwrap();
-        let secret = document.get("password_hash").or(document.get("secret"));
+        let members = ["password_hash", "secret", "secret_hash"];
+        let secret = members.iter().find_map(|name| document.get(*name));
         secrets.push(secret.unwrap().as_str().unwrap().to_owned());
     }
-    assert_eq!(secrets.len(), 7 + 4, "three users and a key are stored");
+    assert_eq!(
+        secrets.len(),
+        10 + 6,
+        "three users, two keys and a credential are stored"
+    );
 
     let logged = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     for heard in ["login refused", "token refused"] {
         assert!(logged.contains(heard), "the log is not heard: {logged}");
     }
-    let answered = format!("{admin_shown} {demo_shown} {wrong} {} {}", made.1, users.1);
+    // The answer to a credential's making alone has its secret.
+    let answered = format!(
+        "{admin_shown} {demo_shown} {wrong} {} {misplaced} {} {} {}",
+        robot.1, rotated.1, users.1, credentials.1
+    );
     let debugged = format!("{bootstrap:?}");
     for (place, text) in [("log", logged), ("answers", answered), ("debug", debugged)] {
         for secret in &secrets {
@@ -95,8 +123,11 @@ impl Cloud {
     async fn log_in(&self, user: &str, password: &str) -> (Option<String>, Json) {
         let domain = json!({"name": "Default"});
         let user = json!({"name": user, "domain": domain, "password": password});
-        let identity = json!({"methods": ["password"], "password": {"user": user}});
-        let body = json!({"auth": {"identity": identity}});
+        self.log_in_by("password", json!({ "user": user })).await
+    }
+
+    async fn log_in_by(&self, method: &str, proof: Json) -> (Option<String>, Json) {
+        let body = json!({"auth": {"identity": {"methods": [method], method: proof}}});
         let request = Request::post("/identity/v3/auth/tokens").body(Body::from(body.to_string()));
         let response = self.0.clone().oneshot(request.unwrap()).await.unwrap();
         let token = response.headers().get("x-subject-token");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::tls::Tls;
+use crate::identity::Source;
 
 /// Most connections at once; the next waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -40,9 +42,9 @@ pub async fn serve(
             // What has ended is forgotten at once.
             Some(_) = open.join_next() => continue,
         };
-        if let Some((stream, permit)) = accepted {
-            let (router, stopped) = (router.clone(), stopped.clone());
-            open.spawn(connection(stream, tls.clone(), router, stopped, permit));
+        if let Some((stream, source, permit)) = accepted {
+            let (door, stopped) = ((router.clone(), source), stopped.clone());
+            open.spawn(connection(stream, tls.clone(), door, stopped, permit));
         }
     }
     drop(listener);
@@ -54,10 +56,10 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Source, OwnedSemaphorePermit)> {
     let permit = connections.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok((stream, peer)) => Some((stream, Source::of(peer.ip()), permit)),
         Err(error) => {
             warn!(%error, "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -69,7 +71,7 @@ async fn accept(
 async fn connection(
     stream: TcpStream,
     tls: Option<Tls>,
-    router: Router,
+    door: (Router, Source),
     mut stopped: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 ) {
@@ -78,7 +80,7 @@ async fn connection(
         debug!(%error, "a connection cannot be hurried");
     }
     let Some(tls) = tls else {
-        return converse(stream, router, stopped).await;
+        return converse(stream, door, stopped).await;
     };
     let opened = tokio::select! {
         opened = tls.accept(stream) => opened,
@@ -86,21 +88,27 @@ async fn connection(
         _ = stopped.wait_for(|stop| *stop) => return,
     };
     match opened {
-        Ok(stream) => converse(stream, router, stopped).await,
+        Ok(stream) => converse(stream, door, stopped).await,
         Err(error) => debug!(%error, "a handshake failed"),
     }
 }
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    router: Router,
+    (router, source): (Router, Source),
     mut stopped: watch::Receiver<bool>,
 ) {
+    let service = TowerToHyperService::new(router);
+    let sourced = service_fn(|mut request: hyper::Request<_>| {
+        // Logins are slowed down by where they come from.
+        request.extensions_mut().insert(source);
+        service.call(request)
+    });
     let mut serving = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), sourced)
     );
     let told = async {
         // A sender that is gone says the same.

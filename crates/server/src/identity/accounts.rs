@@ -1,5 +1,6 @@
 //! Changes of accounts: each is one transaction of the store, which changes all that it says or nothing.
 
+mod credentials;
 mod first;
 mod grants;
 mod projects;
@@ -9,14 +10,16 @@ mod users;
 use futures::future::BoxFuture;
 use hextet_store::{EngineError, Layout, Store, Tx, WriteError};
 use http::StatusCode;
+use serde::de::DeserializeOwned;
 
 use super::error::Failure;
-use super::records::Record;
-pub use first::bootstrap;
+use super::records::{Holder, Named, Record};
+pub use credentials::{create_credential, delete_credential};
+pub use first::{bootstrap, take_names};
 use grants::delete_assignments;
 pub use grants::{grant, ungrant};
 pub use projects::{create_project, delete_project, update_project};
-pub use tokens::{revoke, signing_key};
+pub use tokens::{Rotation, ensure_key, revoke, rotate_keys};
 pub use users::{NewPassword, change_password, create_user, delete_user, update_user};
 
 impl From<EngineError> for Failure {
@@ -58,9 +61,21 @@ where
 }
 
 async fn find<R: Record>(tx: &mut Tx, noun: &str, id: &str) -> Result<R, Failure> {
-    tx.value(R::KIND, id)
+    value(tx, R::KIND, id)
         .await?
         .ok_or_else(|| Failure::not_found(noun, id))
+}
+
+/// What no id holds is asked of no database: PostgreSQL fails at a NUL.
+async fn value<T: DeserializeOwned>(
+    tx: &mut Tx,
+    kind: &'static str,
+    id: &str,
+) -> Result<Option<T>, Failure> {
+    if id.contains('\0') {
+        return Ok(None);
+    }
+    Ok(tx.value(kind, id).await?)
 }
 
 /// Ids are random, so one that is taken is a fault of the random generator, not of the caller.
@@ -89,16 +104,18 @@ async fn update<R: Record>(tx: &mut Tx, record: &R) -> Result<(), Failure> {
 #[error("the records of kind {0} contradict each other")]
 struct Inconsistent(&'static str);
 
-async fn claim_name(
-    tx: &mut Tx,
-    scope: &str,
-    noun: &str,
-    name: &str,
-    holder: &str,
-) -> Result<(), Failure> {
-    if tx.claim(scope, name, holder).await? {
-        Ok(())
-    } else {
-        Err(Failure::name_taken(noun, name))
+/// Takes a name among the records of a kind.
+async fn take_name<R: Named>(tx: &mut Tx, name: &str, id: &str) -> Result<(), Failure> {
+    if try_name(tx, R::NAMES, name, id).await? {
+        return Ok(());
     }
+    Err(Failure::name_taken(R::NOUN, name))
+}
+
+/// Takes a name; false when somebody has it.
+async fn try_name(tx: &mut Tx, names: &'static str, name: &str, id: &str) -> Result<bool, Failure> {
+    let holder = Holder { id: id.to_owned() };
+    Ok(tx
+        .insert(names, name, "", &holder, Layout::default())
+        .await?)
 }

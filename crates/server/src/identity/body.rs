@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::directory::Session;
-use super::records::{DOMAIN_ID, DOMAIN_NAME, Project, User};
+use super::records::{Credential, DOMAIN_ID, DOMAIN_NAME, Project, SigningKey, User};
 use super::role::Role;
+use super::secret::Secret;
 
 /// The only region.
 const REGION: &str = "RegionOne";
@@ -73,6 +74,7 @@ pub fn token(base: &str, session: &Session, with_catalog: bool) -> Json {
         user,
         project,
         roles,
+        credential,
     } = session;
     let mut token = json!({
         "methods": claims.methods,
@@ -88,6 +90,12 @@ pub fn token(base: &str, session: &Session, with_catalog: bool) -> Json {
         members.insert("roles".to_owned(), role_refs(roles));
         if with_catalog {
             members.insert("catalog".to_owned(), catalog(base));
+        }
+        if let Some(credential) = credential {
+            let shown = json!({
+                "id": credential.id, "name": credential.name, "restricted": !credential.unrestricted,
+            });
+            members.insert("application_credential".to_owned(), shown);
         }
     }
     json!({"token": token})
@@ -150,6 +158,35 @@ pub fn user(base: &str, user: &User) -> Json {
         "email": user.email, "default_project_id": user.default_project_id, "enabled": user.enabled,
         "password_expires_at": null, "options": {},
         "links": {"self": format!("{base}/identity/v3/users/{}", user.id)},
+    })
+}
+
+/// An application credential; with its secret in the answer to its making alone.
+pub fn credential(base: &str, credential: &Credential, secret: Option<&Secret>) -> Json {
+    let Credential { id, user_id, .. } = credential;
+    let link = format!("{base}/identity/v3/users/{user_id}/application_credentials/{id}");
+    let mut shown = json!({
+        "id": id, "name": credential.name, "description": credential.description, "user_id": user_id,
+        "project_id": credential.project_id, "roles": role_refs(&credential.roles),
+        "expires_at": credential.expires_at.map(moment), "unrestricted": credential.unrestricted,
+        "links": {"self": link},
+    });
+    if let (Some(secret), Some(members)) = (secret, shown.as_object_mut()) {
+        members.insert("secret".to_owned(), json!(secret.expose()));
+    }
+    shown
+}
+
+/// A key that signs tokens, and how many earlier ones still verify.
+pub fn key(key: &SigningKey, verifying: usize) -> Json {
+    json!({"id": key.id, "earlier_keys": verifying})
+}
+
+/// The region.
+pub fn region(base: &str) -> Json {
+    json!({
+        "id": REGION, "description": "", "parent_region_id": null,
+        "links": {"self": format!("{base}/identity/v3/regions/{REGION}")},
     })
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use hextet_store::{EngineError, Model};
 
-use super::records::{Assignment, DOMAIN_ID, DOMAIN_NAME, Project, Record, Revocation, User};
+use super::records::{
+    Assignment, Credential, DOMAIN_ID, DOMAIN_NAME, Holder, Named, Project, Record, Revocation,
+    SigningKey, User,
+};
 use super::role::{Role, effective};
 use super::token::Claims;
 
@@ -21,8 +24,11 @@ pub struct Session {
     pub user: User,
     /// Its project, enabled; none for an unscoped token.
     pub project: Option<Project>,
-    /// The user's roles there, with all that they include. Never empty in a project, always empty without one.
+    /// The user's roles there, with all that they include, or those of them that the credential has. Never empty in a
+    /// project, always empty without one.
     pub roles: BTreeSet<Role>,
+    /// The application credential that logged in, if one did.
+    pub credential: Option<Credential>,
 }
 
 impl Session {
@@ -51,18 +57,62 @@ impl Directory<'_> {
 
     /// The user of this name.
     pub fn user_named(self, name: &str) -> Result<Option<User>, EngineError> {
-        Ok(self
-            .all::<User>()?
-            .into_iter()
-            .find(|user| user.name == name))
+        self.named(name)
     }
 
     /// The project of this name.
     pub fn project_named(self, name: &str) -> Result<Option<Project>, EngineError> {
-        Ok(self
-            .all::<Project>()?
-            .into_iter()
-            .find(|project| project.name == name))
+        self.named(name)
+    }
+
+    fn named<R: Named>(self, name: &str) -> Result<Option<R>, EngineError> {
+        match self.holder(R::NAMES, name)? {
+            Some(holder) => self.get(&holder.id),
+            None => Ok(None),
+        }
+    }
+
+    fn holder(self, names: &str, name: &str) -> Result<Option<Holder>, EngineError> {
+        let document = self.0.document(names, name);
+        document.map(|document| document.parse(names)).transpose()
+    }
+
+    /// Whether a record's name is not found: an earlier program kept it elsewhere.
+    pub fn nameless<R: Named>(self) -> Result<bool, EngineError> {
+        let all = self.all::<R>()?;
+        Ok(all
+            .iter()
+            .any(|record| self.0.document(R::NAMES, record.name()).is_none()))
+    }
+
+    /// This user's credential of this name.
+    pub fn credential_named(
+        self,
+        user_id: &str,
+        name: &str,
+    ) -> Result<Option<Credential>, EngineError> {
+        match self.holder(Credential::NAMES, &Credential::name_of(user_id, name))? {
+            Some(holder) => self.get(&holder.id),
+            None => Ok(None),
+        }
+    }
+
+    /// A user's credentials, in the order of their names.
+    pub fn credentials_of(self, user_id: &str) -> Result<Vec<Credential>, EngineError> {
+        let own = Credential::name_of(user_id, "");
+        let names = self.0.documents(Credential::NAMES);
+        let mut credentials = Vec::new();
+        for name in names.filter(|name| name.id.starts_with(&own)) {
+            let holder: Holder = name.parse(Credential::NAMES)?;
+            credentials.extend(self.get::<Credential>(&holder.id)?);
+        }
+        Ok(credentials)
+    }
+
+    /// The key that signs tokens.
+    pub fn signing_key(self) -> Result<Option<SigningKey>, EngineError> {
+        let keys = self.all::<SigningKey>()?;
+        Ok(keys.into_iter().find(|key| key.verifies_until.is_none()))
     }
 
     /// The roles granted to a user in a project.
@@ -110,7 +160,7 @@ impl Directory<'_> {
     }
 
     /// The session that verified claims open, if they open one: the user is there and enabled, so is the project, a
-    /// role is held in it, nobody gave the token back, and the password is still the one that was proved.
+    /// role is held in it, nobody gave the token back, and what was proved, password or credential, still holds.
     pub fn session(self, claims: Claims) -> Result<Option<Session>, EngineError> {
         let Some(user) = self.get::<User>(&claims.sub)?.filter(|user| user.enabled) else {
             return Ok(None);
@@ -124,12 +174,22 @@ impl Directory<'_> {
                 user,
                 project: None,
                 roles: BTreeSet::new(),
+                credential: None,
             }));
         };
         let project = self
             .get::<Project>(project_id)?
-            .filter(|project| project.enabled);
-        let roles = effective(&self.granted(project_id, &user.id)?);
+            .filter(|project| project.enabled && claims.login >= project.logins_from);
+        let mut roles = effective(&self.granted(project_id, &user.id)?);
+        let mut credential = None;
+        if let Some(id) = &claims.credential {
+            let Some(found) = self.get::<Credential>(id)? else {
+                return Ok(None);
+            };
+            let allowed = effective(&found.roles);
+            roles.retain(|role| allowed.contains(role));
+            credential = Some(found);
+        }
         if project.is_none() || roles.is_empty() {
             return Ok(None);
         }
@@ -138,6 +198,7 @@ impl Directory<'_> {
             user,
             project,
             roles,
+            credential,
         }))
     }
 }

@@ -1,16 +1,21 @@
 //! The HTTP side: paths, who may call what, bodies. The rules of who may are Keystone's defaults.
 
 mod catalog;
+mod credentials;
 mod grants;
+mod keys;
 mod projects;
 mod session;
 mod users;
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value as Json, json};
 
@@ -18,6 +23,7 @@ use super::Identity;
 use super::body;
 use super::directory::Session;
 use super::error::Failure;
+use super::throttle::Source;
 
 /// Largest request body, in octets: the largest password and names fit several times.
 const BODY_BYTES_MAX: usize = 32 * 1024;
@@ -52,10 +58,14 @@ fn session_routes() -> Router<Identity> {
         .route("/identity/v3/auth/tokens", tokens)
         .route("/identity/v3/auth/catalog", get(session::catalog))
         .route("/identity/v3/auth/projects", get(session::projects))
+        .route("/identity/v3/auth/domains", get(session::domains))
         .route("/identity/v3/services", get(catalog::services))
         .route("/identity/v3/services/{id}", get(catalog::service))
         .route("/identity/v3/endpoints", get(catalog::endpoints))
         .route("/identity/v3/endpoints/{id}", get(catalog::endpoint))
+        .route("/identity/v3/regions", get(catalog::regions))
+        .route("/identity/v3/regions/{id}", get(catalog::region))
+        .route("/identity/v3/hextet/token_keys", post(keys::rotate))
         .route("/identity/v3/domains", get(catalog::domains))
         .route("/identity/v3/domains/{id}", get(catalog::domain))
         .route("/identity/v3/roles", get(catalog::roles))
@@ -99,6 +109,14 @@ fn account_routes() -> Router<Identity> {
         .route(
             "/identity/v3/users/{id}/projects",
             get(users::user_projects),
+        )
+        .route(
+            "/identity/v3/users/{user}/application_credentials",
+            get(credentials::list).post(credentials::create),
+        )
+        .route(
+            "/identity/v3/users/{user}/application_credentials/{id}",
+            get(credentials::show).delete(credentials::delete),
         )
         .route(
             "/identity/v3/role_assignments",
@@ -157,6 +175,22 @@ fn answer(status: StatusCode, body: &Json) -> Response {
     );
     headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
     response
+}
+
+/// Says that nobody may keep this answer: it holds a secret.
+fn not_kept(response: &mut Response) {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let source = parts.extensions.get::<Source>();
+        Ok(source.copied().unwrap_or(Source::Inside))
+    }
 }
 
 /// The session of the caller's token; without one, 401.

@@ -8,10 +8,17 @@ use tracing::info;
 use super::Identity;
 use super::directory::Session;
 use super::error::Failure;
+use super::records::Credential;
 use super::records::{Project, User};
-use super::request::{Auth, DomainRef, PasswordProof, ProjectRef, Scope, TokenProof, UserProof};
+use super::request::{
+    Auth, CredentialProof, DomainRef, PasswordProof, ProjectRef, Scope, TokenProof, UserRef,
+};
 use super::secret::Secret;
-use super::token::Claims;
+use super::throttle::{Guessed, Source};
+use super::token::{self, Claims};
+
+/// How somebody can prove who they are.
+const METHODS: [&str; 3] = ["password", "token", "application_credential"];
 
 /// A login that succeeded.
 #[derive(Debug)]
@@ -30,109 +37,189 @@ struct Proven {
     login: u64,
     /// Set for a token made from a token: the first audit id, the end that it inherits, the project it was for.
     from: Option<Claims>,
+    /// The credential that logged in, which says the project.
+    credential: Option<Credential>,
 }
 
-/// Logs in.
-pub async fn log_in(identity: &Identity, auth: Auth) -> Result<Issued, Failure> {
-    let credentials = auth.identity;
-    let proven = match (
-        credentials.methods.as_slice(),
-        credentials.password,
-        credentials.token,
-    ) {
-        ([method], Some(proof), None) if method == "password" => {
-            by_password(identity, proof).await?
+/// Logs in from this source.
+pub async fn log_in(identity: &Identity, source: Source, auth: Auth) -> Result<Issued, Failure> {
+    let given = auth.identity;
+    let proofs = (given.password, given.token, given.application_credential);
+    let proven = match (given.methods.as_slice(), proofs) {
+        ([method], (Some(proof), None, None)) if method == "password" => {
+            by_password(identity, source, proof).await?
         }
-        ([method], None, Some(proof)) if method == "token" => by_token(identity, &proof).await?,
-        ([method], None, None) if method == "password" || method == "token" => {
+        ([method], (None, Some(proof), None)) if method == "token" => {
+            by_token(identity, &proof).await?
+        }
+        ([method], (None, None, Some(proof))) if method == "application_credential" => {
+            if auth.scope.is_some() {
+                return Err(denied("Application credentials cannot request a scope."));
+            }
+            by_credential(identity, source, proof).await?
+        }
+        ([method], (None, None, None)) if METHODS.contains(&method.as_str()) => {
             return Err(Failure::bad_request(format!(
                 "identity: the method is {method}, but there is no member {method}."
             )));
         }
         _ => {
-            let message = "Attempted to authenticate with an unsupported method: give [\"password\"] or [\"token\"], and its proof alone.";
-            return Err(Failure::Refusal(
-                StatusCode::UNAUTHORIZED,
-                message.to_owned(),
+            return Err(denied(
+                "Attempted to authenticate with an unsupported method: give one of password, token and application_credential, and its proof alone.",
             ));
         }
     };
     issue(identity, proven, auth.scope).await
 }
 
+/// 401 that says why: nothing secret is in it.
+fn denied(message: &str) -> Failure {
+    Failure::Refusal(StatusCode::UNAUTHORIZED, message.to_owned())
+}
+
 async fn by_password(
     identity: &Identity,
+    source: Source,
     PasswordProof { user: proof }: PasswordProof,
 ) -> Result<Proven, Failure> {
-    let UserProof {
-        id,
-        name,
-        domain,
-        password,
-    } = proof;
     let login = identity.now_ms();
-    let (wanted, found) = match (id, name) {
-        (Some(id), None) => {
-            let found = identity
-                .directory(|directory| directory.get::<User>(&id))
-                .await?;
-            (id, found)
-        }
-        (None, Some(name)) if domain.is_some() => {
-            let found = identity
-                .directory(|directory| directory.user_named(&name))
-                .await?;
-            (name, found)
-        }
-        _ => {
-            return Err(Failure::bad_request(
-                "identity.password.user: give either id, or name and domain.",
-            ));
-        }
-    };
-    let found = found.filter(|_| DomainRef::fits(domain.as_ref()));
-    let user = judge(identity, &wanted, found, password).await?;
+    let (wanted, found) = find_user(identity, "identity.password.user", &proof.user()).await?;
+    let user = found.filter(|user| user.enabled);
+    let known = user
+        .as_ref()
+        .map(|user| (user.id.as_str(), user.password_hash.as_deref()));
+    judge(identity, source, (&wanted, known), proof.password).await?;
     Ok(Proven {
-        user,
+        user: user.ok_or_else(Failure::unauthorized)?,
         methods: vec!["password".to_owned()],
         login,
         from: None,
+        credential: None,
     })
 }
 
-/// Proves that `password` is this user's; else 401, after a delay that grows with each failure.
-pub async fn prove(identity: &Identity, id: &str, password: Secret) -> Result<User, Failure> {
-    let found = identity
-        .directory(|directory| directory.get::<User>(id))
-        .await?;
-    judge(identity, id, found, password).await
+/// The user that a request names at `place`, by id, or by name and domain; and how it named it.
+async fn find_user(
+    identity: &Identity,
+    place: &str,
+    UserRef { id, name, domain }: &UserRef<'_>,
+) -> Result<(String, Option<User>), Failure> {
+    let (wanted, found) = match (id, name) {
+        (Some(id), None) => {
+            let found = identity.directory(|directory| directory.get::<User>(id));
+            (id, found.await?)
+        }
+        (None, Some(name)) if domain.is_some() => {
+            let found = identity.directory(|directory| directory.user_named(name));
+            (name, found.await?)
+        }
+        _ => {
+            return Err(Failure::bad_request(format!(
+                "{place}: give either id, or name and domain."
+            )));
+        }
+    };
+    let found = found.filter(|_| DomainRef::fits(*domain));
+    Ok(((*wanted).to_owned(), found))
 }
 
-/// `wanted` is how the caller named the user, `found` whom that is.
+/// Proves that `password` is this user's; else 401, after a delay that grows with each failure.
+pub async fn prove(
+    identity: &Identity,
+    source: Source,
+    id: &str,
+    password: Secret,
+) -> Result<(), Failure> {
+    let found: Option<User> = identity.directory(|directory| directory.get(id)).await?;
+    let found = found.filter(|user| user.enabled);
+    let known = found
+        .as_ref()
+        .map(|user| (user.id.as_str(), user.password_hash.as_deref()));
+    judge(identity, source, (id, known), password).await
+}
+
+/// `wanted` is how the caller named the user or the credential, `known` its id and its hash, if it can log in.
 async fn judge(
     identity: &Identity,
-    wanted: &str,
-    found: Option<User>,
+    source: Source,
+    (wanted, known): (&str, Option<(&str, Option<&str>)>),
     password: Secret,
-) -> Result<User, Failure> {
-    let place = identity.hasher().admit()?;
-    let user = found.filter(|user| user.enabled);
-    // A user has one count of failures, whether guessed at by id or by name; names of nobody count by themselves.
-    let counted = user
-        .as_ref()
-        .map_or(wanted, |user| user.id.as_str())
-        .to_owned();
-    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+) -> Result<(), Failure> {
+    let place = identity.hasher().admit(source)?;
+    let hash = known.and_then(|(_, hash)| hash.map(str::to_owned));
     let right = identity.hasher().verify(password, hash).await?;
     drop(place);
-    if let Some(user) = user.filter(|_| right) {
-        identity.throttle().handle_success(&counted);
-        return Ok(user);
-    }
-    let delay = identity.throttle().handle_failure(&counted, Instant::now());
+    // A user has one count of failures, whether guessed at by id or by name; names of nobody count by themselves.
+    let guessed = match known {
+        Some((id, _)) if right => {
+            identity.throttle().handle_success(id);
+            return Ok(());
+        }
+        Some((id, _)) => Guessed::Known(id.to_owned()),
+        None => Guessed::Nobody(wanted.to_owned()),
+    };
+    let delay = identity
+        .throttle()
+        .handle_failure(&guessed, source, Instant::now());
     info!("login refused");
-    identity.hasher().delay(delay).await?;
+    identity.hasher().delay(source, delay).await?;
     Err(Failure::unauthorized())
+}
+
+async fn by_credential(
+    identity: &Identity,
+    source: Source,
+    proof: CredentialProof,
+) -> Result<Proven, Failure> {
+    let login = identity.now_ms();
+    let (wanted, found) = match (&proof.id, &proof.name, &proof.user) {
+        (Some(id), None, None) => {
+            let found: Option<Credential> =
+                identity.directory(|directory| directory.get(id)).await?;
+            (id.clone(), found)
+        }
+        (None, Some(name), Some(user)) => {
+            let place = "identity.application_credential.user";
+            let (wanted, user) = find_user(identity, place, &user.borrowed()).await?;
+            let found = match user {
+                Some(user) => {
+                    let named =
+                        identity.directory(|directory| directory.credential_named(&user.id, name));
+                    named.await?
+                }
+                None => None,
+            };
+            (format!("{wanted}/{name}"), found)
+        }
+        _ => {
+            return Err(Failure::bad_request(
+                "identity.application_credential: give either id, or name and user.",
+            ));
+        }
+    };
+    let holds = |credential: &Credential| {
+        let end = credential.expires_at;
+        end.is_none_or(|end| login / 1000 < end)
+    };
+    let found = found.filter(holds);
+    let known = found.as_ref().map(|credential| {
+        (
+            credential.id.as_str(),
+            Some(credential.secret_hash.as_str()),
+        )
+    });
+    judge(identity, source, (&wanted, known), proof.secret).await?;
+    let credential = found.ok_or_else(Failure::unauthorized)?;
+    let user: Option<User> = identity
+        .directory(|directory| directory.get(&credential.user_id))
+        .await?;
+    Ok(Proven {
+        user: user.ok_or_else(Failure::unauthorized)?,
+        methods: vec!["application_credential".to_owned()],
+        login,
+        from: None,
+        credential: Some(credential),
+    })
 }
 
 async fn by_token(identity: &Identity, proof: &TokenProof) -> Result<Proven, Failure> {
@@ -140,7 +227,12 @@ async fn by_token(identity: &Identity, proof: &TokenProof) -> Result<Proven, Fai
         .session(proof.id.expose())
         .await?
         .ok_or_else(Failure::unauthorized)?;
-    let Session { claims, user, .. } = session;
+    let Session {
+        claims,
+        user,
+        credential,
+        ..
+    } = session;
     let mut methods = claims.methods.clone();
     if !methods.iter().any(|method| method == "token") {
         methods.push("token".to_owned());
@@ -150,6 +242,7 @@ async fn by_token(identity: &Identity, proof: &TokenProof) -> Result<Proven, Fai
         methods,
         login: claims.login,
         from: Some(claims),
+        credential,
     })
 }
 
@@ -163,34 +256,66 @@ async fn issue(
         methods,
         login,
         from,
+        credential,
     } = proven;
-    let project = choose_project(identity, &user, scope).await?;
+    let project = match &credential {
+        None => choose_project(identity, &user, scope)
+            .await?
+            .map(|project| project.id),
+        Some(credential) => Some(own_project(identity, &user, scope, credential).await?),
+    };
     let iat = identity.now_ms() / 1000;
     let (exp, parent) = match from {
         None => (iat.saturating_add(identity.token_lifetime_seconds()), None),
         Some(first) => (first.exp, Some(first.parent.unwrap_or(first.jti))),
     };
+    let end = credential
+        .as_ref()
+        .and_then(|credential| credential.expires_at);
     let claims = Claims {
         sub: user.id,
-        project: project.map(|project| project.id),
+        project,
         iat,
-        exp,
+        exp: end.map_or(exp, |end| exp.min(end)),
         login,
         jti: super::accounts::new_id(),
         parent,
         methods,
+        credential: credential.map(|credential| credential.id),
     };
-    let token = identity.signer().sign(&claims).map_err(Failure::fault)?;
-    let session = identity
-        .directory(|directory| directory.session(claims))
+    let (key, session) = identity
+        .directory(|directory| {
+            let key = directory.signing_key()?;
+            Ok::<_, Failure>((key, directory.session(claims)?))
+        })
         .await?;
     // Between the look-ups and here somebody may have taken the role, the project or the user away; and a project in
     // which the user holds no role is told apart from one that is not there by nobody.
     let session = session.ok_or_else(Failure::unauthorized)?;
+    let key = key.ok_or_else(|| Failure::fault(token::SignError::Key))?;
+    let token = token::sign(&key, &session.claims).map_err(Failure::fault)?;
     Ok(Issued {
         token: Secret::new(token),
         session,
     })
+}
+
+/// A credential's token is for its own project; a request may say so.
+async fn own_project(
+    identity: &Identity,
+    user: &User,
+    scope: Option<Scope>,
+    credential: &Credential,
+) -> Result<String, Failure> {
+    if scope.is_some() {
+        let asked = choose_project(identity, user, scope).await?;
+        if asked.is_none_or(|project| project.id != credential.project_id) {
+            return Err(denied(
+                "An application credential's tokens stay in its project.",
+            ));
+        }
+    }
+    Ok(credential.project_id.clone())
 }
 
 async fn choose_project(

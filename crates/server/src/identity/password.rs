@@ -6,9 +6,10 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::secret::Secret;
+use super::throttle::{Place, Places, Source};
 
 /// Memory of one hash, in KiB: OWASP's first recommendation for Argon2id (19 MiB, 2 passes, 1 lane).
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -21,11 +22,17 @@ const LANES: u32 = 1;
 const HASHES_AT_ONCE: usize = 2;
 
 /// Logins that may wait for their hash. One more is told to come back later.
-const LOGINS_MAX: usize = 128;
+const LOGINS_MAX: usize = 256;
+
+/// Of these, logins from one source.
+const LOGINS_EACH: usize = 64;
 
 /// Refusals that may wait for their delay. One more is told to come back later instead: guesses must not use up the
 /// requests that the server takes at once.
-const REFUSALS_MAX: usize = 128;
+const REFUSALS_MAX: usize = 256;
+
+/// Of these, refusals of one source.
+const REFUSALS_EACH: usize = 64;
 
 /// Longest password, in octets (Keystone cuts at `max_password_length`; here a longer one is refused).
 pub const PASSWORD_BYTES_MAX: usize = 4096;
@@ -48,8 +55,8 @@ pub enum PasswordError {
 #[derive(Clone)]
 pub struct Hasher {
     running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
-    refused: Arc<Semaphore>,
+    admitted: Places,
+    refused: Places,
     /// A hash of nobody's password: what an unknown user's login is compared with, so that it takes as long.
     decoy: Arc<str>,
 }
@@ -60,25 +67,20 @@ impl Hasher {
         let decoy = hash_now(&Secret::random()).map_err(PasswordError::Hash)?;
         Ok(Self {
             running: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-            admitted: Arc::new(Semaphore::new(LOGINS_MAX)),
-            refused: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            admitted: Places::new(LOGINS_MAX, LOGINS_EACH),
+            refused: Places::new(REFUSALS_MAX, REFUSALS_EACH),
             decoy: decoy.into(),
         })
     }
 
     /// A place among the logins in progress, to hold while a hash is waited for.
-    pub fn admit(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
-        Arc::clone(&self.admitted)
-            .try_acquire_owned()
-            .map_err(|_| PasswordError::Busy)
+    pub fn admit(&self, source: Source) -> Result<Place, PasswordError> {
+        self.admitted.take(source).ok_or(PasswordError::Busy)
     }
 
     /// Waits before a refusal is told.
-    pub async fn delay(&self, delay: Duration) -> Result<(), PasswordError> {
-        let _place = self
-            .refused
-            .try_acquire()
-            .map_err(|_| PasswordError::Busy)?;
+    pub async fn delay(&self, source: Source, delay: Duration) -> Result<(), PasswordError> {
+        let _place = self.refused.take(source).ok_or(PasswordError::Busy)?;
         tokio::time::sleep(delay).await;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Request bodies. An attribute that is not named here is refused, because it would be accepted and ignored.
 
+mod credential;
+
 use serde::{Deserialize, Deserializer};
 
 use super::directory::is_our_domain;
@@ -7,6 +9,7 @@ use super::error::Failure;
 use super::password::PASSWORD_BYTES_MAX;
 use super::records::{DOMAIN_ID, PROJECT_NAME_CHARS_MAX, USER_NAME_CHARS_MAX};
 use super::secret::Secret;
+pub use credential::CredentialBody;
 
 /// Longest description or address, in characters.
 const TEXT_CHARS_MAX: usize = 255;
@@ -33,12 +36,14 @@ pub struct Auth {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// `["password"]` or `["token"]`.
+    /// `["password"]`, `["token"]` or `["application_credential"]`.
     pub methods: Vec<String>,
     /// The proof of method `password`.
     pub password: Option<PasswordProof>,
     /// The proof of method `token`.
     pub token: Option<TokenProof>,
+    /// The proof of method `application_credential`.
+    pub application_credential: Option<CredentialProof>,
 }
 
 /// Method `password`.
@@ -61,6 +66,62 @@ pub struct UserProof {
     pub domain: Option<DomainRef>,
     /// The password.
     pub password: Secret,
+}
+
+impl UserProof {
+    /// Which user.
+    pub fn user(&self) -> UserRef<'_> {
+        UserRef {
+            id: self.id.as_deref(),
+            name: self.name.as_deref(),
+            domain: self.domain.as_ref(),
+        }
+    }
+}
+
+/// A user by id, or by name and domain, as a request names it.
+#[derive(Clone, Copy, Debug)]
+pub struct UserRef<'a> {
+    /// By id.
+    pub id: Option<&'a str>,
+    /// By name; the domain belongs to it.
+    pub name: Option<&'a str>,
+    /// The domain of the name. Beside an id it is not needed, but must be right.
+    pub domain: Option<&'a DomainRef>,
+}
+
+/// Method `application_credential`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialProof {
+    /// By id.
+    pub id: Option<String>,
+    /// By name; the user belongs to it.
+    pub name: Option<String>,
+    /// The user of the name.
+    pub user: Option<CredentialUser>,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// Whose credential it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialUser {
+    id: Option<String>,
+    name: Option<String>,
+    domain: Option<DomainRef>,
+}
+
+impl CredentialUser {
+    /// Which user.
+    pub fn borrowed(&self) -> UserRef<'_> {
+        UserRef {
+            id: self.id.as_deref(),
+            name: self.name.as_deref(),
+            domain: self.domain.as_ref(),
+        }
+    }
 }
 
 /// Method `token`.
@@ -199,6 +260,22 @@ pub struct ChangePassword {
     pub password: Secret,
 }
 
+/// `POST /v3/hextet/token_keys`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyBody {
+    /// The only member.
+    pub token_key: NewKey,
+}
+
+/// What becomes of the keys before.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// Whether they end at once.
+    pub end_tokens: Option<bool>,
+}
+
 impl ProjectFields {
     /// Refuses values that are out of range or that mean something which is not served.
     pub fn check(&self) -> Result<(), Failure> {
@@ -268,11 +345,13 @@ pub fn check_password(password: &Secret) -> Result<(), Failure> {
     }
 }
 
-/// The library's message names unknown and missing members; one about a wrong type quotes the value, so that is left
+/// The library's message names unknown, missing and repeated members; one about a wrong type quotes the value, so that is left
 /// out.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let safe = text.starts_with("unknown field") || text.starts_with("missing field");
+    let safe = ["unknown field", "missing field", "duplicate field"]
+        .iter()
+        .any(|start| text.starts_with(start));
     let place = format!("line {}, column {}", error.line(), error.column());
     if safe {
         format!("The body cannot be used: {text}.")

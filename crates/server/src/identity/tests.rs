@@ -18,6 +18,9 @@ use hextet_core::settings::CloudSettings;
 use hextet_store::{Store, StoreConfig};
 
 mod accounts;
+mod calls;
+mod credentials;
+mod keys;
 mod login;
 
 /// 2026-01-01T00:00Z, milliseconds.
@@ -160,6 +163,22 @@ impl Cloud {
         let answer = self.log_in(user, &self.password(user), user).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
         answer.token.unwrap()
+    }
+
+    /// A token for a token: no hash is computed.
+    async fn again(&self, token: &str) -> Answer {
+        self.authenticate(json!({"identity": {"methods": ["token"], "token": {"id": token}}}))
+            .await
+    }
+
+    /// Another server on the same database.
+    async fn second(&self) -> Identity {
+        let now_ms = self.now_ms.clone();
+        let clock = Box::new(move || now_ms.load(Ordering::SeqCst));
+        let config = IdentityConfig::new("http://[::2]:9696");
+        Identity::open_at(self.store.clone(), config, None, clock)
+            .await
+            .unwrap()
     }
 
     async fn caller(&self, token: &str) -> Result<Caller, Unauthorized> {

@@ -5,6 +5,8 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
+use super::records::SigningKey;
+
 /// Longest token that is looked at, in octets: ours are far below, and a longer one is not worth a signature check.
 const TOKEN_BYTES_MAX: usize = 2048;
 
@@ -27,8 +29,11 @@ pub struct Claims {
     /// The audit id of the first token of this login (Keystone's `audit_ids[1]`), if this is not the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// How the user proved who they are: `password`, then `token` when exchanged.
+    /// How the user proved who they are: `password` or `application_credential`, then `token` when exchanged.
     pub methods: Vec<String>,
+    /// The application credential that logged in, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 impl Claims {
@@ -40,10 +45,21 @@ impl Claims {
     }
 }
 
+/// Why no token can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The stored key is damaged.
+    #[error("the signing key is damaged")]
+    Key,
+    /// The library's.
+    #[error("the token could not be signed")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+}
+
 /// Why a token opens nothing. Told to logs at most, never to the bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Discard {
-    /// Longer than any of ours, or not a token at all, or not signed with our key.
+    /// Longer than any of ours, or not a token at all, or not signed with a key of ours that still verifies.
     #[error("the token is not one of ours")]
     Foreign,
     /// Its time is over.
@@ -51,44 +67,46 @@ pub enum Discard {
     Expired,
 }
 
-/// Signs and verifies.
-#[derive(Clone)]
-pub struct Signer {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+/// The token that says `claims`, signed with `key`.
+pub fn sign(key: &SigningKey, claims: &Claims) -> Result<String, SignError> {
+    let octets = key.octets().ok_or(SignError::Key)?;
+    let header = Header {
+        kid: Some(key.id.clone()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let token = jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&octets))?;
+    Ok(token)
 }
 
-impl Signer {
-    /// A signer with this key.
-    pub fn new(key: &[u8]) -> Self {
-        Self {
-            encoding: EncodingKey::from_secret(key),
-            decoding: DecodingKey::from_secret(key),
-        }
+/// What `token` says, if the key that it names signed it, and `now` (seconds since 1970) is before its end. `key` looks
+/// a key up.
+pub fn verify<E>(
+    token: &str,
+    now: u64,
+    key: impl FnOnce(&str) -> Result<Option<SigningKey>, E>,
+) -> Result<Result<Claims, Discard>, E> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Ok(Err(Discard::Foreign));
     }
-
-    /// The token that says `claims`.
-    pub fn sign(&self, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding)
-    }
-
-    /// What `token` says, if we signed it and `now` (seconds since 1970) is before its end.
-    pub fn verify(&self, token: &str, now: u64) -> Result<Claims, Discard> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(Discard::Foreign);
-        }
-        let mut validation = Validation::new(Algorithm::HS256);
-        // The time is an argument here, so that expiry can be tested; the library would read the clock.
-        validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation)
-            .map_err(|_| Discard::Foreign)?
-            .claims;
-        if now >= claims.exp {
-            Err(Discard::Expired)
-        } else {
-            Ok(claims)
-        }
-    }
+    let Ok(header) = jsonwebtoken::decode_header(token) else {
+        return Ok(Err(Discard::Foreign));
+    };
+    // Before keys had names there was one.
+    let name = header.kid.as_deref().unwrap_or(SigningKey::FIRST);
+    let found = key(name)?.filter(|key| key.verifies(now));
+    let Some(octets) = found.and_then(|key| key.octets()) else {
+        return Ok(Err(Discard::Foreign));
+    };
+    let mut validation = Validation::new(Algorithm::HS256);
+    // The time is an argument here, so that expiry can be tested; the library would read the clock.
+    validation.validate_exp = false;
+    let decoded =
+        jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(&octets), &validation);
+    Ok(match decoded {
+        Err(_) => Err(Discard::Foreign),
+        Ok(decoded) if now >= decoded.claims.exp => Err(Discard::Expired),
+        Ok(decoded) => Ok(decoded.claims),
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! The accounts that a cloud starts with.
 
-use hextet_store::Store;
+use hextet_store::{EngineError, Store, Tx};
 
 use super::grants::add_role;
-use super::projects::PROJECT_NAMES;
-use super::users::USER_NAMES;
-use super::{insert, new_id, write};
+use super::{insert, new_id, try_name, value, write};
 use crate::identity::bootstrap::Bootstrap;
+use crate::identity::directory::Directory;
 use crate::identity::error::Failure;
 use crate::identity::password::{Hasher, PasswordError};
-use crate::identity::records::{Project, User};
+use crate::identity::records::{Holder, Named, Project, User};
 
 /// Makes the projects and users of `bootstrap` that are not there, with their roles. Existing users keep their passwords.
 pub async fn bootstrap(
@@ -35,15 +34,14 @@ pub async fn bootstrap(
                     name,
                     description: String::new(),
                     enabled: true,
+                    logins_from: 0,
                 };
-                if tx.claim(PROJECT_NAMES, &project.name, &project.id).await? {
+                if try_name(tx, Project::NAMES, &project.name, &project.id).await? {
                     insert(tx, &project).await?;
                 }
             }
             for (wanted, hash) in users {
-                let holder = tx.holder(PROJECT_NAMES, &wanted.project).await?;
-                let project_id =
-                    holder.ok_or_else(|| Failure::not_found("project", &wanted.project))?;
+                let project_id = holder(tx, Project::NAMES, &wanted.project).await?;
                 let user = User {
                     id: new_id(),
                     name: wanted.name,
@@ -54,14 +52,51 @@ pub async fn bootstrap(
                     password_hash: Some(hash),
                     logins_from: 0,
                 };
-                if tx.claim(USER_NAMES, &user.name, &user.id).await? {
+                if try_name(tx, User::NAMES, &user.name, &user.id).await? {
                     insert(tx, &user).await?;
                 }
-                let user_id = tx.holder(USER_NAMES, &user.name).await?.unwrap_or(user.id);
+                let user_id = holder(tx, User::NAMES, &user.name).await?;
                 add_role(tx, &project_id, &user_id, wanted.role).await?;
             }
             Ok(())
         })
     })
     .await
+}
+
+/// Who holds a name that somebody holds.
+async fn holder(tx: &mut Tx, names: &'static str, name: &str) -> Result<String, Failure> {
+    let holder: Option<Holder> = value(tx, names, name).await?;
+    let holder = holder.ok_or_else(|| Failure::not_found("the holder of the name", name))?;
+    Ok(holder.id)
+}
+
+/// Gives the accounts of earlier programs, which kept names elsewhere, their names' documents.
+pub async fn take_names(store: &Store) -> Result<(), Failure> {
+    let missing = store
+        .read(|model| {
+            let accounts = Directory(model);
+            Ok::<_, EngineError>(accounts.nameless::<Project>()? || accounts.nameless::<User>()?)
+        })
+        .await??;
+    if !missing {
+        return Ok(());
+    }
+    write(store, |tx| {
+        Box::pin(async move {
+            take_names_of::<Project>(tx).await?;
+            take_names_of::<User>(tx).await
+        })
+    })
+    .await
+}
+
+async fn take_names_of<R: Named>(tx: &mut Tx) -> Result<(), Failure> {
+    for document in tx.documents(R::KIND).await? {
+        let record: R = document.parse(R::KIND)?;
+        // Their kinds were the scopes of the claims.
+        tx.release(R::NAMES, record.name()).await?;
+        try_name(tx, R::NAMES, record.name(), &record.key()).await?;
+    }
+    Ok(())
 }

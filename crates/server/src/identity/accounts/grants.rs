@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use hextet_store::{Store, Tx};
 
-use super::{find, insert, update, write};
+use super::credentials::delete_credentials_of;
+use super::{find, insert, update, value, write};
 use crate::identity::error::Failure;
 use crate::identity::records::{Assignment, Project, Record, User};
-use crate::identity::role::Role;
+use crate::identity::role::{Role, effective};
 
 /// Grants a role; granting it again changes nothing.
 pub async fn grant(
@@ -27,7 +28,7 @@ pub async fn grant(
     .await
 }
 
-/// Takes a role away.
+/// Takes a role away, and with it the user's credentials that stand on it.
 pub async fn ungrant(
     store: &Store,
     project_id: String,
@@ -36,13 +37,19 @@ pub async fn ungrant(
 ) -> Result<(), Failure> {
     write(store, move |tx| {
         let key = Assignment::key_of(&project_id, &user_id);
+        let (project_id, user_id) = (project_id.clone(), user_id.clone());
         Box::pin(async move {
-            let held: Option<Assignment> = tx.value(Assignment::KIND, &key).await?;
+            let held: Option<Assignment> = value(tx, Assignment::KIND, &key).await?;
             let Some(mut assignment) = held.filter(|assignment| assignment.roles.contains(&role))
             else {
                 return Err(Failure::not_found("role assignment with role", role.id()));
             };
             assignment.roles.remove(&role);
+            let left = effective(&assignment.roles);
+            delete_credentials_of(tx, (User::KIND, &user_id), |credential| {
+                credential.project_id == project_id && !credential.roles.is_subset(&left)
+            })
+            .await?;
             if assignment.roles.is_empty() {
                 tx.delete(Assignment::KIND, &key).await?;
                 return Ok(());

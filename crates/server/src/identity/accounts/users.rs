@@ -2,13 +2,11 @@
 
 use hextet_store::Store;
 
-use super::{claim_name, delete_assignments, find, insert, update, write};
+use super::credentials::delete_credentials_of;
+use super::{delete_assignments, find, insert, take_name, update, write};
 use crate::identity::error::Failure;
-use crate::identity::records::{Project, Record, User};
+use crate::identity::records::{Named, Project, Record, User};
 use crate::identity::request::UserFields;
-
-/// Scope in which users' names are unique.
-pub(super) const USER_NAMES: &str = "identity_user_name";
 
 /// Stores a new user.
 pub async fn create_user(store: &Store, user: User) -> Result<User, Failure> {
@@ -18,7 +16,7 @@ pub async fn create_user(store: &Store, user: User) -> Result<User, Failure> {
             if let Some(project_id) = &user.default_project_id {
                 find::<Project>(tx, "project", project_id).await?;
             }
-            claim_name(tx, USER_NAMES, "user", &user.name, &user.id).await?;
+            take_name::<User>(tx, &user.name, &user.id).await?;
             insert(tx, &user).await?;
             Ok(user)
         })
@@ -35,12 +33,14 @@ pub struct NewPassword {
     pub logins_from: u64,
 }
 
-/// Changes a user's given attributes. `fields.password` is not looked at: `password` is what it became.
+/// Changes a user's given attributes. `fields.password` is not looked at: `password` is what it became; `now` is
+/// in milliseconds since 1970.
 pub async fn update_user(
     store: &Store,
     id: String,
     fields: UserFields,
     password: Option<NewPassword>,
+    now: u64,
 ) -> Result<User, Failure> {
     let UserFields {
         name,
@@ -57,8 +57,8 @@ pub async fn update_user(
         Box::pin(async move {
             let mut user: User = find(tx, "user", &id).await?;
             if let Some(name) = name.filter(|name| *name != user.name) {
-                claim_name(tx, USER_NAMES, "user", &name, &id).await?;
-                tx.release(USER_NAMES, &user.name).await?;
+                take_name::<User>(tx, &name, &id).await?;
+                tx.delete(User::NAMES, &user.name).await?;
                 user.name = name;
             }
             if let Some(default_project_id) = default_project_id {
@@ -75,6 +75,9 @@ pub async fn update_user(
                 user.logins_from = password.logins_from;
             }
             user.email = email.unwrap_or(user.email);
+            if user.enabled && enabled == Some(false) {
+                user.logins_from = user.logins_from.max(now.saturating_add(1));
+            }
             user.enabled = enabled.unwrap_or(user.enabled);
             update(tx, &user).await?;
             Ok(user)
@@ -101,14 +104,15 @@ pub async fn change_password(
     .await
 }
 
-/// Deletes a user and all roles that it holds.
+/// Deletes a user, all roles that it holds and its credentials.
 pub async fn delete_user(store: &Store, id: String) -> Result<(), Failure> {
     write(store, move |tx| {
         let id = id.clone();
         Box::pin(async move {
             let user: User = find(tx, "user", &id).await?;
+            delete_credentials_of(tx, (User::KIND, &id), |_| true).await?;
             delete_assignments(tx, |grant| grant.user_id == id).await?;
-            tx.release(USER_NAMES, &user.name).await?;
+            tx.delete(User::NAMES, &user.name).await?;
             tx.delete(User::KIND, &id).await?;
             Ok(())
         })

@@ -73,6 +73,30 @@ pub async fn endpoint(
     )
 }
 
+/// `GET /v3/regions`: to everybody, as the catalogue names it.
+pub async fn regions(
+    State(identity): State<Identity>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    caller(&identity, &headers).await?;
+    Filters::parse(query.as_deref(), &[])?;
+    let base = base_url(&identity, &headers);
+    let shown = vec![body::region(&base)];
+    Ok(answer(StatusCode::OK, &body::list(&base, "regions", shown)))
+}
+
+/// `GET /v3/regions/{id}`.
+pub async fn region(
+    State(identity): State<Identity>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    caller(&identity, &headers).await?;
+    let regions = vec![body::region(&base_url(&identity, &headers))];
+    one(regions, "region", &id)
+}
+
 /// `GET /v3/domains`.
 pub async fn domains(
     State(identity): State<Identity>,

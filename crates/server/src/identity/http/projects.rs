@@ -64,6 +64,7 @@ pub async fn create_project(
             .ok_or_else(|| Failure::bad_request("name: it is required."))?,
         description: fields.description.flatten().unwrap_or_default(),
         enabled: fields.enabled.unwrap_or(true),
+        logins_from: 0,
     };
     let project = accounts::create_project(identity.store(), project).await?;
     Ok(answer(
@@ -103,7 +104,7 @@ pub async fn update_project(
     admin(&identity, &headers, "identity:update_project").await?;
     let ProjectBody { project: fields } = request::parse(&body)?;
     fields.check()?;
-    let project = accounts::update_project(identity.store(), id, fields).await?;
+    let project = accounts::update_project(identity.store(), id, fields, identity.now_ms()).await?;
     Ok(answer(
         StatusCode::OK,
         &json!({"project": body::project(&base_url(&identity, &headers), &project)}),

@@ -2,10 +2,10 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::{Octets, X_SUBJECT_TOKEN, answer, base_url, caller};
+use super::{Octets, X_SUBJECT_TOKEN, answer, base_url, caller, not_kept};
 use crate::identity::directory::Session;
 use crate::identity::error::Failure;
 use crate::identity::login::log_in;
@@ -14,18 +14,20 @@ use crate::identity::records::Revocation;
 use crate::identity::request::{self, AuthBody};
 use crate::identity::role::Role;
 use crate::identity::secret::Secret;
+use crate::identity::throttle::Source;
 use crate::identity::{Identity, accounts, body};
 
 /// `POST /v3/auth/tokens`: logs in.
 pub async fn issue(
     State(identity): State<Identity>,
     headers: HeaderMap,
+    source: Source,
     RawQuery(query): RawQuery,
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     let filters = Filters::parse(query.as_deref(), &["nocatalog"])?;
     let AuthBody { auth } = request::parse(&body)?;
-    let issued = log_in(&identity, auth).await?;
+    let issued = log_in(&identity, source, auth).await?;
     let with_catalog = filters.get("nocatalog").is_none();
     let body = body::token(
         &base_url(&identity, &headers),
@@ -62,7 +64,8 @@ pub async fn revoke(
         audit_id: session.claims.jti,
         expires_at: session.claims.exp,
     };
-    accounts::revoke(identity.store(), revocation, identity.now_ms() / 1000).await?;
+    let (user_id, now) = (session.user.id, identity.now_ms());
+    accounts::revoke(identity.store(), revocation, user_id, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -106,6 +109,19 @@ pub async fn projects(
     ))
 }
 
+/// `GET /v3/auth/domains`: domains in which the caller holds a role, of which there are none.
+pub async fn domains(
+    State(identity): State<Identity>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    caller(&identity, &headers).await?;
+    let base = base_url(&identity, &headers);
+    Ok(answer(
+        StatusCode::OK,
+        &body::list(&base, "auth/domains", Vec::new()),
+    ))
+}
+
 /// The token that a request is about, and its session. Another user's token is shown and revoked to administrators and
 /// services alone; one that opens nothing is 404 (as with Keystone).
 async fn subject(
@@ -139,8 +155,6 @@ fn set_subject(response: &mut Response, token: &Secret) -> Result<(), Failure> {
     // Layers that log headers leave a sensitive one out.
     value.set_sensitive(true);
     response.headers_mut().insert(X_SUBJECT_TOKEN, value);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    not_kept(response);
     Ok(())
 }

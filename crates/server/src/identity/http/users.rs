@@ -12,6 +12,7 @@ use crate::identity::query::Filters;
 use crate::identity::records::{DOMAIN_ID, User};
 use crate::identity::request::{self, ChangePasswordBody, UserBody};
 use crate::identity::secret::Secret;
+use crate::identity::throttle::Source;
 use crate::identity::{Identity, body, login};
 
 /// `GET /v3/users`.
@@ -39,12 +40,13 @@ pub async fn list_users(
 pub async fn create_user(
     State(identity): State<Identity>,
     headers: HeaderMap,
+    source: Source,
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:create_user").await?;
     let UserBody { user: mut fields } = request::parse(&body)?;
     fields.check()?;
-    let password_hash = hash(&identity, fields.password.take().flatten()).await?;
+    let password_hash = hash(&identity, source, fields.password.take().flatten()).await?;
     let user = User {
         id: new_id(),
         name: fields
@@ -82,6 +84,7 @@ pub async fn show_user(
 pub async fn update_user(
     State(identity): State<Identity>,
     headers: HeaderMap,
+    source: Source,
     Path(id): Path<String>,
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
@@ -89,10 +92,11 @@ pub async fn update_user(
     let UserBody { user: mut fields } = request::parse(&body)?;
     fields.check()?;
     let password = match fields.password.take() {
-        Some(password) => Some(new_password(&identity, password).await?),
+        Some(password) => Some(new_password(&identity, source, password).await?),
         None => None,
     };
-    let user = accounts::update_user(identity.store(), id, fields, password).await?;
+    let user =
+        accounts::update_user(identity.store(), id, fields, password, identity.now_ms()).await?;
     Ok(answer(
         StatusCode::OK,
         &json!({"user": body::user(&base_url(&identity, &headers), &user)}),
@@ -135,13 +139,14 @@ pub async fn user_projects(
 /// `POST /v3/users/{id}/password`: one's own, with the old one as proof.
 pub async fn change_password(
     State(identity): State<Identity>,
+    source: Source,
     Path(id): Path<String>,
     Octets(body): Octets,
 ) -> Result<StatusCode, Failure> {
     let ChangePasswordBody { user: change } = request::parse(&body)?;
     request::check_password(&change.password)?;
-    login::prove(&identity, &id, change.original_password).await?;
-    let password = new_password(&identity, Some(change.password)).await?;
+    login::prove(&identity, source, &id, change.original_password).await?;
+    let password = new_password(&identity, source, Some(change.password)).await?;
     accounts::change_password(identity.store(), id, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -153,20 +158,25 @@ pub(super) async fn find_user(identity: &Identity, id: &str) -> Result<User, Fai
     found.ok_or_else(|| Failure::not_found("user", id))
 }
 
-async fn hash(identity: &Identity, password: Option<Secret>) -> Result<Option<String>, Failure> {
+async fn hash(
+    identity: &Identity,
+    source: Source,
+    password: Option<Secret>,
+) -> Result<Option<String>, Failure> {
     let Some(password) = password else {
         return Ok(None);
     };
-    let _place = identity.hasher().admit()?;
+    let _place = identity.hasher().admit(source)?;
     Ok(Some(identity.hasher().hash(password).await?))
 }
 
 /// The moment is taken after the hash, so that no login under the old password lies behind it.
 async fn new_password(
     identity: &Identity,
+    source: Source,
     password: Option<Secret>,
 ) -> Result<NewPassword, Failure> {
-    let hash = hash(identity, password).await?;
+    let hash = hash(identity, source, password).await?;
     Ok(NewPassword {
         hash,
         logins_from: identity.now_ms().saturating_add(1),

@@ -14,19 +14,28 @@ fn debugging_shows_neither_the_hash_nor_the_key() {
     };
     let shown = format!("{user:?}");
     assert!(shown.contains("admin") && !shown.contains("argon2"));
-    let key = SigningKey::random();
-    assert_eq!(format!("{key:?}"), "SigningKey(..)");
+    let key = SigningKey::random("k");
+    assert_eq!(format!("{key:?}"), "SigningKey(k)");
 }
 
 #[test]
 fn a_key_is_thirty_two_octets_or_damaged() {
-    let key = SigningKey::random();
+    let key = SigningKey::random("k");
     assert_eq!(key.octets().unwrap().len(), 32);
-    assert_ne!(key, SigningKey::random());
+    assert_ne!(key, SigningKey::random("k"));
     for damaged in ["", "AAAA", "not base64"] {
         let key = SigningKey {
             secret: damaged.to_owned(),
+            ..SigningKey::random("k")
         };
         assert_eq!(key.octets(), None);
     }
+}
+
+#[test]
+fn the_key_of_an_earlier_program_is_the_first() {
+    let octets = "A".repeat(43) + "=";
+    let key: SigningKey = serde_json::from_str(&format!("{{\"secret\":\"{octets}\"}}")).unwrap();
+    assert_eq!(key.id, SigningKey::FIRST);
+    assert!(key.verifies(u64::MAX) && key.octets().is_some());
 }

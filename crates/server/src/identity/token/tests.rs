@@ -1,29 +1,32 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Claims, Discard, Signer, TOKEN_BYTES_MAX};
+use std::convert::Infallible;
+
+use super::{Claims, Discard, SigningKey, TOKEN_BYTES_MAX, sign, verify};
 
 #[test]
 fn a_token_says_what_was_signed_until_its_last_second() {
-    let signer = Signer::new(&[7; 32]);
-    let token = signer.sign(&claims()).unwrap();
+    let key = SigningKey::random("a");
+    let token = sign(&key, &claims()).unwrap();
     assert!(token.len() < TOKEN_BYTES_MAX);
-    assert_eq!(signer.verify(&token, 1_000), Ok(claims()));
-    assert_eq!(signer.verify(&token, 4_599), Ok(claims()));
-    assert_eq!(signer.verify(&token, 4_600), Err(Discard::Expired));
+    assert_eq!(judge(&key, &token, 1_000), Ok(claims()));
+    assert_eq!(judge(&key, &token, 4_599), Ok(claims()));
+    assert_eq!(judge(&key, &token, 4_600), Err(Discard::Expired));
 }
 
 #[test]
 fn another_key_a_changed_claim_another_algorithm_and_no_signature_are_foreign() {
-    let signer = Signer::new(&[7; 32]);
-    let token = signer.sign(&claims()).unwrap();
+    let key = SigningKey::random("a");
+    let token = sign(&key, &claims()).unwrap();
     let [header, payload, signature] = parts(&token);
     let mut other = claims();
     other.sub = "somebody-else".to_owned();
-    let [_, other_payload, _] = parts(&signer.sign(&other).unwrap());
+    let [_, other_payload, _] = parts(&sign(&key, &other).unwrap());
     let no_algorithm = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
     let cases = [
-        Signer::new(&[8; 32]).sign(&claims()).unwrap(),
+        sign(&SigningKey::random("a"), &claims()).unwrap(),
+        sign(&SigningKey::random("b"), &claims()).unwrap(),
         format!("{header}.{other_payload}.{signature}"),
         format!("{no_algorithm}.{payload}."),
         format!("{header}.{payload}."),
@@ -33,8 +36,31 @@ fn another_key_a_changed_claim_another_algorithm_and_no_signature_are_foreign() 
         "x".repeat(TOKEN_BYTES_MAX + 1),
     ];
     for case in cases {
-        assert_eq!(signer.verify(&case, 1_000), Err(Discard::Foreign), "{case}");
+        assert_eq!(judge(&key, &case, 1_000), Err(Discard::Foreign), "{case}");
     }
+}
+
+#[test]
+fn a_key_that_was_replaced_verifies_until_its_end() {
+    let mut key = SigningKey::random("a");
+    let token = sign(&key, &claims()).unwrap();
+    key.verifies_until = Some(2_000);
+    assert_eq!(judge(&key, &token, 1_999), Ok(claims()));
+    assert_eq!(judge(&key, &token, 2_000), Err(Discard::Foreign));
+}
+
+#[test]
+fn a_token_that_names_no_key_is_of_the_first() {
+    let key = SigningKey::random(SigningKey::FIRST);
+    let secret = jsonwebtoken::EncodingKey::from_secret(&key.octets().unwrap());
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims(), &secret).unwrap();
+    assert_eq!(judge(&key, &token, 1_000), Ok(claims()));
+}
+
+/// With one key in the store.
+fn judge(key: &SigningKey, token: &str, now: u64) -> Result<Claims, Discard> {
+    let found = |id: &str| Ok::<_, Infallible>((id == key.id).then(|| key.clone()));
+    verify(token, now, found).unwrap()
 }
 
 fn parts(token: &str) -> [String; 3] {
@@ -52,5 +78,6 @@ fn claims() -> Claims {
         jti: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
         parent: None,
         methods: vec!["password".to_owned()],
+        credential: None,
     }
 }

@@ -1,0 +1,130 @@
+//! The body of a new application credential.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::{check_name, check_password, check_text};
+use crate::identity::error::Failure;
+use crate::identity::records::CREDENTIAL_NAME_CHARS_MAX;
+use crate::identity::role::Role;
+use crate::identity::secret::Secret;
+
+/// `{"application_credential": …}` of a creation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialBody {
+    /// The only member.
+    pub application_credential: NewCredential,
+}
+
+/// A credential that is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCredential {
+    /// Unique among the user's.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// The secret; a random one if absent.
+    pub secret: Option<Secret>,
+    /// The roles; all that the caller holds if absent.
+    pub roles: Option<Vec<RoleRef>>,
+    expires_at: Option<String>,
+    /// Whether its tokens may make and delete credentials.
+    pub unrestricted: Option<bool>,
+    /// The project, which is the token's.
+    pub project_id: Option<String>,
+    access_rules: Option<Vec<serde_json::Value>>,
+}
+
+/// A role by id or by name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRef {
+    id: Option<String>,
+    name: Option<String>,
+    domain_id: Option<serde_json::Value>,
+}
+
+impl NewCredential {
+    /// Refuses values that are out of range or that mean something which is not served.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_name(Some(&self.name), CREDENTIAL_NAME_CHARS_MAX)?;
+        check_text("description", self.description.as_deref())?;
+        if self
+            .access_rules
+            .as_ref()
+            .is_some_and(|rules| !rules.is_empty())
+        {
+            return Err(Failure::bad_request(
+                "access_rules: they are not served; give fewer roles instead.",
+            ));
+        }
+        match &self.secret {
+            Some(secret) => check_password(secret),
+            None => Ok(()),
+        }
+    }
+
+    /// The roles that are asked for; none: all.
+    pub fn wanted_roles(&self) -> Result<Option<BTreeSet<Role>>, Failure> {
+        let Some(roles) = &self.roles else {
+            return Ok(None);
+        };
+        let wanted: BTreeSet<Role> = roles.iter().map(RoleRef::role).collect::<Result<_, _>>()?;
+        if wanted.is_empty() {
+            return Err(Failure::bad_request(
+                "roles: at least one, or leave it out for all that you hold.",
+            ));
+        }
+        Ok(Some(wanted))
+    }
+
+    /// When it ends, in seconds since 1970; `now` must be before. UTC, with or without the letter Z.
+    pub fn end(&self, now: u64) -> Result<Option<u64>, Failure> {
+        let Some(text) = &self.expires_at else {
+            return Ok(None);
+        };
+        let plain = text.strip_suffix('Z').unwrap_or(text);
+        let moment = plain
+            .parse::<DateTime>()
+            .and_then(|moment| moment.to_zoned(TimeZone::UTC))
+            .map_err(|_| {
+                Failure::bad_request(
+                    "expires_at: a moment in UTC is allowed, as 2030-01-31T12:00:00.000000Z.",
+                )
+            })?;
+        match u64::try_from(moment.timestamp().as_second()) {
+            Ok(end) if end > now => Ok(Some(end)),
+            _ => Err(Failure::bad_request(
+                "expires_at: it must lie in the future.",
+            )),
+        }
+    }
+}
+
+impl RoleRef {
+    fn role(&self) -> Result<Role, Failure> {
+        if self
+            .domain_id
+            .as_ref()
+            .is_some_and(|domain| !domain.is_null())
+        {
+            return Err(Failure::bad_request("roles: no role belongs to a domain."));
+        }
+        let role = match (&self.id, &self.name) {
+            (Some(id), None) => Role::from_id(id),
+            (None, Some(name)) => name.parse().ok(),
+            (Some(id), Some(name)) => Role::from_id(id).filter(|role| role.name() == name),
+            (None, None) => None,
+        };
+        role.ok_or_else(|| {
+            Failure::bad_request(
+                "roles: each is an object with the id or the name of one of admin, manager, member, reader and service.",
+            )
+        })
+    }
+}
