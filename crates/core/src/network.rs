@@ -38,6 +38,9 @@ pub struct Network {
     pub admin_state_up: bool,
     /// `ACTIVE`.
     pub status: String,
+    /// Whether every project sees it and may have ports on it.
+    #[serde(default)]
+    pub shared: bool,
     /// Its subnets, in the order of their creation.
     pub subnets: Vec<SubnetId>,
     /// Largest IP packet, bytes, at least [`MTU_MIN`] once there is an IPv6 subnet.

@@ -25,6 +25,8 @@ pub enum RefusalKind {
     InvalidInput,
     /// A pool is malformed.
     InvalidAllocationPool,
+    /// Other projects use the network that is to be shared no more.
+    InvalidSharedSetting,
     /// A fixed address lies in none of the network's subnets.
     InvalidIpForNetwork,
     /// A fixed address lies outside its subnet.
@@ -101,6 +103,11 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     (RefusalKind::InvalidInput, "InvalidInput", 400),
     (RefusalKind::InvalidIpForNetwork, "InvalidIpForNetwork", 400),
     (RefusalKind::InvalidIpForSubnet, "InvalidIpForSubnet", 400),
+    (
+        RefusalKind::InvalidSharedSetting,
+        "InvalidSharedSetting",
+        409,
+    ),
     (
         RefusalKind::IpAddressAlreadyAllocated,
         "IpAddressAlreadyAllocated",

@@ -17,6 +17,7 @@ use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, Store, Tx, WriteError};
 
 use crate::identity::Caller;
+use policy::Demand;
 use reports::Reported;
 
 /// Most resources that one request may make.
@@ -63,6 +64,28 @@ pub struct Ask<T> {
     pub what: T,
 }
 
+/// What a body says, and what saying it demands of the caller.
+#[derive(Clone, Debug)]
+pub struct Said<T> {
+    /// What it says.
+    pub what: T,
+    /// The rules to satisfy beyond the right to make or change the resource.
+    pub demands: Vec<Demand>,
+}
+
+impl<T> Said<T> {
+    /// The same with another form of what is said.
+    ///
+    /// # Errors
+    /// As the function that makes it.
+    pub fn map<U, E>(self, make: impl FnOnce(T) -> Result<U, E>) -> Result<Said<U>, E> {
+        Ok(Said {
+            what: make(self.what)?,
+            demands: self.demands,
+        })
+    }
+}
+
 /// A change of one resource.
 #[derive(Clone, Debug)]
 pub struct Change<I, P> {
@@ -76,6 +99,13 @@ pub struct Change<I, P> {
 
 /// What a transaction does with its input.
 pub(crate) type Work<I, T> = for<'a> fn(&'a mut Tx, Arc<I>) -> BoxFuture<'a, Result<T, Failure>>;
+
+/// Makes resources, all or none.
+pub(crate) type Create<T> = Work<Ask<Vec<Said<T>>>, Vec<Document>>;
+/// Changes one.
+pub(crate) type Update<I, P> = Work<Ask<Change<I, Said<P>>>, Document>;
+/// Deletes one.
+pub(crate) type Delete<I> = Work<Ask<Change<I, ()>>, ()>;
 
 /// Runs a function on its input in one transaction. It may run more than once.
 pub(crate) async fn transact<I, T>(store: &Store, input: I, run: Work<I, T>) -> Result<T, Failure>
@@ -106,11 +136,6 @@ pub(crate) async fn written(
 ) -> Result<Document, Failure> {
     let document = tx.document(kind, &id.to_string()).await?;
     Ok(document.ok_or(EngineError::Unsound("resource that was just written"))?)
-}
-
-/// The answer to a write of another project's resource, or of none: the caller is not told which.
-pub(crate) fn not_found(kind: RefusalKind, noun: &str, id: impl std::fmt::Display) -> Refusal {
-    Refusal::new(kind, format!("{noun} {id} could not be found."))
 }
 
 /// The condition of a request (`If-Match: revision_number=N`).

@@ -25,6 +25,7 @@ pub struct Committed {
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
 fn newest_member(kind: &str) -> &'static str {
     match kind {
+        NETWORK => "\"shared\":",
         SUBNET => "\"host_routes\":",
         _ => "\"tags\":",
     }

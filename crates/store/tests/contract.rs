@@ -52,7 +52,7 @@ async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
 async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
     let (folder, store) = fresh();
     let mut old = serde_json::to_value(network()).unwrap();
-    for member in ["description", "tags"] {
+    for member in ["description", "tags", "shared"] {
         old.as_object_mut().unwrap().shift_remove(member).unwrap();
     }
     let layout = Layout {
@@ -81,6 +81,7 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
                 .public()
                 .contains("\"description\":\"\",\"tags\":[],")
         );
+        assert!(document.public().contains("\"shared\":false,"));
         assert!(!document.public().contains("provider:"));
         assert_eq!((document.revision, model.generation().revision), (1, 1));
         store.close().await;
@@ -672,6 +673,7 @@ fn network() -> Network {
         project_id: ProjectId("p".into()),
         admin_state_up: true,
         status: "ACTIVE".into(),
+        shared: false,
         subnets: vec![subnet_id(1)],
         mtu: 1430,
         revision_number: 1,

@@ -213,6 +213,7 @@ fn cloud() -> Snapshot {
         project_id: ProjectId("p".to_owned()),
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
+        shared: false,
         subnets: vec![SubnetId(Uuid::from_u128(2))],
         mtu: 1430,
         revision_number: 1,

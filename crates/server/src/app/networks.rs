@@ -11,7 +11,8 @@ use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, NETWORK, Tx};
 use uuid::Uuid;
 
-use super::{Ask, Change, Failure, not_found, policy, ports, quotas, written};
+use super::policy::{self, NETWORK as RULES, Target};
+use super::{Ask, Change, Failure, Said, ports, quotas, written};
 use crate::identity::Caller;
 
 /// A network that is asked for.
@@ -25,6 +26,8 @@ pub struct NewNetwork {
     pub description: String,
     /// Whether its ports carry traffic.
     pub admin_state_up: bool,
+    /// Whether every project sees it and may have ports on it.
+    pub shared: bool,
     /// Its MTU, bytes; the largest by default.
     pub mtu: Option<u32>,
 }
@@ -38,6 +41,8 @@ pub struct NetworkPatch {
     pub description: Option<String>,
     /// Whether its ports carry traffic.
     pub admin_state_up: Option<bool>,
+    /// Whether every project sees it and may have ports on it.
+    pub shared: Option<bool>,
     /// Its MTU, bytes.
     pub mtu: Option<u32>,
 }
@@ -48,15 +53,15 @@ type Of<P> = Change<NetworkId, P>;
 /// Makes networks, all or none.
 pub(crate) fn create(
     tx: &mut Tx,
-    ask: Arc<Ask<Vec<NewNetwork>>>,
+    ask: Arc<Ask<Vec<Said<NewNetwork>>>>,
 ) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
         let mut made = Vec::with_capacity(ask.what.len());
-        for asked in &ask.what {
-            let project_id =
-                policy::owner(&ask.caller, asked.project_id.clone(), "create_network")?;
+        for Said { what, demands } in &ask.what {
+            let project_id = policy::owner(&ask.caller, what.project_id.clone())?;
+            RULES.may_create(&ask.caller, &Target::owned(&project_id), demands)?;
             quotas::check(tx, NETWORK, &project_id).await?;
-            let mtu = network::check_mtu(asked.mtu, ask.underlay.mtu_max, [])?;
+            let mtu = network::check_mtu(what.mtu, ask.underlay.mtu_max, [])?;
             let id = NetworkId(Uuid::new_v4());
             let vni = tx.take_vni(id).await?.ok_or_else(|| {
                 Refusal::new(
@@ -66,11 +71,12 @@ pub(crate) fn create(
             })?;
             let network = Network {
                 id,
-                name: asked.name.clone(),
-                description: asked.description.clone(),
+                name: what.name.clone(),
+                description: what.description.clone(),
                 tags: BTreeSet::new(),
                 project_id,
-                admin_state_up: asked.admin_state_up,
+                admin_state_up: what.admin_state_up,
+                shared: what.shared,
                 status: "ACTIVE".to_owned(),
                 subnets: Vec::new(),
                 mtu,
@@ -89,7 +95,7 @@ pub(crate) fn create(
 /// Changes a network.
 pub(crate) fn update(
     tx: &mut Tx,
-    ask: Arc<Ask<Of<NetworkPatch>>>,
+    ask: Arc<Ask<Of<Said<NetworkPatch>>>>,
 ) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
         let Change {
@@ -97,7 +103,12 @@ pub(crate) fn update(
             if_match,
             patch,
         } = &ask.what;
-        let before = writable(tx, &ask.caller, *id, "update_network").await?;
+        let Said {
+            what: patch,
+            demands,
+        } = patch;
+        let before = found(tx, *id).await?;
+        RULES.may_update(&ask.caller, &Target::network(&before), id, demands)?;
         if_match.check(before.revision_number)?;
         let mut after = before.clone();
         if let Some(name) = &patch.name {
@@ -108,6 +119,12 @@ pub(crate) fn update(
         }
         if let Some(up) = patch.admin_state_up {
             after.admin_state_up = up;
+        }
+        if let Some(shared) = patch.shared {
+            if before.shared && !shared {
+                check_unused_by_others(tx, &before).await?;
+            }
+            after.shared = shared;
         }
         if let Some(mtu) = patch.mtu {
             let subnets = tx.subnets_of(*id).await?;
@@ -137,7 +154,8 @@ pub(crate) fn update(
 /// Deletes a network with its subnets.
 pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let network = writable(tx, &ask.caller, ask.what.id, "delete_network").await?;
+        let network = found(tx, ask.what.id).await?;
+        RULES.may_delete(&ask.caller, &Target::network(&network), network.id)?;
         ask.what.if_match.check(network.revision_number)?;
         let ports = tx.ports_of(network.id).await?;
         if ports
@@ -164,19 +182,45 @@ pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result
     })
 }
 
-/// The network of this id, if the caller may change it.
-pub(super) async fn writable(
-    tx: &mut Tx,
-    caller: &Caller,
-    id: NetworkId,
-    rule: &str,
-) -> Result<Network, Failure> {
-    let network = tx
-        .network(id)
-        .await?
-        .ok_or_else(|| not_found(RefusalKind::NetworkNotFound, "Network", id))?;
-    policy::may_write_network(caller, &network, rule)?;
-    Ok(network)
+/// The network of this id.
+pub(super) async fn found(tx: &mut Tx, id: NetworkId) -> Result<Network, Failure> {
+    let network = tx.network(id).await?;
+    Ok(network.ok_or_else(|| RULES.unknown(id))?)
+}
+
+/// The network of this id, if the caller sees it.
+pub(super) async fn seen(tx: &mut Tx, caller: &Caller, id: NetworkId) -> Result<Network, Failure> {
+    let network = found(tx, id).await?;
+    match policy::allows_to(RULES.read, caller, &Target::network(&network)) {
+        true => Ok(network),
+        false => Err(RULES.unknown(id).into()),
+    }
+}
+
+/// Whether nobody but its owner has something on a network that is shared no more. Ports that go with the network are
+/// nobody's.
+async fn check_unused_by_others(tx: &mut Tx, network: &Network) -> Result<(), Failure> {
+    let ports = tx.ports_of(network.id).await?;
+    let ports = ports
+        .iter()
+        .filter(|port| !is_service_owner(&port.device_owner))
+        .map(|port| &port.project_id);
+    let subnets = tx.subnets_of(network.id).await?;
+    let subnets = subnets.iter().map(|subnet| &subnet.project_id);
+    if ports
+        .chain(subnets)
+        .all(|owner| *owner == network.project_id)
+    {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        RefusalKind::InvalidSharedSetting,
+        format!(
+            "Unable to reconfigure sharing settings for network {}. Multiple tenants are using it.",
+            network.name
+        ),
+    );
+    Err(refusal.into())
 }
 
 /// The network of something that is stored.

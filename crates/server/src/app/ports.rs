@@ -13,7 +13,8 @@ use hextet_core::subnet::Subnet;
 use hextet_store::{Counter, Document, EngineError, PORT, Tx};
 use uuid::Uuid;
 
-use super::{Ask, Change, Failure, address, networks, not_found, policy, quotas, tags, written};
+use super::policy::{self, PORT as RULES, SUBNET, Target};
+use super::{Ask, Change, Failure, Said, address, networks, quotas, tags, written};
 use crate::identity::Caller;
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
@@ -75,7 +76,7 @@ type Of<P> = Change<PortId, P>;
 /// Makes ports, all or none.
 pub(crate) fn create(
     tx: &mut Tx,
-    ask: Arc<Ask<Vec<NewPort>>>,
+    ask: Arc<Ask<Vec<Said<NewPort>>>>,
 ) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
         let mut made = Vec::with_capacity(ask.what.len());
@@ -89,10 +90,15 @@ pub(crate) fn create(
 async fn create_one(
     tx: &mut Tx,
     caller: &Caller,
-    asked: &NewPort,
+    Said {
+        what: asked,
+        demands,
+    }: &Said<NewPort>,
     now: &str,
 ) -> Result<Document, Failure> {
-    let (network, project_id) = may_create(tx, caller, asked).await?;
+    let network = networks::seen(tx, caller, asked.network_id).await?;
+    let project_id = policy::owner(caller, asked.project_id.clone())?;
+    RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
     quotas::check(tx, PORT, &project_id).await?;
     tags::check(&asked.tags)?;
     let subnets = tx.subnets_of(network.id).await?;
@@ -135,29 +141,10 @@ async fn create_one(
         bound_at: 0,
     };
     if let Some(host) = &asked.host_id {
-        bind(tx, caller, &mut port, host.clone()).await?;
+        bind(tx, &mut port, host.clone()).await?;
     }
     tx.insert_port(&port).await?;
     written(tx, PORT, id).await
-}
-
-/// The network of a new port and the port's owner, if the caller may make it there.
-async fn may_create(
-    tx: &mut Tx,
-    caller: &Caller,
-    asked: &NewPort,
-) -> Result<(Network, ProjectId), Failure> {
-    if !caller.is_service() {
-        let network = networks::writable(tx, caller, asked.network_id, "create_port").await?;
-        let owner = policy::owner(caller, asked.project_id.clone(), "create_port")?;
-        return Ok((network, owner));
-    }
-    let network = tx
-        .network(asked.network_id)
-        .await?
-        .ok_or_else(|| not_found(RefusalKind::NetworkNotFound, "Network", asked.network_id))?;
-    let owner = asked.project_id.clone();
-    Ok((network, owner.unwrap_or_else(|| caller.project_id.clone())))
 }
 
 /// An id by whose first characters no other port's link is found.
@@ -176,7 +163,7 @@ async fn check_subnets_exist(tx: &mut Tx, asked: Option<&[FixedIpRequest]>) -> R
     let named = asked.into_iter().flatten();
     for id in named.filter_map(|entry| entry.subnet_id) {
         if tx.subnet(id).await?.is_none() {
-            return Err(not_found(RefusalKind::SubnetNotFound, "Subnet", id).into());
+            return Err(SUBNET.unknown(id).into());
         }
     }
     Ok(())
@@ -185,7 +172,7 @@ async fn check_subnets_exist(tx: &mut Tx, asked: Option<&[FixedIpRequest]>) -> R
 /// Changes a port.
 pub(crate) fn update(
     tx: &mut Tx,
-    ask: Arc<Ask<Of<PortPatch>>>,
+    ask: Arc<Ask<Of<Said<PortPatch>>>>,
 ) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
         let Change {
@@ -193,9 +180,13 @@ pub(crate) fn update(
             if_match,
             patch,
         } = &ask.what;
-        let (before, network) = writable(tx, &ask.caller, *id, "update_port").await?;
+        let Said {
+            what: patch,
+            demands,
+        } = patch;
+        let (before, network) = found(tx, *id).await?;
+        RULES.may_update(&ask.caller, &Target::port(&before, &network), id, demands)?;
         if_match.check(before.revision_number)?;
-        may_change(&ask.caller, patch, &network)?;
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
@@ -216,7 +207,7 @@ pub(crate) fn update(
             readdress(tx, &before, &mut after, patch).await?;
         }
         if let Some(host) = &patch.host_id {
-            bind(tx, &ask.caller, &mut after, host.clone()).await?;
+            bind(tx, &mut after, host.clone()).await?;
         }
         if after != before {
             touch(&mut after, &ask.now);
@@ -225,23 +216,6 @@ pub(crate) fn update(
         }
         written(tx, PORT, id).await
     })
-}
-
-/// The attributes whose rules differ from the port's own.
-fn may_change(caller: &Caller, patch: &PortPatch, network: &Network) -> Result<(), Refusal> {
-    let on_network = caller.is_service() || caller.can_write(&network.project_id);
-    if patch.fixed_ips.is_some() && !on_network {
-        return Err(policy::forbidden("update_port:fixed_ips"));
-    }
-    let network_device = patch.device_owner.as_deref();
-    if network_device.is_some_and(|owner| owner.starts_with("network:")) && !on_network {
-        return Err(policy::forbidden("update_port:device_owner"));
-    }
-    let may_rename = caller.is_service() || policy::manages(caller, &network.project_id);
-    if patch.mac_address.is_some() && !may_rename {
-        return Err(policy::forbidden("update_port:mac_address"));
-    }
-    Ok(())
 }
 
 /// Changes MAC and addresses. With a new MAC the EUI-64 addresses are those of it.
@@ -303,15 +277,7 @@ fn renumber(before: &Port, after: &Port, subnets: &[Subnet]) -> Vec<hextet_core:
 
 /// Puts a port on a host, or takes it off. It is DOWN until the host that has it now says otherwise, of a plan in which
 /// it is bound.
-async fn bind(
-    tx: &mut Tx,
-    caller: &Caller,
-    port: &mut Port,
-    host: Option<HostId>,
-) -> Result<(), Failure> {
-    if !policy::sees_all(caller) {
-        return Err(policy::forbidden("update_port:binding:host_id").into());
-    }
+async fn bind(tx: &mut Tx, port: &mut Port, host: Option<HostId>) -> Result<(), Failure> {
     if port.host_id != host {
         port.host_id = host;
         port.bound_at = tx.revision().await?;
@@ -323,7 +289,8 @@ async fn bind(
 /// Deletes a port.
 pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let (port, _) = writable(tx, &ask.caller, ask.what.id, "delete_port").await?;
+        let (port, network) = found(tx, ask.what.id).await?;
+        RULES.may_delete(&ask.caller, &Target::port(&port, &network), port.id)?;
         ask.what.if_match.check(port.revision_number)?;
         remove(tx, &port).await?;
         Ok(())
@@ -342,22 +309,9 @@ pub(super) fn touch(port: &mut Port, now: &str) {
     now.clone_into(&mut port.updated_at);
 }
 
-/// The port of this id and its network, if the caller may change it. The network's owner may delete it.
-pub(super) async fn writable(
-    tx: &mut Tx,
-    caller: &Caller,
-    id: PortId,
-    rule: &str,
-) -> Result<(Port, Network), Failure> {
-    let unknown = || not_found(RefusalKind::PortNotFound, "Port", id);
-    let port = tx.port(id).await?.ok_or_else(unknown)?;
+/// The port of this id and its network.
+pub(super) async fn found(tx: &mut Tx, id: PortId) -> Result<(Port, Network), Failure> {
+    let port = tx.port(id).await?.ok_or_else(|| RULES.unknown(id))?;
     let network = networks::network_of(tx, port.network_id).await?;
-    let by_owner = rule == "delete_port" && caller.can_write(&network.project_id);
-    if caller.is_service() || caller.can_write(&port.project_id) || by_owner {
-        return Ok((port, network));
-    }
-    if policy::sees_on(caller, &port.project_id, &network.project_id) {
-        return Err(policy::forbidden(rule).into());
-    }
-    Err(unknown().into())
+    Ok((port, network))
 }

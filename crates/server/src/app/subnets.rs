@@ -12,7 +12,8 @@ use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
 use hextet_store::{Counter, Document, EngineError, SUBNET, Tx};
 use uuid::Uuid;
 
-use super::{Ask, Change, Failure, networks, not_found, policy, ports, quotas, written};
+use super::policy::{self, SUBNET as RULES, Target};
+use super::{Ask, Change, Failure, Said, networks, ports, quotas, written};
 use crate::identity::Caller;
 
 /// A subnet that is asked for.
@@ -47,7 +48,7 @@ type Of<P> = Change<SubnetId, P>;
 /// Makes subnets, all or none. Ports of the network get their EUI-64 address of an auto-address subnet.
 pub(crate) fn create(
     tx: &mut Tx,
-    ask: Arc<Ask<Vec<Asked>>>,
+    ask: Arc<Ask<Vec<Said<Asked>>>>,
 ) -> BoxFuture<'_, Result<Vec<Document>, Failure>> {
     Box::pin(async move {
         let mut made = Vec::with_capacity(ask.what.len());
@@ -61,11 +62,15 @@ pub(crate) fn create(
 async fn create_one(
     tx: &mut Tx,
     caller: &Caller,
-    asked: &Asked,
+    Said {
+        what: asked,
+        demands,
+    }: &Said<Asked>,
     now: &str,
 ) -> Result<Document, Failure> {
-    let mut network = networks::writable(tx, caller, asked.network_id, "create_subnet").await?;
-    let project_id = policy::owner(caller, asked.project_id.clone(), "create_subnet")?;
+    let mut network = networks::seen(tx, caller, asked.network_id).await?;
+    let project_id = policy::owner(caller, asked.project_id.clone())?;
+    RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
     quotas::check(tx, SUBNET, &project_id).await?;
     let siblings = tx.subnets_of(network.id).await?;
     let prefixes: Vec<_> = siblings.iter().map(|subnet| subnet.cidr).collect();
@@ -124,7 +129,7 @@ async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Fa
 /// Changes a subnet.
 pub(crate) fn update(
     tx: &mut Tx,
-    ask: Arc<Ask<Of<Patch>>>,
+    ask: Arc<Ask<Of<Said<Patch>>>>,
 ) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
         let Change {
@@ -132,7 +137,13 @@ pub(crate) fn update(
             if_match,
             patch,
         } = &ask.what;
-        let (before, mut network) = writable(tx, &ask.caller, *id, "update_subnet").await?;
+        let Said {
+            what: patch,
+            demands,
+        } = patch;
+        let (before, mut network) = found(tx, *id).await?;
+        let target = Target::on(&network, &before.project_id);
+        RULES.may_update(&ask.caller, &target, id, demands)?;
         if_match.check(before.revision_number)?;
         let addressing = patch.addressing.check(&before)?;
         let mut after = Subnet {
@@ -162,7 +173,9 @@ pub(crate) fn update(
 /// Deletes a subnet. Ports lose their EUI-64 addresses of it; any other address that is handed out keeps it.
 pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result<(), Failure>> {
     Box::pin(async move {
-        let (subnet, mut network) = writable(tx, &ask.caller, ask.what.id, "delete_subnet").await?;
+        let (subnet, mut network) = found(tx, ask.what.id).await?;
+        let target = Target::on(&network, &subnet.project_id);
+        RULES.may_delete(&ask.caller, &target, subnet.id)?;
         ask.what.if_match.check(subnet.revision_number)?;
         for id in tx.holders_in(subnet.id).await? {
             let port = tx.port(id).await?;
@@ -212,21 +225,9 @@ pub(super) fn touch(subnet: &mut Subnet, now: &str) {
     now.clone_into(&mut subnet.updated_at);
 }
 
-/// The subnet of this id and its network, if the caller may change it: its owner or the network's.
-pub(super) async fn writable(
-    tx: &mut Tx,
-    caller: &Caller,
-    id: SubnetId,
-    rule: &str,
-) -> Result<(Subnet, Network), Failure> {
-    let unknown = || not_found(RefusalKind::SubnetNotFound, "Subnet", id);
-    let subnet = tx.subnet(id).await?.ok_or_else(unknown)?;
+/// The subnet of this id and its network.
+pub(super) async fn found(tx: &mut Tx, id: SubnetId) -> Result<(Subnet, Network), Failure> {
+    let subnet = tx.subnet(id).await?.ok_or_else(|| RULES.unknown(id))?;
     let network = networks::network_of(tx, subnet.network_id).await?;
-    if caller.can_write(&subnet.project_id) || caller.can_write(&network.project_id) {
-        return Ok((subnet, network));
-    }
-    if policy::sees_on(caller, &subnet.project_id, &network.project_id) {
-        return Err(policy::forbidden(rule).into());
-    }
-    Err(unknown().into())
+    Ok((subnet, network))
 }

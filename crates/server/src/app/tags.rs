@@ -8,6 +8,7 @@ use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::Tx;
 
+use super::policy::{NETWORK, PORT, SUBNET, Target};
 use super::{Ask, Change, Failure, networks, ports, subnets};
 
 /// Most tags of a resource (Neutron's limit).
@@ -64,8 +65,8 @@ pub(crate) fn change(
         } = &ask.what;
         match *id {
             Tagged::Network(id) => {
-                let mut network =
-                    networks::writable(tx, &ask.caller, id, "update_network:tags").await?;
+                let mut network = networks::found(tx, id).await?;
+                NETWORK.may_update(&ask.caller, &Target::network(&network), id, &[])?;
                 if_match.check(network.revision_number)?;
                 if patch.apply(&mut network.tags)? {
                     networks::touch(&mut network, &ask.now);
@@ -74,8 +75,9 @@ pub(crate) fn change(
                 Ok(network.tags)
             }
             Tagged::Subnet(id) => {
-                let (mut subnet, mut network) =
-                    subnets::writable(tx, &ask.caller, id, "update_subnet:tags").await?;
+                let (mut subnet, mut network) = subnets::found(tx, id).await?;
+                let target = Target::on(&network, &subnet.project_id);
+                SUBNET.may_update(&ask.caller, &target, id, &[])?;
                 if_match.check(subnet.revision_number)?;
                 if patch.apply(&mut subnet.tags)? {
                     subnets::touch(&mut subnet, &ask.now);
@@ -86,8 +88,8 @@ pub(crate) fn change(
                 Ok(subnet.tags)
             }
             Tagged::Port(id) => {
-                let (mut port, _) =
-                    ports::writable(tx, &ask.caller, id, "update_port:tags").await?;
+                let (mut port, network) = ports::found(tx, id).await?;
+                PORT.may_update(&ask.caller, &Target::port(&port, &network), id, &[])?;
                 if_match.check(port.revision_number)?;
                 if patch.apply(&mut port.tags)? {
                     ports::touch(&mut port, &ask.now);

@@ -320,6 +320,7 @@ fn network() -> Network {
         project_id: ProjectId("p".to_owned()),
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
+        shared: false,
         subnets: Vec::new(),
         mtu: 1430,
         revision_number: 1,

@@ -6,7 +6,8 @@ use hextet_store::{Document, Model};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::app::policy;
+use crate::app::Said;
+use crate::app::policy::{self, Allowed, Demand, Guard, Rules, Target, When};
 use crate::identity::Caller;
 
 /// Checks a value and puts it in its canonical form, or says why it cannot.
@@ -41,8 +42,8 @@ pub(super) enum Shown {
     Always(&'static str),
     /// This JSON text, to administrators and services.
     Admin(&'static str),
-    /// Not at all, but filtered by as if it were this JSON text.
-    Hidden(&'static str),
+    /// Not at all, but filtered by.
+    Hidden,
     /// Not at all.
     Never,
 }
@@ -78,16 +79,23 @@ pub(super) enum TagRule {
 }
 
 /// A row of a table.
+#[derive(Clone, Copy)]
 pub(super) struct Attribute {
     pub name: &'static str,
     pub post: Rule,
     pub put: Rule,
     pub shown: Shown,
     pub filter: Option<Filter>,
+    /// What saying it demands beyond the right to make or change the resource.
+    pub guards: &'static [Guard],
 }
 
-/// Whether the caller sees a document.
-pub(super) type Sees = fn(&Model, &Caller, &Document) -> bool;
+impl Attribute {
+    /// The same row with guards.
+    pub(super) const fn guarded(self, guards: &'static [Guard]) -> Self {
+        Attribute { guards, ..self }
+    }
+}
 
 /// A resource of the API.
 pub(super) struct Noun {
@@ -97,20 +105,32 @@ pub(super) struct Noun {
     pub collection: &'static str,
     /// The kind of its documents.
     pub kind: &'static str,
-    /// How its absence is told: the name in the message, and the type.
-    pub not_found: (&'static str, RefusalKind),
+    /// Who makes, sees, changes and deletes one.
+    pub rules: &'static Rules,
+    /// Who sees the attributes that not everybody does.
+    pub insiders: Allowed,
     /// What a POST cannot do without.
     pub required: &'static [&'static str],
     /// Its table.
     pub attributes: &'static [Attribute],
     /// What lists may be sorted by.
     pub sortable: &'static [&'static str],
-    /// Whether a caller sees one at all.
-    pub sees: Sees,
+    /// What the rules are judged about; `None` where there is no such resource.
+    pub target: for<'a> fn(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>>,
     /// Members that follow from the document, each as `,"name":value`.
     pub computed: fn(document: &Document, admin: bool, text: &mut String),
     /// A stored member of the resource of this id, without parsing its document.
     pub member: fn(snapshot: &Snapshot, id: &str, name: &str) -> Json,
+}
+
+/// A guard that lets the same in for POST and PUT.
+pub(super) const fn guard(name: &'static str, when: When, allowed: Allowed) -> Guard {
+    Guard {
+        name,
+        when,
+        create: allowed,
+        update: allowed,
+    }
 }
 
 /// A row that is stored, taken by POST and PUT, and filtered by.
@@ -121,6 +141,7 @@ pub(super) const fn writable(name: &'static str, convert: Convert, filter: Filte
         put: Rule::Takes(convert),
         shown: Shown::Stored,
         filter: Some(filter),
+        guards: &[],
     }
 }
 
@@ -132,6 +153,7 @@ pub(super) const fn fixed(name: &'static str, convert: Convert, filter: Filter) 
         put: Rule::ReadOnly,
         shown: Shown::Stored,
         filter: Some(filter),
+        guards: &[],
     }
 }
 
@@ -143,6 +165,7 @@ pub(super) const fn read_only(name: &'static str, filter: Option<Filter>) -> Att
         put: Rule::ReadOnly,
         shown: Shown::Stored,
         filter,
+        guards: &[],
     }
 }
 
@@ -159,6 +182,7 @@ pub(super) const fn neutral(
         put: Rule::Only(only),
         shown,
         filter,
+        guards: &[],
     }
 }
 
@@ -170,6 +194,7 @@ pub(super) const fn tag_filter(name: &'static str, rule: TagRule) -> Attribute {
         put: Rule::ReadOnly,
         shown: Shown::Never,
         filter: Some(Filter::Tags(rule)),
+        guards: &[],
     }
 }
 
@@ -192,42 +217,28 @@ impl Noun {
             return Json::Null;
         };
         match attribute.shown {
-            Shown::Stored => (self.member)(snapshot, id, name),
+            Shown::Stored | Shown::Hidden => (self.member)(snapshot, id, name),
             Shown::StoredAdmin if admin => (self.member)(snapshot, id, name),
-            Shown::Always(text) | Shown::Hidden(text) => {
-                serde_json::from_str(text).unwrap_or_default()
-            }
+            Shown::Always(text) => serde_json::from_str(text).unwrap_or_default(),
             Shown::Admin(text) if admin => serde_json::from_str(text).unwrap_or_default(),
             Shown::Admin(_) | Shown::StoredAdmin | Shown::Never => Json::Null,
         }
     }
 
-    /// Attributes that only administrators and services see are theirs alone to say, too.
-    pub(super) fn refuse_admin_only(
-        &self,
-        verb: Verb,
-        members: &Map<String, Json>,
-    ) -> Result<(), Refusal> {
-        let said = members.keys().filter_map(|name| self.attribute(name));
-        for attribute in said {
-            if matches!(attribute.shown, Shown::StoredAdmin | Shown::Admin(_)) {
-                let verb = match verb {
-                    Verb::Post => "create",
-                    Verb::Put => "update",
-                };
-                let rule = format!("{verb}_{}:{}", self.name, attribute.name);
-                return Err(policy::forbidden(&rule));
-            }
-        }
-        Ok(())
+    /// Whether the caller sees a document.
+    pub(super) fn sees(&self, model: &Model, caller: &Caller, document: &Document) -> bool {
+        let read = self.rules.read;
+        policy::allows(read, caller)
+            || (self.target)(model.snapshot(), &document.id)
+                .is_some_and(|target| policy::allows_to(read, caller, &target))
     }
 
-    /// Puts a request's members in their canonical form.
+    /// Puts a request's members in their canonical form, and tells what saying them demands.
     pub(super) fn check(
         &self,
         verb: Verb,
         mut members: Map<String, Json>,
-    ) -> Result<Map<String, Json>, Refusal> {
+    ) -> Result<Said<Map<String, Json>>, Refusal> {
         unite_project(verb, &mut members)?;
         let unknown: Vec<&str> = members
             .keys()
@@ -249,7 +260,10 @@ impl Noun {
                 }
             }
         }
-        let mut checked = Map::new();
+        let mut said = Said {
+            what: Map::new(),
+            demands: Vec::new(),
+        };
         for (name, value) in members {
             let attribute = self
                 .attribute(&name)
@@ -261,13 +275,28 @@ impl Noun {
             match rule {
                 Rule::Takes(convert) => {
                     let value = convert(&value).map_err(|why| Refusal::attribute(&name, why))?;
-                    checked.insert(name, value);
+                    said.demands.extend(self.demands(verb, attribute, &value));
+                    said.what.insert(name, value);
                 }
-                Rule::Only(only) => check_neutral(&name, &value, only)?,
+                Rule::Only(only) => {
+                    check_neutral(&name, &value, only)?;
+                    said.demands.extend(self.demands(verb, attribute, &value));
+                }
                 Rule::ReadOnly => return Err(read_only_refusal(verb, &name)),
             }
         }
-        Ok(checked)
+        Ok(said)
+    }
+
+    fn demands(
+        &self,
+        verb: Verb,
+        attribute: &'static Attribute,
+        value: &Json,
+    ) -> impl Iterator<Item = Demand> {
+        let new = verb == Verb::Post;
+        let guards = attribute.guards.iter();
+        guards.filter_map(move |guard| guard.demand(self.rules.noun, value, new))
     }
 }
 

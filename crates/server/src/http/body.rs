@@ -9,15 +9,14 @@ use serde_json::{Map, Value as Json};
 
 use super::attributes::{Noun, Verb};
 use super::error::{Problem, respond};
-use crate::app::{BULK_MAX, IfMatch, policy};
-use crate::identity::Caller;
+use crate::app::{BULK_MAX, IfMatch, Said};
 
 /// Largest request body, bytes: a thousand ports fit.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The objects of a POST, and whether they came as a list.
 pub(super) struct Posted<T> {
-    pub objects: Vec<T>,
+    pub objects: Vec<Said<T>>,
     pub bulk: bool,
 }
 
@@ -29,13 +28,12 @@ pub(super) fn text(status: StatusCode, text: String) -> Response {
 /// The object or the objects of a POST, checked against the noun's attributes.
 pub(super) async fn posted<T: DeserializeOwned>(
     noun: &Noun,
-    caller: &Caller,
     body: Body,
 ) -> Result<Posted<T>, Problem> {
     let mut members = object(body).await?;
     if let Some(one) = members.remove(noun.name) {
         nothing_else(&members)?;
-        let object = typed(noun, caller, Verb::Post, one)?;
+        let object = typed(noun, Verb::Post, one)?;
         return Ok(Posted {
             objects: vec![object],
             bulk: false,
@@ -53,7 +51,7 @@ pub(super) async fn posted<T: DeserializeOwned>(
     }
     let objects = many
         .into_iter()
-        .map(|one| typed(noun, caller, Verb::Post, bare(noun, one)?));
+        .map(|one| typed(noun, Verb::Post, bare(noun, one)?));
     Ok(Posted {
         objects: objects.collect::<Result<_, _>>()?,
         bulk: true,
@@ -73,15 +71,11 @@ fn bare(noun: &Noun, one: Json) -> Result<Json, Problem> {
 }
 
 /// The object of a PUT, checked against the noun's attributes.
-pub(super) async fn put<T: DeserializeOwned>(
-    noun: &Noun,
-    caller: &Caller,
-    body: Body,
-) -> Result<T, Problem> {
+pub(super) async fn put<T: DeserializeOwned>(noun: &Noun, body: Body) -> Result<Said<T>, Problem> {
     let mut members = object(body).await?;
     let one = members.remove(noun.name).ok_or_else(|| no_key(noun))?;
     nothing_else(&members)?;
-    typed(noun, caller, Verb::Put, one)
+    typed(noun, Verb::Put, one)
 }
 
 /// The only member of a body, by its name.
@@ -150,19 +144,12 @@ async fn object(body: Body) -> Result<Map<String, Json>, Problem> {
     }
 }
 
-fn typed<T: DeserializeOwned>(
-    noun: &Noun,
-    caller: &Caller,
-    verb: Verb,
-    one: Json,
-) -> Result<T, Problem> {
+fn typed<T: DeserializeOwned>(noun: &Noun, verb: Verb, one: Json) -> Result<Said<T>, Problem> {
     let Json::Object(members) = one else {
         return Err(no_key(noun));
     };
-    if !policy::sees_all(caller) {
-        noun.refuse_admin_only(verb, &members)?;
-    }
-    let members = noun.check(verb, members)?;
-    serde_json::from_value(Json::Object(members))
-        .map_err(|error| Problem::bad_request(format!("Invalid input: {error}")))
+    noun.check(verb, members)?.map(|members| {
+        serde_json::from_value(Json::Object(members))
+            .map_err(|error| Problem::bad_request(format!("Invalid input: {error}")))
+    })
 }

@@ -27,6 +27,7 @@ mod networks;
 mod ports;
 mod quotas;
 mod serve;
+mod shared;
 mod status;
 mod subnets;
 mod tags;

@@ -12,7 +12,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use hextet_core::refusal::RefusalKind;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
@@ -20,7 +19,6 @@ use super::AppState;
 use super::attributes::Noun;
 use super::body::text;
 use super::error::Problem;
-use crate::app;
 
 /// The nouns that are resources of their own.
 pub(super) const NOUNS: [&Noun; 3] = [&networks::NETWORK, &subnets::SUBNET, &ports::PORT];
@@ -80,6 +78,5 @@ fn id<T: std::str::FromStr>(noun: &Noun, text: &str) -> Result<T, Problem> {
 }
 
 fn unknown(noun: &Noun, id: &str) -> Problem {
-    let (name, kind): (&str, RefusalKind) = noun.not_found;
-    Problem::Refused(app::not_found(kind, name, id))
+    Problem::Refused(noun.rules.unknown(id))
 }

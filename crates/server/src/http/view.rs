@@ -53,11 +53,9 @@ fn object(noun: &Noun, document: &Document, admin: bool) -> String {
         let value = match attribute.shown {
             Shown::Always(value) => value,
             Shown::Admin(value) if admin => value,
-            Shown::Admin(_)
-            | Shown::Stored
-            | Shown::StoredAdmin
-            | Shown::Hidden(_)
-            | Shown::Never => continue,
+            Shown::Admin(_) | Shown::Stored | Shown::StoredAdmin | Shown::Hidden | Shown::Never => {
+                continue;
+            }
         };
         text.push_str(",\"");
         text.push_str(attribute.name);

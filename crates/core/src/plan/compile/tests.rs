@@ -146,6 +146,7 @@ fn network(n: u8, mtu: u32) -> Network {
         project_id: ProjectId(String::new()),
         admin_state_up: true,
         status: "ACTIVE".into(),
+        shared: false,
         subnets: vec![],
         mtu,
         revision_number: 0,

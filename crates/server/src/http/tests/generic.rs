@@ -108,7 +108,7 @@ const UNUSABLE: &[(&str, &str, &str)] = &[
     ("no text", r#"{"network": {"name": null}}"#, "Invalid input for name. Reason: 'null' is not a valid string"),
     ("no boolean", r#"{"network": {"admin_state_up": "x"}}"#, "Invalid input for admin_state_up. Reason: 'x' cannot be converted to boolean"),
     ("two projects", r#"{"network": {"project_id": "a", "tenant_id": "b"}}"#, "do not match"),
-    ("shared", r#"{"network": {"shared": true}}"#, "Invalid input for shared. Reason: 'true' is not supported; false is allowed"),
+    ("external", r#"{"network": {"router:external": true}}"#, "Invalid input for router:external. Reason: 'true' is not supported; false is allowed"),
     ("segment", r#"{"network": {"provider:segmentation_id": 7}}"#, "leave it out"),
     ("empty bulk", r#"{"networks": []}"#, "1 to 1000"),
 ];

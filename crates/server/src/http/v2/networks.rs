@@ -1,23 +1,23 @@
 //! `/v2.0/networks`.
 
 use hextet_core::ids::{NetworkId, ProjectId};
-use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
-use hextet_store::{Document, Model};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::app::networks::{self as app, NetworkPatch, NewNetwork};
-use crate::app::{Ask, Change, Work, policy};
+use crate::app::policy::{self, Allowed, Target, When, Who};
+use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
-    writable,
+    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
+    tag_filter, writable,
 };
 use crate::http::convert;
 use crate::http::v2::resource::Resource;
-use crate::identity::Caller;
 
 const FALSE: &[&str] = &["false"];
+const ADMIN: Allowed = &[Who::Admin];
 const NULL: &[&str] = &["null"];
 const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
@@ -26,7 +26,8 @@ pub(in crate::http) const NETWORK: Noun = Noun {
     name: "network",
     collection: "networks",
     kind: hextet_store::NETWORK,
-    not_found: ("Network", RefusalKind::NetworkNotFound),
+    rules: &policy::NETWORK,
+    insiders: &[Who::Admin],
     required: &[],
     attributes: ATTRIBUTES,
     sortable: &[
@@ -38,7 +39,7 @@ pub(in crate::http) const NETWORK: Noun = Noun {
         "project_id",
         "status",
     ],
-    sees,
+    target,
     computed: |_, _, _| {},
     member,
 };
@@ -61,32 +62,41 @@ const ATTRIBUTES: &[Attribute] = &[
         put: Rule::Only(&[]),
         shown: Shown::StoredAdmin,
         filter: Some(Filter::Text),
+        guards: &[guard("provider:segmentation_id", When::Given, ADMIN)],
     },
     neutral(
         "provider:network_type",
         &["\"vxlan\""],
         Shown::Admin("\"vxlan\""),
         Some(Filter::Text),
-    ),
+    )
+    .guarded(&[guard("provider:network_type", When::Given, ADMIN)]),
     neutral(
         "provider:physical_network",
         NULL,
         Shown::Admin("null"),
         Some(Filter::Text),
-    ),
-    neutral(
+    )
+    .guarded(&[guard("provider:physical_network", When::Given, ADMIN)]),
+    writable("shared", convert::boolean, Filter::Boolean).guarded(&[guard(
         "shared",
-        FALSE,
-        Shown::Always("false"),
-        Some(Filter::Boolean),
-    ),
+        When::Besides("false"),
+        ADMIN,
+    )]),
     neutral(
         "router:external",
         FALSE,
         Shown::Always("false"),
         Some(Filter::Boolean),
-    ),
-    neutral("is_default", FALSE, Shown::Never, None),
+    )
+    .guarded(&[guard("router:external", When::Besides("false"), ADMIN)]),
+    neutral(
+        "is_default",
+        FALSE,
+        Shown::Always("false"),
+        Some(Filter::Boolean),
+    )
+    .guarded(&[guard("is_default", When::Besides("false"), ADMIN)]),
     neutral(
         "port_security_enabled",
         &["true"],
@@ -116,6 +126,7 @@ pub(super) struct Post {
     description: String,
     project_id: Option<ProjectId>,
     admin_state_up: Option<bool>,
+    shared: Option<bool>,
     mtu: Option<u32>,
 }
 
@@ -125,6 +136,7 @@ pub(super) struct Put {
     name: Option<String>,
     description: Option<String>,
     admin_state_up: Option<bool>,
+    shared: Option<bool>,
     mtu: Option<u32>,
 }
 
@@ -138,9 +150,9 @@ impl Resource for Networks {
     type Put = Put;
     type New = NewNetwork;
     type Patch = NetworkPatch;
-    const CREATE: Work<Ask<Vec<NewNetwork>>, Vec<Document>> = app::create;
-    const UPDATE: Work<Ask<Change<NetworkId, NetworkPatch>>, Document> = app::update;
-    const DELETE: Work<Ask<Change<NetworkId, ()>>, ()> = app::delete;
+    const CREATE: Create<NewNetwork> = app::create;
+    const UPDATE: Update<NetworkId, NetworkPatch> = app::update;
+    const DELETE: Delete<NetworkId> = app::delete;
 
     fn asked(post: Post) -> Result<NewNetwork, Refusal> {
         Ok(NewNetwork {
@@ -148,6 +160,7 @@ impl Resource for Networks {
             name: post.name,
             description: post.description,
             admin_state_up: post.admin_state_up.unwrap_or(true),
+            shared: post.shared.unwrap_or_default(),
             mtu: post.mtu,
         })
     }
@@ -157,6 +170,7 @@ impl Resource for Networks {
             name: put.name,
             description: put.description,
             admin_state_up: put.admin_state_up,
+            shared: put.shared,
             mtu: put.mtu,
         })
     }
@@ -175,10 +189,12 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "project_id" => json!(network.project_id),
         "admin_state_up" => json!(network.admin_state_up),
         "status" => json!(network.status),
+        "shared" => json!(network.shared),
         name => rendered(network, name),
     }
 }
 
-fn sees(_: &Model, caller: &Caller, document: &Document) -> bool {
-    policy::sees(caller, &ProjectId(document.project_id.to_string()))
+fn target<'a>(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>> {
+    let network = snapshot.network(id.parse().ok().map(NetworkId)?)?;
+    Some(Target::network(network))
 }

@@ -6,31 +6,40 @@ use std::net::IpAddr;
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
 use hextet_core::port::FixedIpRequest;
-use hextet_core::refusal::{Refusal, RefusalKind};
+use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
-use hextet_store::{Document, Model};
+use hextet_store::Document;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use crate::app::policy::{self, Allowed, Guard, Target, When, Who};
 use crate::app::ports::{self as app, NewPort, PortPatch};
-use crate::app::{Ask, Change, Work, policy};
+use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
-    writable,
+    Attribute, Filter, Noun, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
+    tag_filter, writable,
 };
 use crate::http::convert;
 use crate::http::v2::resource::Resource;
-use crate::identity::Caller;
 
 const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
+const INSIDERS: Allowed = &[Who::Admin, Who::Service];
+const ON_NETWORK: Allowed = &[Who::Admin, Who::Service, Who::NetworkMember];
+const ON_SHARED: Allowed = &[
+    Who::Admin,
+    Who::Service,
+    Who::NetworkMember,
+    Who::SharedMember,
+];
 const NULL: &[&str] = &["null"];
 
 pub(in crate::http) const PORT: Noun = Noun {
     name: "port",
     collection: "ports",
     kind: hextet_store::PORT,
-    not_found: ("Port", RefusalKind::PortNotFound),
+    rules: &policy::PORT,
+    insiders: INSIDERS,
     required: &["network_id"],
     attributes: ATTRIBUTES,
     sortable: &[
@@ -45,10 +54,26 @@ pub(in crate::http) const PORT: Noun = Noun {
         "project_id",
         "status",
     ],
-    sees,
+    target,
     computed,
     member,
 };
+
+/// On a network that is shared, its owner says which addresses others have; they may choose the subnet.
+const FIXED_IPS: &[Guard] = &[
+    Guard {
+        name: "fixed_ips",
+        when: When::Given,
+        create: ON_SHARED,
+        update: ON_NETWORK,
+    },
+    guard(
+        "fixed_ips:ip_address",
+        When::Names("ip_address"),
+        ON_NETWORK,
+    ),
+    guard("fixed_ips:subnet_id", When::Names("subnet_id"), ON_SHARED),
+];
 
 const ATTRIBUTES: &[Attribute] = &[
     read_only("id", Some(Filter::Text)),
@@ -56,25 +81,39 @@ const ATTRIBUTES: &[Attribute] = &[
     writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
     fixed("network_id", convert::uuid, Filter::Text),
-    writable("mac_address", convert::mac, Filter::Caseless),
-    writable("fixed_ips", convert::fixed_ips, Filter::FixedIps),
+    writable("mac_address", convert::mac, Filter::Caseless).guarded(&[Guard {
+        name: "mac_address",
+        when: When::Given,
+        create: ON_NETWORK,
+        update: &[Who::Admin, Who::Service, Who::NetworkManager],
+    }]),
+    writable("fixed_ips", convert::fixed_ips, Filter::FixedIps).guarded(FIXED_IPS),
     writable("admin_state_up", convert::boolean, Filter::Boolean),
     read_only("status", Some(Filter::Text)),
     writable("device_id", convert::text, Filter::Text),
-    writable("device_owner", convert::text, Filter::Text),
+    writable("device_owner", convert::text, Filter::Text).guarded(&[guard(
+        "device_owner",
+        When::Begins("network:"),
+        ON_NETWORK,
+    )]),
     read_only("revision_number", Some(Filter::Text)),
     read_only("created_at", None),
     read_only("updated_at", None),
     Attribute {
         shown: Shown::StoredAdmin,
         ..writable("binding:host_id", convert::text_or_null, Filter::Text)
-    },
+    }
+    .guarded(&[guard("binding:host_id", When::Given, INSIDERS)]),
     Attribute {
         shown: Shown::StoredAdmin,
         ..read_only("binding:vif_type", None)
     },
     read_only("ip_allocation", Some(Filter::Text)),
-    neutral("binding:profile", &["{}", "null"], Shown::Admin("{}"), None),
+    neutral("binding:profile", &["{}", "null"], Shown::Admin("{}"), None).guarded(&[guard(
+        "binding:profile",
+        When::Given,
+        INSIDERS,
+    )]),
     Attribute {
         shown: Shown::Admin("{}"),
         ..read_only("binding:vif_details", None)
@@ -110,7 +149,11 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("qos_policy_id", NULL, Shown::Never, None),
     neutral("device_profile", NULL, Shown::Never, None),
     neutral("numa_affinity_policy", NULL, Shown::Never, None),
-    neutral("hints", NULL, Shown::Never, None),
+    neutral("hints", NULL, Shown::Never, None).guarded(&[guard(
+        "hints",
+        When::Besides("null"),
+        &[Who::Admin],
+    )]),
     neutral("data_plane_status", NULL, Shown::Never, None),
     fixed("tags", convert::tags, Filter::Tags(TagRule::All)),
     tag_filter("tags-any", TagRule::Any),
@@ -173,9 +216,9 @@ impl Resource for Ports {
     type Put = Put;
     type New = NewPort;
     type Patch = PortPatch;
-    const CREATE: Work<Ask<Vec<NewPort>>, Vec<Document>> = app::create;
-    const UPDATE: Work<Ask<Change<PortId, PortPatch>>, Document> = app::update;
-    const DELETE: Work<Ask<Change<PortId, ()>>, ()> = app::delete;
+    const CREATE: Create<NewPort> = app::create;
+    const UPDATE: Update<PortId, PortPatch> = app::update;
+    const DELETE: Delete<PortId> = app::delete;
 
     fn asked(post: Post) -> Result<NewPort, Refusal> {
         Ok(NewPort {
@@ -249,16 +292,9 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     }
 }
 
-fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
-    let id = document.id.parse().ok().map(PortId);
-    let port = id.and_then(|id| model.snapshot().port(id));
-    let network = port.and_then(|port| model.snapshot().network(port.network_id));
-    match (port, network) {
-        (Some(port), Some(network)) => {
-            policy::sees_on(caller, &port.project_id, &network.project_id)
-        }
-        _ => false,
-    }
+fn target<'a>(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>> {
+    let port = snapshot.port(id.parse().ok().map(PortId)?)?;
+    Some(Target::port(port, snapshot.network(port.network_id)?))
 }
 
 /// The empty text is no host.

@@ -6,12 +6,11 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::refusal::Refusal;
-use hextet_store::Document;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
 use super::deleted;
-use crate::app::{self, Ask, Change, Work, policy};
+use crate::app::{self, Change, Create, Delete, Update, policy};
 use crate::http::AppState;
 use crate::http::attributes::Noun;
 use crate::http::body::{Posted, if_match, posted, put, text};
@@ -19,9 +18,6 @@ use crate::http::error::Problem;
 use crate::http::list::{self, Listing};
 use crate::http::query::Query;
 use crate::http::view;
-
-/// What a request of one resource asks for.
-type Of<R, P> = Ask<Change<<R as Resource>::Id, P>>;
 
 /// A noun with its requests.
 pub(super) trait Resource: 'static {
@@ -38,11 +34,11 @@ pub(super) trait Resource: 'static {
     /// What the app changes of one.
     type Patch: Send + Sync + 'static;
     /// Makes them, all or none.
-    const CREATE: Work<Ask<Vec<Self::New>>, Vec<Document>>;
+    const CREATE: Create<Self::New>;
     /// Changes one.
-    const UPDATE: Work<Of<Self, Self::Patch>, Document>;
+    const UPDATE: Update<Self::Id, Self::Patch>;
     /// Deletes one.
-    const DELETE: Work<Of<Self, ()>, ()>;
+    const DELETE: Delete<Self::Id>;
 
     /// What a POST asks for.
     fn asked(post: Self::Post) -> Result<Self::New, Refusal>;
@@ -68,7 +64,7 @@ async fn list<R: Resource>(
     let noun = R::NOUN;
     let caller = state.caller(&headers).await?;
     let query = Query::parse(noun, uri.query())?;
-    let admin = policy::sees_all(&caller);
+    let admin = policy::allows(noun.insiders, &caller);
     let documents = state
         .store
         .read(|model| {
@@ -78,10 +74,9 @@ async fn list<R: Resource>(
                 query: &query,
                 admin,
             };
-            let (name, kind) = noun.not_found;
             listing.select(
-                |document| (noun.sees)(model, &caller, document),
-                |id| app::not_found(kind, name, id),
+                |document| noun.sees(model, &caller, document),
+                |id| noun.rules.unknown(id),
             )
         })
         .await??;
@@ -112,11 +107,12 @@ async fn show<R: Resource>(
         .store
         .read(|model| {
             let document = model.document(noun.kind, &id)?;
-            (noun.sees)(model, &caller, document).then(|| document.clone())
+            noun.sees(model, &caller, document)
+                .then(|| document.clone())
         })
         .await?
         .ok_or_else(|| super::unknown(noun, &id))?;
-    let admin = policy::sees_all(&caller);
+    let admin = policy::allows(noun.insiders, &caller);
     Ok(text(
         StatusCode::OK,
         view::one(noun, &document, &query.fields, admin),
@@ -129,9 +125,9 @@ async fn create<R: Resource>(
     body: Body,
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
-    let admin = policy::sees_all(&caller);
-    let Posted { objects, bulk } = posted::<R::Post>(R::NOUN, &caller, body).await?;
-    let asked = objects.into_iter().map(R::asked);
+    let admin = policy::allows(R::NOUN.insiders, &caller);
+    let Posted { objects, bulk } = posted::<R::Post>(R::NOUN, body).await?;
+    let asked = objects.into_iter().map(|said| said.map(R::asked));
     let ask = state.ask(caller, asked.collect::<Result<_, _>>()?);
     let made = app::transact(&state.store, ask, R::CREATE).await?;
     let body = match made.as_slice() {
@@ -148,13 +144,13 @@ async fn update<R: Resource>(
     body: Body,
 ) -> Result<Response, Problem> {
     let caller = state.caller(&headers).await?;
-    let admin = policy::sees_all(&caller);
+    let admin = policy::allows(R::NOUN.insiders, &caller);
     let id = super::id(R::NOUN, &id)?;
-    let put = put::<R::Put>(R::NOUN, &caller, body).await?;
+    let put = put::<R::Put>(R::NOUN, body).await?;
     let change = Change {
         id,
         if_match: if_match(&headers)?,
-        patch: R::patch(put)?,
+        patch: put.map(R::patch)?,
     };
     let ask = state.ask(caller, change);
     let document = app::transact(&state.store, ask, R::UPDATE).await?;

@@ -6,30 +6,31 @@ use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
-use hextet_core::subnet::{HostRoute, NewSubnet, SubnetPatch};
-use hextet_store::{Document, Model};
+use hextet_core::subnet::{HostRoute, NewSubnet, Subnet, SubnetPatch};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value as Json, json};
 
+use crate::app::policy::{self, Allowed, Target, When, Who};
 use crate::app::subnets::{self as app, Asked, Patch};
-use crate::app::{Ask, Change, Work, policy};
+use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, neutral, read_only, rendered, tag_filter,
-    writable,
+    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
+    tag_filter, writable,
 };
 use crate::http::convert;
 use crate::http::v2::resource::Resource;
-use crate::identity::Caller;
 
 const EMPTY_LIST: &[&str] = &["[]"];
+const ADMIN: Allowed = &[Who::Admin];
 const NULL: &[&str] = &["null"];
 
 pub(in crate::http) const SUBNET: Noun = Noun {
     name: "subnet",
     collection: "subnets",
     kind: hextet_store::SUBNET,
-    not_found: ("Subnet", RefusalKind::SubnetNotFound),
+    rules: &policy::SUBNET,
+    insiders: &[Who::Admin],
     required: &["network_id", "ip_version"],
     attributes: ATTRIBUTES,
     sortable: &[
@@ -45,7 +46,7 @@ pub(in crate::http) const SUBNET: Noun = Noun {
         "project_id",
         "subnetpool_id",
     ],
-    sees,
+    target,
     computed: |_, _, _| {},
     member,
 };
@@ -79,6 +80,7 @@ const ATTRIBUTES: &[Attribute] = &[
         put: Rule::ReadOnly,
         shown: Shown::Never,
         filter: None,
+        guards: &[],
     },
     neutral("use_default_subnetpool", &["false"], Shown::Never, None),
     Attribute {
@@ -95,15 +97,23 @@ const ATTRIBUTES: &[Attribute] = &[
         ..read_only("router:external", Some(Filter::Boolean))
     },
     Attribute {
-        shown: Shown::Hidden("false"),
+        shown: Shown::Hidden,
         ..read_only("shared", Some(Filter::Boolean))
     },
     Attribute {
         filter: None,
         ..writable("host_routes", convert::host_routes, Filter::Text)
     },
-    neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None),
-    neutral("segment_id", NULL, Shown::Never, None),
+    neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None).guarded(&[guard(
+        "service_types",
+        When::Given,
+        ADMIN,
+    )]),
+    neutral("segment_id", NULL, Shown::Never, None).guarded(&[guard(
+        "segment_id",
+        When::Besides("null"),
+        ADMIN,
+    )]),
     neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
@@ -158,9 +168,9 @@ impl Resource for Subnets {
     type Put = Put;
     type New = Asked;
     type Patch = Patch;
-    const CREATE: Work<Ask<Vec<Asked>>, Vec<Document>> = app::create;
-    const UPDATE: Work<Ask<Change<SubnetId, Patch>>, Document> = app::update;
-    const DELETE: Work<Ask<Change<SubnetId, ()>>, ()> = app::delete;
+    const CREATE: Create<Asked> = app::create;
+    const UPDATE: Update<SubnetId, Patch> = app::update;
+    const DELETE: Delete<SubnetId> = app::delete;
 
     fn asked(post: Post) -> Result<Asked, Refusal> {
         if post.prefixlen.is_some() {
@@ -220,20 +230,21 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "cidr" => json!(subnet.cidr),
         "gateway_ip" => json!(subnet.gateway_ip),
         "ip_version" => json!(subnet.ip_version),
+        "shared" => json!(shared(snapshot, subnet)),
         name => rendered(subnet, name),
     }
 }
 
-fn sees(model: &Model, caller: &Caller, document: &Document) -> bool {
-    let id = document.id.parse().ok().map(SubnetId);
-    let subnet = id.and_then(|id| model.snapshot().subnet(id));
-    let network = subnet.and_then(|subnet| model.snapshot().network(subnet.network_id));
-    match (subnet, network) {
-        (Some(subnet), Some(network)) => {
-            policy::sees_on(caller, &subnet.project_id, &network.project_id)
-        }
-        _ => false,
-    }
+fn shared(snapshot: &Snapshot, subnet: &Subnet) -> bool {
+    snapshot
+        .network(subnet.network_id)
+        .is_some_and(|network| network.shared)
+}
+
+fn target<'a>(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>> {
+    let subnet = snapshot.subnet(id.parse().ok().map(SubnetId)?)?;
+    let network = snapshot.network(subnet.network_id)?;
+    Some(Target::on(network, &subnet.project_id))
 }
 
 /// A member that is there, even if it is null.

@@ -140,7 +140,7 @@ async fn read(
         .store
         .read(|model| {
             let document = model.document(noun.kind, id)?;
-            (noun.sees)(model, &caller, document)
+            noun.sees(model, &caller, document)
                 .then(|| (noun.member)(model.snapshot(), id, "tags"))
         })
         .await?
