@@ -4,10 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use hextet_server::ServerConfig;
-use hextet_server::maintenance;
+use hextet_server::{Database, ServerConfig, maintenance};
 
 use crate::paths::Paths;
 
@@ -96,7 +95,13 @@ fn database(paths: &Paths, which: &Which) -> Result<PathBuf> {
     let config: &Path = &which.config.clone().unwrap_or_else(|| paths.server_toml());
     let loaded = ServerConfig::load(config)
         .with_context(|| format!("{}: no database is known", config.display()))?;
-    Ok(loaded.database)
+    match &loaded.database {
+        Database::Sqlite(path) => Ok(path.clone()),
+        Database::Postgres(_) => bail!(
+            "the database {} is a PostgreSQL: use its own tools (pg_dump, pg_restore, pg_amcheck)",
+            loaded.database
+        ),
+    }
 }
 
 /// Says how far a long copy is, to people.

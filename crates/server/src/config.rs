@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD, Underlay};
 use hextet_core::settings::CloudSettings;
+use hextet_store::{Database, DatabaseError};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -133,8 +134,8 @@ mod defaults {
 pub struct ServerConfig {
     /// Where HTTP listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The SQLite database file.
-    pub database: PathBuf,
+    /// Where the cloud is stored.
+    pub database: Database,
     /// The address that clients know this server by, without a slash at the end.
     pub public_url: Option<String>,
     /// The certificate of HTTPS; without one it is HTTP.
@@ -197,16 +198,16 @@ impl ServerConfig {
     /// With the key and what is allowed.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let raw: RawConfig = toml::from_str(text)?;
+        // The text is not quoted: a password may be in it.
         let database = raw
             .database
-            .strip_prefix("sqlite:")
-            .filter(|path| !path.is_empty())
-            .ok_or_else(|| wrong("database", &raw.database, "sqlite:PATH is allowed"))?;
+            .parse()
+            .map_err(|why: DatabaseError| wrong("database", "…", &why.to_string()))?;
         let underlay = MTU_MIN + OVERLAY_OVERHEAD..=UNDERLAY_MTU_MAX;
         within("underlay_mtu", raw.underlay_mtu, &underlay, "bytes")?;
         Ok(Self {
             listen: raw.listen,
-            database: PathBuf::from(database),
+            database,
             public_url: raw.public_url.as_deref().map(public_url).transpose()?,
             tls: raw.tls.map(|pair| TlsConfig {
                 cert: pair.cert,

@@ -11,5 +11,5 @@ pub mod identity;
 mod run;
 
 pub use config::{ConfigError, ServerConfig};
-pub use hextet_store::maintenance;
+pub use hextet_store::{Database, maintenance};
 pub use run::{RunError, run};

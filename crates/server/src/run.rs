@@ -60,8 +60,8 @@ pub async fn run(
     config: ServerConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let store_config = StoreConfig::new(&config.database, config.settings.clone());
-    let store = tokio::task::spawn_blocking(move || Store::open(store_config)).await??;
+    let store_config = StoreConfig::of(config.database.clone(), config.settings.clone());
+    let store = Store::open(store_config).await?;
     let served = serve(&config, store.clone(), shutdown).await;
     store.close().await;
     info!("server stopped");

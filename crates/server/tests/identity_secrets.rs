@@ -26,7 +26,9 @@ async fn no_password_hash_key_or_token_is_logged_or_answered() {
 
     let folder = tempfile::tempdir().unwrap();
     let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
-    let store = Store::open(StoreConfig::new(folder.path().join("db"), settings)).unwrap();
+    let store = Store::open(StoreConfig::new(folder.path().join("db"), settings))
+        .await
+        .unwrap();
     let bootstrap = Bootstrap::ensure(&folder.path().join("identity.toml")).unwrap();
     let config = IdentityConfig::new("http://[::1]:9696");
     let identity = Identity::open(store.clone(), config, Some(&bootstrap))

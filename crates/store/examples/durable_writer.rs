@@ -30,7 +30,7 @@ fn main() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = Store::open(config).unwrap();
+        let store = Store::open(config).await.unwrap();
         let writers = (0..WRITERS).map(|writer| write_for_ever(store.clone(), round, writer));
         futures::future::join_all(writers).await;
     });

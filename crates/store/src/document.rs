@@ -79,6 +79,23 @@ impl Document {
         })
     }
 
+    /// The same resource with another value, at the same revision.
+    pub(crate) fn rewrite(
+        &self,
+        kind: &str,
+        value: &impl Serialize,
+        layout: Layout,
+    ) -> Result<Self, EngineError> {
+        Self::render(
+            kind,
+            &self.id,
+            &self.project_id,
+            value,
+            layout,
+            self.revision,
+        )
+    }
+
     /// Puts together what was stored.
     pub(crate) fn restore(
         id: &str,

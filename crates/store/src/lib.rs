@@ -4,10 +4,11 @@
 //! A write is one closure in one transaction ([`Store::write`]): it changes everything that it says or nothing. Reads
 //! never touch the database: [`Store::read`] shows the [`Model`], which holds every committed write.
 //!
-//! The engine is SQLite: one writer thread, many jobs in one commit, each in a savepoint of its own. The SQL is one text
-//! in the subset that PostgreSQL takes too, and a job is written as a future, so that a second engine can stand beside
-//! the first.
+//! The engine is SQLite, a file of one server, or PostgreSQL, which any number of servers share. The SQL is one text for
+//! both. On either, a server writes in one place: many jobs in one commit, each in a savepoint of its own.
 
+mod audience;
+mod database;
 mod document;
 mod engine;
 mod lock;
@@ -15,13 +16,16 @@ pub mod maintenance;
 mod model;
 mod network;
 mod port;
+mod postgres;
 mod quota;
 mod schema;
 mod store;
 mod subnet;
 mod tx;
+mod value;
 mod writer;
 
+pub use database::{Database, DatabaseError, PostgresUrl};
 pub use document::{Document, Layout};
 pub use engine::EngineError;
 pub use model::{Committed, Model};

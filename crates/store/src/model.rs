@@ -20,6 +20,18 @@ pub struct Committed {
     pub revision: u64,
     /// The plan keys that it can have changed, by host.
     pub touched: Touched,
+    /// What changed is not known: the model was read anew, and whoever follows must look at the whole of it.
+    pub whole: bool,
+}
+
+impl Committed {
+    pub(crate) fn whole(revision: u64) -> Self {
+        Self {
+            revision,
+            touched: Touched::new(),
+            whole: true,
+        }
+    }
 }
 
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
@@ -96,7 +108,11 @@ impl Model {
                 let change = decode(&kind, &document.id, Some(&document))?;
                 let document = match &change {
                     Some(change) if !document.text().contains(newest_member(&kind)) => {
-                        renew(tx, document, change).await?
+                        let document = renew(document, change)?;
+                        if tx.is_sole() {
+                            tx.replace(&kind, &document).await?;
+                        }
+                        document
                     }
                     _ => document,
                 };
@@ -120,7 +136,11 @@ impl Model {
             }
         }
         self.generation.revision = revision;
-        Committed { revision, touched }
+        Committed {
+            revision,
+            touched,
+            whole: false,
+        }
     }
 
     pub(crate) fn set_epoch(&mut self, epoch: u64) {
@@ -141,11 +161,11 @@ impl Model {
 }
 
 /// A document of an earlier program, written anew with the members that nouns got since.
-async fn renew(tx: &mut Tx, document: Document, change: &Change) -> Result<Document, EngineError> {
+fn renew(document: Document, change: &Change) -> Result<Document, EngineError> {
     match change {
-        Change::Network(noun) => tx.rewrite(NETWORK, document, noun, network::LAYOUT).await,
-        Change::Subnet(noun) => tx.rewrite(SUBNET, document, noun, subnet::LAYOUT).await,
-        Change::Port(noun) => tx.rewrite(PORT, document, noun, port::LAYOUT).await,
+        Change::Network(noun) => document.rewrite(NETWORK, noun, network::LAYOUT),
+        Change::Subnet(noun) => document.rewrite(SUBNET, noun, subnet::LAYOUT),
+        Change::Port(noun) => document.rewrite(PORT, noun, port::LAYOUT),
         Change::NetworkGone(_) | Change::SubnetGone(_) | Change::PortGone(_) => Ok(document),
     }
 }

@@ -12,47 +12,28 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn used(&mut self, kind: &str, project: &ProjectId) -> Result<u64, EngineError> {
-        let counted = self
+        let rows = self
             .rows(
                 "SELECT value FROM counter WHERE name = $1",
                 &[counter(kind, project).into()],
             )
             .await?;
-        if let Some(row) = counted.first() {
-            return row.number(0);
-        }
-        let rows = self
-            .rows(
-                "SELECT COUNT(*) FROM resource WHERE kind = $1 AND project_id = $2",
-                &[kind.into(), project.0.as_str().into()],
-            )
-            .await?;
-        rows.first().ok_or(EngineError::Unsound("count"))?.number(0)
+        rows.first().map_or(Ok(0), |row| row.number(0))
     }
 
-    /// Counts a resource that was just inserted. The first of a project since there are counts finds out how many there
-    /// were.
+    /// Counts a resource that was just inserted.
     pub(crate) async fn count_up(
         &mut self,
         kind: &str,
         project: &ProjectId,
     ) -> Result<(), EngineError> {
-        let name = counter(kind, project);
-        let counted = self
-            .exec(
-                "UPDATE counter SET value = value + 1 WHERE name = $1",
-                &[name.as_str().into()],
-            )
-            .await?;
-        if counted == 0 {
-            let used = self.used(kind, project).await?;
-            self.exec(
-                "INSERT INTO counter (name, value) VALUES ($1, $2)",
-                &[name.into(), used.into()],
-            )
-            .await?;
-        }
-        Ok(())
+        self.exec_later(
+            "INSERT INTO counter (name, value) VALUES ($1, 1) \
+             ON CONFLICT (name) DO UPDATE SET value = counter.value + 1",
+            &[counter(kind, project).into()],
+            Some(1),
+        )
+        .await
     }
 
     /// Counts a resource that was just deleted.
@@ -61,12 +42,12 @@ impl Tx {
         kind: &str,
         project: &ProjectId,
     ) -> Result<(), EngineError> {
-        self.exec(
+        self.exec_later(
             "UPDATE counter SET value = value - 1 WHERE name = $1",
             &[counter(kind, project).into()],
+            Some(1),
         )
-        .await?;
-        Ok(())
+        .await
     }
 }
 

@@ -1,25 +1,34 @@
 //! The tables. One text for every engine but for the type names in [`Types`].
 
+use tracing::info;
 use uuid::Uuid;
 
 use crate::engine::EngineError;
-use crate::tx::Tx;
+use crate::tx::{Engine, Tx};
 
 /// The version of the tables that this program reads and writes.
-pub const SCHEMA_VERSION: u64 = 1;
+pub const SCHEMA_VERSION: u64 = 2;
 
 /// Type names that differ between engines.
 struct Types {
     bytes: &'static str,
 }
 
-const SQLITE: Types = Types { bytes: "BLOB" };
+impl Types {
+    fn of(tx: &mut Tx) -> Self {
+        match tx.engine() {
+            Engine::Sqlite(_) => Types { bytes: "BLOB" },
+            Engine::Postgres(_) => Types { bytes: "BYTEA" },
+        }
+    }
+}
 
-/// Version 1, statement by statement.
+/// The tables of this version, statement by statement.
 ///
 /// `resource`: a document of each kind; `public_bytes` and `admin_bytes` say where its text is cut. `change`: the log;
-/// one revision is one transaction. `reference`: what keeps a resource from being deleted. `claim`: names of which there
-/// may be one in a scope.
+/// one revision is one transaction, and a line holds all of the document. `reference`: what keeps a resource from being
+/// deleted. `claim`: names of which there may be one in a scope. `counter`: numbers that are handed out, and what
+/// projects have.
 fn tables(types: &Types) -> Vec<String> {
     let bytes = types.bytes;
     vec![
@@ -30,7 +39,9 @@ fn tables(types: &Types) -> Vec<String> {
          admin_bytes BIGINT NOT NULL, PRIMARY KEY (kind, id))"
             .into(),
         "CREATE TABLE change (revision BIGINT NOT NULL, ordinal BIGINT NOT NULL, kind TEXT NOT NULL, \
-         id TEXT NOT NULL, op TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (revision, ordinal))"
+         id TEXT NOT NULL, op TEXT NOT NULL, body TEXT NOT NULL, \
+         project_id TEXT NOT NULL DEFAULT '', public_bytes BIGINT NOT NULL DEFAULT 0, \
+         admin_bytes BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (revision, ordinal))"
             .into(),
         "CREATE TABLE reference (kind TEXT NOT NULL, id TEXT NOT NULL, by_kind TEXT NOT NULL, \
          by_id TEXT NOT NULL, PRIMARY KEY (kind, id, by_kind, by_id), \
@@ -54,6 +65,26 @@ fn tables(types: &Types) -> Vec<String> {
     ]
 }
 
+/// What makes each version out of the one before it, oldest first: the first step makes version 2. A step once released
+/// stays as it is. [`tables`] holds the sum; a test holds that both ways lead to the same.
+const STEPS: &[&[&str]] = &[
+    // Version 2: a line of the log holds all of a document, for servers that follow it; what projects have is counted
+    // from the start, so that counting up is one statement.
+    &[
+        "ALTER TABLE change ADD COLUMN project_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE change ADD COLUMN public_bytes BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE change ADD COLUMN admin_bytes BIGINT NOT NULL DEFAULT 0",
+        "INSERT INTO counter (name, value) SELECT 'used ' || kind || ' ' || project_id, COUNT(*) \
+         FROM resource WHERE kind IN ('network', 'subnet', 'port') GROUP BY kind, project_id \
+         ON CONFLICT DO NOTHING",
+    ],
+];
+
+const _: () = assert!(
+    STEPS.len() as u64 + 1 == SCHEMA_VERSION,
+    "a step for each version after the first"
+);
+
 /// What was made with the database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
@@ -64,9 +95,9 @@ pub(crate) struct Identity {
 }
 
 /// Makes the tables of a new database. `server_duid` is what the cloud will be known by.
-pub(crate) async fn create(tx: &mut Tx, server_duid: Uuid) -> Result<(), EngineError> {
-    for table in tables(&SQLITE) {
-        tx.exec(&table, &[]).await?;
+async fn create(tx: &mut Tx, server_duid: Uuid) -> Result<(), EngineError> {
+    for table in tables(&Types::of(tx)) {
+        tx.batch(&table).await?;
     }
     let rows = [
         ("schema", SCHEMA_VERSION.to_string()),
@@ -83,14 +114,61 @@ pub(crate) async fn create(tx: &mut Tx, server_duid: Uuid) -> Result<(), EngineE
     Ok(())
 }
 
+/// Why a database cannot be used as it is.
+pub(crate) enum Unusable {
+    /// A newer program made it; its version.
+    Newer(u64),
+    Engine(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for Unusable {
+    fn from(error: E) -> Self {
+        Unusable::Engine(error.into())
+    }
+}
+
+/// Makes an empty database, or brings one of an older program to this version; within the caller's transaction.
+pub(crate) async fn prepare(tx: &mut Tx, server_duid: Uuid) -> Result<Identity, Unusable> {
+    match version(tx).await? {
+        None => create(tx, server_duid).await?,
+        Some(found) if found > SCHEMA_VERSION => return Err(Unusable::Newer(found)),
+        Some(found) => migrate(tx, found).await?,
+    }
+    Ok(identity(tx).await?)
+}
+
+async fn migrate(tx: &mut Tx, from: u64) -> Result<(), EngineError> {
+    if from == SCHEMA_VERSION {
+        return Ok(());
+    }
+    info!(
+        from,
+        to = SCHEMA_VERSION,
+        "the database is brought to this program's version"
+    );
+    let done = usize::try_from(from)
+        .ok()
+        .and_then(|from| from.checked_sub(1))
+        .ok_or(EngineError::Unsound("schema version"))?;
+    for statement in STEPS[done..].iter().copied().flatten() {
+        tx.batch(statement).await?;
+    }
+    tx.exec(
+        "UPDATE meta SET value = $1 WHERE name = 'schema'",
+        &[SCHEMA_VERSION.to_string().into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// A random epoch, at least 1.
 pub(crate) fn new_epoch() -> u64 {
     rand::random_range(1..=u64::MAX)
 }
 
 /// The database's schema version; `None` when it is empty.
-pub(crate) async fn version(tx: &mut Tx) -> Result<Option<u64>, EngineError> {
-    if tx.is_empty()? {
+async fn version(tx: &mut Tx) -> Result<Option<u64>, EngineError> {
+    if tx.is_empty().await? {
         return Ok(None);
     }
     let version = meta(tx, "schema").await?;

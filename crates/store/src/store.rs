@@ -1,19 +1,22 @@
 //! The door: open, write, read, follow.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hextet_core::settings::CloudSettings;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::audience::Audience;
+use crate::database::Database;
 use crate::engine::EngineError;
 use crate::lock::DatabaseLock;
 use crate::model::{Committed, Model};
-use crate::schema::{self, SCHEMA_VERSION};
-use crate::tx::Tx;
-use crate::writer::{self, Audience, Order, Write, ready};
+use crate::postgres::{self, Freshness};
+use crate::schema::{self, SCHEMA_VERSION, Unusable};
+use crate::tx::{Engine, Tx};
+use crate::writer::{self, Order, Write, ready};
 
 /// Most writes that wait for the writer; whoever comes then waits to be let in.
 const WRITE_QUEUE_MAX: usize = 1024;
@@ -37,20 +40,31 @@ pub enum Synchronous {
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The database file; made when it is not there.
-    pub path: PathBuf,
+    /// Where it is; made when it is not there (of a PostgreSQL, the tables).
+    pub database: Database,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
+    /// How long an opening waits for a PostgreSQL that is not there.
+    pub patience: Duration,
     /// The cloud's settings. Their `server_duid` is taken into a new database; later the database's own holds.
     pub settings: CloudSettings,
 }
 
 impl StoreConfig {
-    /// A durable store with these settings.
+    /// Default of [`StoreConfig::patience`].
+    pub const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A durable store in a SQLite file with these settings.
     pub fn new(path: impl AsRef<Path>, settings: CloudSettings) -> Self {
+        Self::of(Database::from(path.as_ref()), settings)
+    }
+
+    /// A durable store with these settings.
+    pub fn of(database: Database, settings: CloudSettings) -> Self {
         Self {
-            path: path.as_ref().to_owned(),
+            database,
             synchronous: Synchronous::Full,
+            patience: Self::PATIENCE,
             settings,
         }
     }
@@ -59,11 +73,11 @@ impl StoreConfig {
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be opened as a database.
-    #[error("cannot open the database {path}")]
+    /// It cannot be opened, made or read.
+    #[error("cannot open the database {database}")]
     Open {
-        /// Which file.
-        path: PathBuf,
+        /// Which.
+        database: Database,
         /// Why not.
         #[source]
         source: EngineError,
@@ -85,11 +99,11 @@ pub enum OpenError {
     },
     /// A newer program made it.
     #[error(
-        "the database {path} has schema version {found}; this program knows versions up to {known}"
+        "the database {database} has schema version {found}; this program knows versions up to {known}"
     )]
     NewerSchema {
-        /// Which file.
-        path: PathBuf,
+        /// Which.
+        database: Database,
         /// Its version.
         found: u64,
         /// Ours.
@@ -115,50 +129,46 @@ pub enum WriteError<E> {
 #[derive(Clone)]
 pub struct Store {
     orders: mpsc::Sender<Order>,
-    model: Arc<RwLock<Model>>,
-    committed: broadcast::Sender<Arc<Committed>>,
+    audience: Audience,
+    /// How new the model is, where others write too.
+    freshness: Option<Freshness>,
 }
 
 impl Store {
-    /// Opens a database, makes one where there is none, and reads it into the model. Blocks; meant for the start.
+    /// Opens a database, makes or migrates its tables, and reads it into the model. Meant for the start: a PostgreSQL
+    /// that is not there is waited for, as long as `patience` says.
     ///
     /// # Errors
     /// When it cannot be read, is in use, or was made by a newer program.
-    pub fn open(config: StoreConfig) -> Result<Self, OpenError> {
-        let path = config.path.clone();
-        let lock = match DatabaseLock::take(&path) {
-            Ok(Some(lock)) => lock,
-            Ok(None) => return Err(OpenError::InUse { path }),
-            Err(source) => return Err(OpenError::Lock { path, source }),
-        };
-        let (tx, model) = open_sqlite(config).map_err(|error| match error {
-            Opening::Newer(found) => OpenError::NewerSchema {
-                path,
-                found,
-                known: SCHEMA_VERSION,
-            },
-            Opening::Engine(EngineError::Statement(rusqlite::Error::SqliteFailure(code, _)))
-                if code.code == rusqlite::ErrorCode::DatabaseBusy =>
-            {
-                OpenError::InUse { path }
-            }
-            Opening::Engine(source) => OpenError::Open { path, source },
-        })?;
-        let model = Arc::new(RwLock::new(model));
+    pub async fn open(config: StoreConfig) -> Result<Self, OpenError> {
         let (orders, inbox) = mpsc::channel(WRITE_QUEUE_MAX);
         let (committed, _) = broadcast::channel(COMMITS_BEHIND_MAX);
-        let audience = Audience {
-            model: model.clone(),
-            committed: committed.clone(),
+        let (audience, freshness) = match config.database.clone() {
+            Database::Sqlite(path) => {
+                let open = move || start_sqlite(&path, &config, inbox, committed);
+                let opened = tokio::task::spawn_blocking(open).await;
+                (
+                    opened.map_err(|error| OpenError::Thread(error.into()))??,
+                    None,
+                )
+            }
+            Database::Postgres(url) => {
+                let opening = postgres::Opening {
+                    url,
+                    synchronous: config.synchronous == Synchronous::Full,
+                    settings: config.settings,
+                    patience: config.patience,
+                };
+                let opened = postgres::open(opening, inbox, committed).await;
+                let (audience, freshness) =
+                    opened.map_err(|error| unusable(&config.database, error))?;
+                (audience, Some(freshness))
+            }
         };
-        std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || writer::run(tx, inbox, &audience, lock))
-            .map_err(OpenError::Thread)?;
         Ok(Self {
             orders,
-            model,
-            committed,
+            audience,
+            freshness,
         })
     }
 
@@ -186,16 +196,19 @@ impl Store {
     /// # Errors
     /// [`EngineError::Unavailable`] when the engine cannot say what is newest. SQLite always can.
     pub async fn read<R>(&self, look: impl FnOnce(&Model) -> R) -> Result<R, EngineError> {
-        // The writer thread takes a commit into the model before it acknowledges it, so that there is nothing to wait
-        // for. An engine that others write to waits here until the model has reached the newest revision.
-        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        // The writer takes a commit into the model before it acknowledges it, so that where nobody else writes there is
+        // nothing to wait for.
+        if let Some(freshness) = &self.freshness {
+            freshness.reached().await?;
+        }
+        let model = self.audience.model();
         Ok(look(&model))
     }
 
     /// Every commit from now on, in order. A subscriber that falls too far behind gets `Lagged` and must look at the
     /// whole model. Subscribe first, then read: commits of a revision that the model had reached are then known.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Committed>> {
-        self.committed.subscribe()
+        self.audience.committed.subscribe()
     }
 
     /// Begins a new epoch: the log of this database does not continue what others have seen (it was restored from a copy).
@@ -214,10 +227,7 @@ impl Store {
             })
         })
         .await?;
-        self.model
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .set_epoch(epoch);
+        self.audience.set_epoch(epoch);
         Ok(epoch)
     }
 
@@ -231,19 +241,48 @@ impl Store {
     }
 }
 
-enum Opening {
-    Newer(u64),
-    Engine(EngineError),
-}
-
-impl<E: Into<EngineError>> From<E> for Opening {
-    fn from(error: E) -> Self {
-        Opening::Engine(error.into())
+fn unusable(database: &Database, error: Unusable) -> OpenError {
+    let database = database.clone();
+    match error {
+        Unusable::Newer(found) => OpenError::NewerSchema {
+            database,
+            found,
+            known: SCHEMA_VERSION,
+        },
+        Unusable::Engine(source) => OpenError::Open { database, source },
     }
 }
 
-fn open_sqlite(config: StoreConfig) -> Result<(Tx, Model), Opening> {
-    let connection = rusqlite::Connection::open(&config.path)?;
+fn start_sqlite(
+    path: &Path,
+    config: &StoreConfig,
+    inbox: mpsc::Receiver<Order>,
+    committed: broadcast::Sender<Arc<Committed>>,
+) -> Result<Audience, OpenError> {
+    let lock = match DatabaseLock::take(path) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Err(OpenError::InUse { path: path.into() }),
+        Err(source) => {
+            let path = path.into();
+            return Err(OpenError::Lock { path, source });
+        }
+    };
+    let (tx, model) =
+        open_sqlite(path, config).map_err(|error| unusable(&config.database, error))?;
+    let audience = Audience {
+        model: Arc::new(RwLock::new(model)),
+        committed,
+    };
+    let told = audience.clone();
+    std::thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer::run(tx, inbox, &told, lock))
+        .map_err(OpenError::Thread)?;
+    Ok(audience)
+}
+
+fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<(Tx, Model), Unusable> {
+    let connection = rusqlite::Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -253,20 +292,14 @@ fn open_sqlite(config: StoreConfig) -> Result<(Tx, Model), Opening> {
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut tx = Tx::new(connection);
-    match ready(schema::version(&mut tx))? {
-        None => ready(schema::create(&mut tx, config.settings.server_duid))?,
-        Some(SCHEMA_VERSION) => {}
-        Some(found) if found > SCHEMA_VERSION => return Err(Opening::Newer(found)),
-        Some(_) => return Err(EngineError::Unsound("schema version").into()),
-    }
-    let identity = ready(schema::identity(&mut tx))?;
+    let mut tx = Tx::new(Engine::Sqlite(connection));
+    ready(tx.batch("BEGIN IMMEDIATE"))?;
+    let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;
     let settings = CloudSettings {
         server_duid: identity.server_duid,
-        ..config.settings
+        ..config.settings.clone()
     };
     let model = ready(Model::load(&mut tx, identity.epoch, settings))?;
-    tx.connection().execute_batch("COMMIT")?;
+    ready(tx.batch("COMMIT"))?;
     Ok((tx, model))
 }

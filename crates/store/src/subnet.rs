@@ -7,8 +7,9 @@ use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::subnet::Subnet;
 
 use crate::document::Layout;
-use crate::engine::{EngineError, Row, Value};
+use crate::engine::EngineError;
 use crate::tx::Tx;
+use crate::value::{Row, Value};
 use crate::{NETWORK, SUBNET};
 
 pub(crate) const LAYOUT: Layout = Layout {

@@ -1,19 +1,19 @@
 //! A transaction: what a job may do.
 
-use std::sync::Arc;
+mod log;
 
-use hextet_core::snapshot::Change;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::document::{Document, Layout};
-use crate::engine::{EngineError, Row, Value, translate};
-use crate::model;
+use crate::engine::{EngineError, translate};
+use crate::postgres::Session;
+use crate::value::{Row, Value};
 
-/// How many revisions the log keeps.
-pub(crate) const CHANGES_KEPT: u64 = 100_000;
-/// How often the log is trimmed, revisions.
-const TRIM_EVERY: u64 = 1024;
+pub(crate) use log::{Logged, View};
 
 /// Numbers that are handed out once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,33 +33,34 @@ impl Counter {
     }
 }
 
-/// One change of the log, as the model takes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Logged {
-    pub kind: Arc<str>,
-    pub id: Arc<str>,
-    /// `None`: it is gone.
-    pub document: Option<Arc<Document>>,
-    /// The same for the snapshot, where the kind is of it.
-    pub change: Option<Change>,
-}
+const INSERT_RESOURCE: &str = "INSERT INTO resource (kind, id, project_id, revision, body, \
+     public_bytes, admin_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 
 /// A transaction. Everything in it happens, or nothing.
 ///
-/// Its futures are always ready on SQLite; a job that awaits anything else is a fault.
+/// Its futures wait for the database alone; a job that awaits anything else is a fault.
 pub struct Tx {
-    connection: rusqlite::Connection,
+    engine: Engine,
     /// Taken by the job that runs, when it first writes.
     revision: Option<u64>,
     logged: Vec<Logged>,
+    /// What documents can be had from memory, where the engine is a call away.
+    view: Option<View>,
+}
+
+/// What runs the statements.
+pub(crate) enum Engine {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<Session>),
 }
 
 impl Tx {
-    pub(crate) fn new(connection: rusqlite::Connection) -> Self {
+    pub(crate) fn new(engine: Engine) -> Self {
         Self {
-            connection,
+            engine,
             revision: None,
             logged: Vec::new(),
+            view: None,
         }
     }
 
@@ -71,7 +72,11 @@ impl Tx {
         if let Some(revision) = self.revision {
             return Ok(revision);
         }
-        let revision = self.newest_revision().await? + 1;
+        let newest = match &self.view {
+            Some(view) => view.newest(),
+            None => self.newest_revision().await?,
+        };
+        let revision = newest + 1;
         self.revision = Some(revision);
         Ok(revision)
     }
@@ -85,6 +90,9 @@ impl Tx {
         kind: &str,
         id: &str,
     ) -> Result<Option<Document>, EngineError> {
+        if let Some(view) = &self.view {
+            return Ok(view.document(&self.logged, kind, id));
+        }
         let rows = self
             .rows(
                 "SELECT id, project_id, revision, body, public_bytes, admin_bytes FROM resource \
@@ -100,6 +108,9 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn documents(&mut self, kind: &str) -> Result<Vec<Document>, EngineError> {
+        if let Some(view) = &self.view {
+            return Ok(view.documents(&self.logged, kind));
+        }
         let rows = self
             .rows(
                 "SELECT id, project_id, revision, body, public_bytes, admin_bytes FROM resource \
@@ -138,22 +149,24 @@ impl Tx {
         let revision = self.revision().await?;
         let document = Document::render(kind, id, project_id, value, layout, revision)?;
         let (public_bytes, admin_bytes) = document.cuts();
-        let stored = self
-            .exec(
-                "INSERT INTO resource (kind, id, project_id, revision, body, public_bytes, admin_bytes) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-                &[
-                    kind.into(),
-                    id.into(),
-                    project_id.into(),
-                    revision.into(),
-                    document.text().into(),
-                    public_bytes.into(),
-                    admin_bytes.into(),
-                ],
-            )
-            .await?;
-        if stored == 0 {
+        let params = [
+            kind.into(),
+            id.into(),
+            project_id.into(),
+            revision.into(),
+            document.text().into(),
+            public_bytes.into(),
+            admin_bytes.into(),
+        ];
+        let stored = match &self.view {
+            None => self.exec(INSERT_RESOURCE, &params).await? == 1,
+            Some(view) if view.document(&self.logged, kind, id).is_some() => false,
+            Some(_) => {
+                self.exec_later(INSERT_RESOURCE, &params, Some(1)).await?;
+                true
+            }
+        };
+        if !stored {
             return Ok(false);
         }
         self.log(kind, id, Some(document)).await?;
@@ -175,41 +188,33 @@ impl Tx {
             return Ok(false);
         };
         before.revision = self.revision().await?;
-        let document = self.rewrite(kind, before, value, layout).await?;
+        let document = before.rewrite(kind, value, layout)?;
+        self.replace(kind, &document).await?;
         self.log(kind, id, Some(document)).await?;
         Ok(true)
     }
 
-    /// Replaces a document's text; its revision stays, and the log hears nothing.
-    pub(crate) async fn rewrite(
+    /// Replaces a document's text and revision; the log hears nothing.
+    pub(crate) async fn replace(
         &mut self,
         kind: &str,
-        before: Document,
-        value: &(impl Serialize + Sync),
-        layout: Layout,
-    ) -> Result<Document, EngineError> {
-        let Document {
-            id,
-            project_id,
-            revision,
-            ..
-        } = &before;
-        let document = Document::render(kind, id, project_id, value, layout, *revision)?;
+        document: &Document,
+    ) -> Result<(), EngineError> {
         let (public_bytes, admin_bytes) = document.cuts();
-        self.exec(
+        self.exec_later(
             "UPDATE resource SET revision = $3, body = $4, public_bytes = $5, admin_bytes = $6 \
              WHERE kind = $1 AND id = $2",
             &[
                 kind.into(),
-                id.as_ref().into(),
-                (*revision).into(),
+                document.id.as_ref().into(),
+                document.revision.into(),
                 document.text().into(),
                 public_bytes.into(),
                 admin_bytes.into(),
             ],
+            Some(1),
         )
-        .await?;
-        Ok(document)
+        .await
     }
 
     /// Deletes a document. False when there is none.
@@ -288,10 +293,11 @@ impl Tx {
         (kind, id): (&str, &str),
         (by_kind, by_id): (&str, &str),
     ) -> Result<(), EngineError> {
-        self.exec(
+        self.exec_later(
             "INSERT INTO reference (kind, id, by_kind, by_id) VALUES ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING",
             &[kind.into(), id.into(), by_kind.into(), by_id.into()],
+            None,
         )
         .await?;
         Ok(())
@@ -322,19 +328,12 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn next(&mut self, counter: Counter) -> Result<u64, EngineError> {
-        let name = counter.name();
-        self.exec(
-            "INSERT INTO counter (name, value) VALUES ($1, 0) ON CONFLICT DO NOTHING",
-            &[name.into()],
-        )
-        .await?;
-        self.exec(
-            "UPDATE counter SET value = value + 1 WHERE name = $1",
-            &[name.into()],
-        )
-        .await?;
         let rows = self
-            .rows("SELECT value FROM counter WHERE name = $1", &[name.into()])
+            .rows(
+                "INSERT INTO counter (name, value) VALUES ($1, 1) \
+                 ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value",
+                &[counter.name().into()],
+            )
             .await?;
         rows.first()
             .ok_or(EngineError::Unsound("counter"))?
@@ -342,24 +341,63 @@ impl Tx {
     }
 
     /// Runs a statement; answers how many rows it changed.
-    pub(crate) async fn exec(&mut self, sql: &str, params: &[Value]) -> Result<u64, EngineError> {
-        let mut statement = self.connection.prepare_cached(&translate(sql))?;
-        let rows = statement.execute(rusqlite::params_from_iter(params))?;
-        Ok(rows as u64)
+    pub(crate) async fn exec(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+    ) -> Result<u64, EngineError> {
+        match &mut self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(&translate(sql))?;
+                Ok(statement.execute(rusqlite::params_from_iter(params))? as u64)
+            }
+            Engine::Postgres(session) => session.execute(sql, params).await,
+        }
+    }
+
+    /// Runs a statement whose answer nobody needs at once: what is wrong with it is said before the job ends. It must
+    /// change `expected` rows, where that is given.
+    pub(crate) async fn exec_later(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        expected: Option<u64>,
+    ) -> Result<(), EngineError> {
+        if let Engine::Postgres(session) = &mut self.engine {
+            return session.send(sql, params, expected).await;
+        }
+        let changed = self.exec(sql, params).await?;
+        match expected {
+            Some(expected) if expected != changed => Err(EngineError::Unsound("row to change")),
+            _ => Ok(()),
+        }
     }
 
     /// Runs a query; answers its rows.
     pub(crate) async fn rows(
         &mut self,
-        sql: &str,
+        sql: &'static str,
         params: &[Value],
     ) -> Result<Vec<Row>, EngineError> {
-        let mut statement = self.connection.prepare_cached(&translate(sql))?;
-        let columns = statement.column_count();
-        let rows = statement.query_map(rusqlite::params_from_iter(params), |row| {
-            Row::read(row, columns)
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        match &mut self.engine {
+            Engine::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(&translate(sql))?;
+                let columns = statement.column_count();
+                let rows = statement.query_map(rusqlite::params_from_iter(params), |row| {
+                    Row::read_sqlite(row, columns)
+                })?;
+                Ok(rows.collect::<rusqlite::Result<_>>()?)
+            }
+            Engine::Postgres(session) => session.query(sql, params).await,
+        }
+    }
+
+    /// Runs a statement without parameters that is seldom run: one of the schema, or of the transaction itself.
+    pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), EngineError> {
+        match &mut self.engine {
+            Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Engine::Postgres(session) => session.batch(sql).await,
+        }
     }
 
     /// The newest revision that is stored, with those of this commit; 0 when there is none.
@@ -370,68 +408,41 @@ impl Tx {
         rows.first().ok_or(EngineError::Unsound("log"))?.number(0)
     }
 
+    /// Whether nobody else writes to this database.
+    pub(crate) fn is_sole(&self) -> bool {
+        matches!(self.engine, Engine::Sqlite(_))
+    }
+
     /// Whether the database has no tables. The one question that engines answer each in their own words.
-    pub(crate) fn is_empty(&self) -> Result<bool, EngineError> {
-        Ok(!self.connection.table_exists(None, "meta")?)
-    }
-
-    pub(crate) fn connection(&self) -> &rusqlite::Connection {
-        &self.connection
-    }
-
-    /// Forgets what a job left behind, before the next.
-    pub(crate) fn reset(&mut self) {
-        self.revision = None;
-        self.logged.clear();
-    }
-
-    /// Appends the job's changes to the log, as its last statements, and hands them over.
-    pub(crate) async fn flush(&mut self) -> Result<Option<(u64, Vec<Logged>)>, EngineError> {
-        let logged = std::mem::take(&mut self.logged);
-        let Some(revision) = self.revision.take().filter(|_| !logged.is_empty()) else {
-            return Ok(None);
-        };
-        for (ordinal, change) in logged.iter().enumerate() {
-            let (op, body) = match &change.document {
-                Some(document) => ("put", document.text()),
-                None => ("delete", ""),
-            };
-            self.exec(
-                "INSERT INTO change (revision, ordinal, kind, id, op, body) VALUES ($1, $2, $3, $4, $5, $6)",
-                &[
-                    revision.into(),
-                    ordinal.into(),
-                    change.kind.as_ref().into(),
-                    change.id.as_ref().into(),
-                    op.into(),
-                    body.into(),
-                ],
-            )
-            .await?;
+    pub(crate) async fn is_empty(&mut self) -> Result<bool, EngineError> {
+        match &mut self.engine {
+            Engine::Sqlite(connection) => Ok(!connection.table_exists(None, "meta")?),
+            Engine::Postgres(session) => session.is_empty().await,
         }
-        if revision.is_multiple_of(TRIM_EVERY) {
-            let kept = revision.saturating_sub(CHANGES_KEPT);
-            self.exec("DELETE FROM change WHERE revision <= $1", &[kept.into()])
-                .await?;
-        }
-        Ok(Some((revision, logged)))
     }
 
-    async fn log(
-        &mut self,
-        kind: &str,
-        id: &str,
-        document: Option<Document>,
-    ) -> Result<(), EngineError> {
-        self.revision().await?;
-        let change = model::decode(kind, id, document.as_ref())?;
-        self.logged.push(Logged {
-            kind: kind.into(),
-            id: id.into(),
-            document: document.map(Arc::new),
-            change,
-        });
-        Ok(())
+    pub(crate) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The connection to PostgreSQL, for what only its own code does.
+    pub(crate) fn session(&mut self) -> Result<&mut Session, EngineError> {
+        match &mut self.engine {
+            Engine::Postgres(session) => Ok(session),
+            Engine::Sqlite(_) => Err(EngineError::Closed),
+        }
+    }
+
+    /// Says whether the transaction waits for its database just now.
+    pub(crate) fn waiting(&self) -> Option<Arc<AtomicBool>> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(session) => {
+                let waiting = session.waiting();
+                waiting.store(false, Ordering::Relaxed);
+                Some(waiting)
+            }
+        }
     }
 }
 

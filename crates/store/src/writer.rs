@@ -1,29 +1,31 @@
-//! The one thread that writes: it runs jobs, each in a savepoint, and commits as many together as are waiting.
+//! What writes: jobs, each in a savepoint, and as many in one commit as are waiting. On SQLite, one thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use crate::audience::Audience;
 use crate::engine::EngineError;
 use crate::lock::DatabaseLock;
-use crate::model::{Committed, Model};
 use crate::store::WriteError;
-use crate::tx::{Logged, Tx};
+use crate::tx::{Engine, Logged, Tx};
 
 /// Most jobs in one commit.
-const GROUP_MAX: usize = 64;
+pub(crate) const GROUP_MAX: usize = 64;
 
 /// What a job left to be told to the model.
-type Changes = Option<(u64, Vec<Logged>)>;
+pub(crate) type Changes = Option<(u64, Vec<Logged>)>;
 
 /// A job on its way through the writer.
 pub(crate) trait Job: Send {
-    /// Runs in its savepoint. An error means: undo.
-    fn run(&mut self, tx: &mut Tx) -> Result<Changes, Undo>;
+    /// Runs in its savepoint, again where the transaction is tried again. An error means: undo.
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Changes, Undo>>;
     /// Tells the caller, after the commit or its failure.
     fn finish(self: Box<Self>, committed: Result<(), EngineError>);
 }
@@ -61,24 +63,31 @@ where
     T: Send,
     E: Send,
 {
-    fn run(&mut self, tx: &mut Tx) -> Result<Changes, Undo> {
-        tx.reset();
-        // The future is polled once: SQLite never makes it wait, and nothing else may.
-        let polled = catch_unwind(AssertUnwindSafe(|| (self.make)(tx).now_or_never()));
-        let outcome = match polled {
-            Ok(Some(Ok(value))) => match ready(tx.flush()) {
-                Ok(changes) => {
-                    self.outcome = Some(Ok(value));
-                    return Ok(changes);
-                }
-                Err(error) => WriteError::Engine(error),
-            },
-            Ok(Some(Err(refused))) => WriteError::Refused(refused),
-            Ok(None) => WriteError::Engine(EngineError::ForeignAwait),
-            Err(_) => WriteError::Engine(EngineError::Panicked),
-        };
-        self.outcome = Some(Err(outcome));
-        Err(Undo)
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Changes, Undo>> {
+        Box::pin(async move {
+            tx.reset();
+            let waiting = tx.waiting();
+            let (make, lent) = (&mut self.make, &mut *tx);
+            let job = AssertUnwindSafe(async move {
+                let job = make(lent);
+                job.await
+            });
+            let ended = only_the_database(job.catch_unwind(), waiting).await;
+            let outcome = match ended {
+                Some(Ok(Ok(value))) => match tx.flush().await {
+                    Ok(changes) => {
+                        self.outcome = Some(Ok(value));
+                        return Ok(changes);
+                    }
+                    Err(error) => WriteError::Engine(error),
+                },
+                Some(Ok(Err(refused))) => WriteError::Refused(refused),
+                Some(Err(_)) => WriteError::Engine(EngineError::Panicked),
+                None => WriteError::Engine(EngineError::ForeignAwait),
+            };
+            self.outcome = Some(Err(outcome));
+            Err(Undo)
+        })
     }
 
     fn finish(self: Box<Self>, committed: Result<(), EngineError>) {
@@ -93,13 +102,24 @@ where
     }
 }
 
-/// What the writer tells others after a commit.
-pub(crate) struct Audience {
-    pub model: Arc<RwLock<Model>>,
-    pub committed: broadcast::Sender<Arc<Committed>>,
+/// A future's answer; `None` when it waits for something else than its database, which `waiting` tells. SQLite never
+/// makes it wait.
+async fn only_the_database<T>(
+    job: impl Future<Output = T>,
+    waiting: Option<Arc<AtomicBool>>,
+) -> Option<T> {
+    let mut job = std::pin::pin!(job);
+    std::future::poll_fn(move |context| match job.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => match &waiting {
+            Some(waiting) if waiting.load(Ordering::Relaxed) => Poll::Pending,
+            _ => Poll::Ready(None),
+        },
+    })
+    .await
 }
 
-/// Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
+/// The writer's thread on SQLite. Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
 pub(crate) fn run(
     mut tx: Tx,
     mut orders: mpsc::Receiver<Order>,
@@ -136,19 +156,19 @@ fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
     let outcome = run_group(tx, &mut group);
     match outcome {
         Ok(changes) => {
-            publish(changes, audience);
+            audience.publish(changes);
             for job in group {
                 job.finish(Ok(()));
             }
         }
         Err(fault) => {
             error!(error = %fault, "a group of writes was lost");
-            if !tx.connection().is_autocommit() {
+            if !is_autocommit(tx) {
                 // Nothing of the group may leak into the next.
-                let _ = tx.connection().execute_batch("ROLLBACK");
+                let _ = ready(tx.batch("ROLLBACK"));
             }
             for job in group {
-                job.finish(Err(EngineError::Commit(fault.to_string())));
+                job.finish(Err(fault.retold()));
             }
         }
     }
@@ -158,51 +178,41 @@ fn run_group(
     tx: &mut Tx,
     group: &mut [Box<dyn Job>],
 ) -> Result<Vec<(u64, Vec<Logged>)>, EngineError> {
-    tx.connection().execute_batch("BEGIN IMMEDIATE")?;
+    ready(tx.batch("BEGIN IMMEDIATE"))?;
     let mut committed = Vec::new();
     for job in group.iter_mut() {
-        tx.connection().execute_batch("SAVEPOINT job")?;
-        match job.run(tx) {
+        ready(tx.batch("SAVEPOINT job"))?;
+        match job.run(tx).now_or_never().unwrap_or(Err(Undo)) {
             Ok(changes) => {
-                tx.connection().execute_batch("RELEASE job")?;
+                ready(tx.batch("RELEASE job"))?;
                 committed.extend(changes);
             }
             Err(Undo) => {
                 // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
-                if tx.connection().is_autocommit() {
+                if is_autocommit(tx) {
                     return Err(EngineError::TransactionLost);
                 }
-                tx.connection()
-                    .execute_batch("ROLLBACK TO job; RELEASE job")?;
+                ready(tx.batch("ROLLBACK TO job; RELEASE job"))?;
             }
         }
     }
-    tx.connection().execute_batch("COMMIT")?;
+    ready(tx.batch("COMMIT"))?;
     Ok(committed)
 }
 
-fn publish(changes: Vec<(u64, Vec<Logged>)>, audience: &Audience) {
-    let mut commits = Vec::with_capacity(changes.len());
-    {
-        let mut model = audience
-            .model
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (revision, logged) in changes {
-            commits.push(model.apply(revision, logged));
-        }
-    }
-    for commit in commits {
-        // Nobody may be listening.
-        let _ = audience.committed.send(Arc::new(commit));
+/// Whether no transaction is open.
+fn is_autocommit(tx: &mut Tx) -> bool {
+    match tx.engine() {
+        Engine::Sqlite(connection) => connection.is_autocommit(),
+        Engine::Postgres(_) => false,
     }
 }
 
 /// The answer of a future that only asks SQLite, which never waits.
-pub(crate) fn ready<T>(
-    future: impl Future<Output = Result<T, EngineError>>,
-) -> Result<T, EngineError> {
+pub(crate) fn ready<T, E: From<EngineError>>(
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     future
         .now_or_never()
-        .unwrap_or(Err(EngineError::ForeignAwait))
+        .unwrap_or_else(|| Err(EngineError::ForeignAwait.into()))
 }

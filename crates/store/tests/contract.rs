@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+mod support;
 
-use futures::future::BoxFuture;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use hextet_core::address::AddressRange;
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId, Vni};
 use hextet_core::mac::Mac;
@@ -13,19 +13,36 @@ use hextet_core::modes::Ipv6Modes;
 use hextet_core::network::Network;
 use hextet_core::plan::PlanKey;
 use hextet_core::port::{FixedIp, Port, PortStatus};
-use hextet_core::settings::CloudSettings;
 use hextet_core::subnet::Subnet;
 use hextet_store::{
-    Counter, EngineError, Layout, Model, NETWORK, OpenError, PORT, Store, StoreConfig, Tx,
+    Counter, Database, EngineError, Layout, Model, NETWORK, OpenError, PORT, SCHEMA_VERSION, Store,
     WriteError,
 };
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
+use support::{Bed, Refused, put, write};
 use uuid::Uuid;
 
-#[tokio::test]
-async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
-    let (folder, store) = fresh();
+on_both_engines! {
+    a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart,
+    a_document_of_an_earlier_program_gets_the_members_of_this_one,
+    what_a_project_has_is_counted,
+    a_refused_write_changes_nothing_and_takes_no_revision,
+    revisions_are_the_order_of_commits_and_subscribers_see_each_once,
+    contended_writes_count_exactly,
+    a_transaction_that_waits_or_panics_is_undone_and_the_next_runs,
+    names_addresses_macs_and_ids_are_given_once,
+    the_lowest_free_address_is_found_without_counting_through_the_range,
+    ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are,
+    a_resource_that_others_stand_on_cannot_go_before_them,
+    what_a_commit_touches_is_told_by_host_and_key,
+    documents_are_cut_for_each_kind_of_reader,
+    a_second_server_of_a_file_and_a_newer_schema_are_refused_clearly,
+    the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed,
+    a_closed_store_takes_no_more,
+}
+
+async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart(bed: Bed) {
+    let store = bed.open().await;
     let epoch = store.read(|model| model.generation().epoch).await.unwrap();
     for count in 1..=3_u64 {
         put(&store, "a", json!({"count": count})).await;
@@ -39,7 +56,7 @@ async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
         assert_eq!((revision, text), (count, format!("{{\"count\":{count}}}")));
     }
     store.close().await;
-    let store = open(folder.path());
+    let store = bed.open().await;
     let model = store.read(Model::clone).await.unwrap();
     assert_eq!(
         (model.generation().epoch, model.generation().revision),
@@ -48,9 +65,8 @@ async fn a_write_is_in_the_model_when_it_is_acknowledged_and_after_a_restart() {
     assert_eq!(model.document("thing", "a").unwrap().revision, 3);
 }
 
-#[tokio::test]
-async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
-    let (folder, store) = fresh();
+async fn a_document_of_an_earlier_program_gets_the_members_of_this_one(bed: Bed) {
+    let store = bed.open().await;
     let mut old = serde_json::to_value(network()).unwrap();
     for member in ["description", "tags", "shared"] {
         old.as_object_mut().unwrap().shift_remove(member).unwrap();
@@ -72,7 +88,7 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
     store.close().await;
     // Once in memory and on the disk, and then from there.
     for _ in 0..2 {
-        let store = open(folder.path());
+        let store = bed.open().await;
         let model = store.read(Model::clone).await.unwrap();
         let document = model.document(NETWORK, &network().id.to_string()).unwrap();
         assert_eq!(document.parse::<Network>(NETWORK).unwrap(), network());
@@ -88,17 +104,14 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one() {
     }
 }
 
-#[tokio::test]
-async fn what_a_project_has_is_counted_with_what_was_there_before_there_were_counts() {
-    let (_folder, store) = fresh();
+async fn what_a_project_has_is_counted(bed: Bed) {
+    let store = bed.open().await;
     let counted: Result<Vec<u64>, WriteError<Refused>> = write(&store, |tx| {
         Box::pin(async move {
             let owner = network().project_id;
             let mut earlier = network();
             earlier.id = NetworkId(Uuid::from_u128(77));
-            let id = earlier.id.to_string();
-            tx.insert(NETWORK, &id, &owner.0, &earlier, Layout::default())
-                .await?;
+            tx.insert_network(&earlier).await?;
             let mut counts = vec![tx.used(NETWORK, &owner).await?];
             tx.insert_network(&network()).await?;
             counts.push(tx.used(NETWORK, &owner).await?);
@@ -115,9 +128,8 @@ async fn what_a_project_has_is_counted_with_what_was_there_before_there_were_cou
     assert_eq!(counted.unwrap(), [1, 2, 1, 0, 0]);
 }
 
-#[tokio::test]
-async fn a_refused_write_changes_nothing_and_takes_no_revision() {
-    let (_folder, store) = fresh();
+async fn a_refused_write_changes_nothing_and_takes_no_revision(bed: Bed) {
+    let store = bed.open().await;
     put(&store, "a", json!({})).await;
     let refused: Result<(), WriteError<Refused>> = write(&store, |tx| {
         Box::pin(async move {
@@ -158,9 +170,8 @@ async fn a_refused_write_changes_nothing_and_takes_no_revision() {
     );
 }
 
-#[tokio::test]
-async fn revisions_are_the_order_of_commits_and_subscribers_see_each_once() {
-    let (_folder, store) = fresh();
+async fn revisions_are_the_order_of_commits_and_subscribers_see_each_once(bed: Bed) {
+    let store = bed.open().await;
     let mut commits = store.subscribe();
     let writes = (0..200).map(|count| {
         let store = store.clone();
@@ -198,9 +209,8 @@ async fn revisions_are_the_order_of_commits_and_subscribers_see_each_once() {
     assert_eq!(revisions, (1..=newest).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn contended_writes_count_exactly() {
-    let (_folder, store) = fresh();
+async fn contended_writes_count_exactly(bed: Bed) {
+    let store = bed.open().await;
     put(&store, "a", json!({"count": 0})).await;
     let writes = (0..200).map(|_| {
         let store = store.clone();
@@ -226,9 +236,8 @@ async fn contended_writes_count_exactly() {
     assert_eq!(text, "{\"count\":200}");
 }
 
-#[tokio::test]
-async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
-    let (folder, store) = fresh();
+async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs(bed: Bed) {
+    let store = bed.open().await;
     let waits: Result<(), WriteError<Refused>> = write(&store, |tx| {
         Box::pin(async move {
             tx.insert("thing", "a", "", &json!({}), Layout::default())
@@ -256,7 +265,7 @@ async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
     ));
     put(&store, "b", json!({})).await;
     store.close().await;
-    for store in [store, open(folder.path())] {
+    for store in [store, bed.open().await] {
         let ids = store.read(|model| {
             let things = model.documents("thing");
             things.map(|one| one.id.to_string()).collect::<Vec<_>>()
@@ -265,9 +274,8 @@ async fn a_transaction_that_waits_or_panics_is_undone_and_the_next_runs() {
     }
 }
 
-#[tokio::test]
-async fn names_addresses_macs_and_ids_are_given_once() {
-    let (_folder, store) = fresh();
+async fn names_addresses_macs_and_ids_are_given_once(bed: Bed) {
+    let store = bed.open().await;
     let done = write(&store, |tx| {
         Box::pin(async move {
             assert!(
@@ -304,9 +312,8 @@ async fn names_addresses_macs_and_ids_are_given_once() {
     done.await.unwrap();
 }
 
-#[tokio::test]
-async fn the_lowest_free_address_is_found_without_counting_through_the_range() {
-    let (_folder, store) = fresh();
+async fn the_lowest_free_address_is_found_without_counting_through_the_range(bed: Bed) {
+    let store = bed.open().await;
     let range = |start: &str, end: &str| AddressRange {
         start: start.parse().unwrap(),
         end: end.parse().unwrap(),
@@ -339,9 +346,8 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range() {
     assert_eq!(lowest, expected);
 }
 
-#[tokio::test]
-async fn ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are() {
-    let (_folder, store) = fresh();
+async fn ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are(bed: Bed) {
+    let store = bed.open().await;
     let range = AddressRange {
         start: "10.0.0.254".parse().unwrap(),
         end: "10.0.1.1".parse().unwrap(),
@@ -376,9 +382,8 @@ async fn ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are() {
     assert_eq!(lowest, expected);
 }
 
-#[tokio::test]
-async fn a_resource_that_others_stand_on_cannot_go_before_them() {
-    let (_folder, store) = fresh();
+async fn a_resource_that_others_stand_on_cannot_go_before_them(bed: Bed) {
+    let store = bed.open().await;
     insert(
         &store,
         vec![
@@ -423,9 +428,8 @@ async fn a_resource_that_others_stand_on_cannot_go_before_them() {
     assert_eq!(left, 0);
 }
 
-#[tokio::test]
-async fn what_a_commit_touches_is_told_by_host_and_key() {
-    let (folder, store) = fresh();
+async fn what_a_commit_touches_is_told_by_host_and_key(bed: Bed) {
+    let store = bed.open().await;
     insert(
         &store,
         vec![
@@ -457,7 +461,9 @@ async fn what_a_commit_touches_is_told_by_host_and_key() {
     assert_eq!(keys, expected.into_iter().collect());
     let snapshot = store.read(|model| model.snapshot().clone()).await.unwrap();
     store.close().await;
-    let again = open(folder.path())
+    let again = bed
+        .open()
+        .await
         .read(|model| model.snapshot().clone())
         .await
         .unwrap();
@@ -468,9 +474,8 @@ async fn what_a_commit_touches_is_told_by_host_and_key() {
     );
 }
 
-#[tokio::test]
-async fn documents_are_cut_for_each_kind_of_reader() {
-    let (_folder, store) = fresh();
+async fn documents_are_cut_for_each_kind_of_reader(bed: Bed) {
+    let store = bed.open().await;
     insert(
         &store,
         vec![
@@ -507,46 +512,41 @@ async fn documents_are_cut_for_each_kind_of_reader() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_second_process_and_a_newer_schema_are_refused_clearly() {
-    let (folder, store) = fresh();
-    let path = folder.path().join("hextet.db");
-    let refused = Store::open(config(folder.path())).err().unwrap();
-    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+async fn a_second_server_of_a_file_and_a_newer_schema_are_refused_clearly(bed: Bed) {
+    let store = bed.open().await;
+    if let Database::Sqlite(_) = &bed.database {
+        let refused = Store::open(bed.config()).await.err().unwrap();
+        assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    }
     store.close().await;
-    let newer = rusqlite::Connection::open(&path).unwrap();
-    newer
-        .execute_batch("UPDATE meta SET value = '99' WHERE name = 'schema'")
-        .unwrap();
-    drop(newer);
-    let refused = Store::open(config(folder.path())).err().unwrap();
+    bed.sql("UPDATE meta SET value = '99' WHERE name = 'schema'");
+    let refused = Store::open(bed.config()).await.err().unwrap();
     assert!(matches!(
         refused,
         OpenError::NewerSchema {
             found: 99,
-            known: 1,
+            known: SCHEMA_VERSION,
             ..
         }
     ));
     let told = refused.to_string();
     assert!(
-        told.contains("schema version 99") && told.contains("up to 1"),
+        told.contains("schema version 99") && told.contains(&format!("up to {SCHEMA_VERSION}")),
         "{told}"
     );
 }
 
-#[tokio::test]
-async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed() {
-    let (folder, store) = fresh();
+async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed(bed: Bed) {
+    let store = bed.open().await;
     let before = store.read(Model::generation).await.unwrap();
     let renewed = store.renew_epoch().await.unwrap();
     assert_ne!(before.epoch, renewed);
     assert_eq!(store.read(Model::generation).await.unwrap().epoch, renewed);
     store.close().await;
-    let mut other = config(folder.path());
+    let mut other = bed.config();
     other.settings.server_duid = Uuid::from_u128(2);
     other.settings.dns_search = vec!["example.net".into()];
-    let store = Store::open(other).unwrap();
+    let store = Store::open(other).await.unwrap();
     store
         .read(|model| {
             assert_eq!(model.generation().epoch, renewed);
@@ -558,71 +558,17 @@ async fn the_identity_of_the_cloud_stays_and_an_epoch_can_be_renewed() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_closed_store_takes_no_more() {
-    let (_folder, store) = fresh();
+async fn a_closed_store_takes_no_more(bed: Bed) {
+    let store = bed.open().await;
     store.close().await;
     let late: Result<(), WriteError<Refused>> = write(&store, |_| Box::pin(async { Ok(()) })).await;
     assert!(matches!(late, Err(WriteError::Engine(EngineError::Closed))));
-}
-
-#[derive(Debug)]
-enum Refused {
-    No,
-    Engine(#[allow(dead_code, reason = "shown when a test fails")] EngineError),
-}
-
-impl From<EngineError> for Refused {
-    fn from(error: EngineError) -> Self {
-        Refused::Engine(error)
-    }
 }
 
 enum Noun {
     Network(Network),
     Subnet(Subnet),
     Port(Port),
-}
-
-fn config(folder: &Path) -> StoreConfig {
-    let settings = CloudSettings::with_defaults(Uuid::from_u128(1));
-    StoreConfig::new(folder.join("hextet.db"), settings)
-}
-
-fn open(folder: &Path) -> Store {
-    Store::open(config(folder)).unwrap()
-}
-
-fn fresh() -> (TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    (folder, store)
-}
-
-async fn write<T: Send + 'static>(
-    store: &Store,
-    job: impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, Refused>> + Send + 'static,
-) -> Result<T, WriteError<Refused>> {
-    store.write(job).await
-}
-
-/// Makes or replaces a document of kind `thing`.
-async fn put(store: &Store, id: &str, value: Json) {
-    let id = id.to_owned();
-    write(store, move |tx| {
-        let (id, value) = (id.clone(), value.clone());
-        Box::pin(async move {
-            if !tx
-                .insert("thing", &id, "", &value, Layout::default())
-                .await?
-            {
-                assert!(tx.update("thing", &id, &value, Layout::default()).await?);
-            }
-            Ok(())
-        })
-    })
-    .await
-    .unwrap();
 }
 
 async fn insert(store: &Store, nouns: Vec<Noun>) {

@@ -114,7 +114,7 @@ fn lost(synchronous: Synchronous, loss: Loss) -> usize {
 fn count_missing(state: &Path, acknowledged: &[String]) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let Ok(store) = Store::open(config(state, Synchronous::Full)) else {
+        let Ok(store) = Store::open(config(state, Synchronous::Full)).await else {
             return acknowledged.len();
         };
         let missing = store

@@ -41,13 +41,13 @@ async fn a_copy_of_a_served_database_is_put_back_as_it_was() {
     ));
     store.close().await;
     let kept = restore(&copy, &path, &mut |_, _| {}).unwrap().unwrap();
-    let store = open(&path);
+    let store = open(&path).await;
     assert_eq!(name(&store).await, "n");
     let after = generation(&store).await;
     assert_eq!(after.1, before.1, "the log goes on where the copy stood");
     assert_ne!(after.0, before.0, "hosts must see that it is another log");
     store.close().await;
-    let earlier = open(&kept);
+    let earlier = open(&kept).await;
     assert_eq!(
         name(&earlier).await,
         "later",
@@ -76,10 +76,10 @@ async fn a_restore_after_a_kill_keeps_what_was_in_the_log_only() {
     }
     store.close().await;
     let kept = restore(&copy, &crashed, &mut |_, _| {}).unwrap().unwrap();
-    let store = open(&kept);
+    let store = open(&kept).await;
     assert_eq!(name(&store).await, "later");
     store.close().await;
-    let store = open(&crashed);
+    let store = open(&crashed).await;
     assert_eq!(name(&store).await, "n");
     store.close().await;
 }
@@ -176,7 +176,7 @@ async fn files_that_are_no_database_of_ours_are_refused() {
 /// A store with one network, one subnet and one port.
 async fn cloud() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder.path().join("hextet.db"));
+    let store = open(&folder.path().join("hextet.db")).await;
     let written: Result<(), WriteError<EngineError>> = store
         .write(|tx| {
             Box::pin(async move {
@@ -261,7 +261,7 @@ async fn generation(store: &Store) -> (u64, u64) {
         .unwrap()
 }
 
-fn open(path: &Path) -> Store {
+async fn open(path: &Path) -> Store {
     let settings = CloudSettings::with_defaults(Uuid::from_u128(1));
-    Store::open(StoreConfig::new(path, settings)).unwrap()
+    Store::open(StoreConfig::new(path, settings)).await.unwrap()
 }

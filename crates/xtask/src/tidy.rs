@@ -47,6 +47,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["hextet-core", "hextet-wire", "hextet-proto"],
     ),
     ("hextet-bench", &[]),
+    ("hextet-testdb", &[]),
     ("xtask", &[]),
 ];
 

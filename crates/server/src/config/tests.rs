@@ -111,7 +111,16 @@ fn with_unknown(section: &str) -> String {
 #[test]
 fn a_value_out_of_range_is_refused_with_what_is_allowed() {
     for (line, key, allowed) in [
-        ("database = \"postgres:x\"", "database", "sqlite:PATH"),
+        (
+            "database = \"postgres:x\"",
+            "database",
+            "sqlite:PATH or postgresql://",
+        ),
+        (
+            "database = \"postgresql://u:secret@db.example\"",
+            "database",
+            "names no database",
+        ),
         ("underlay_mtu = 1349", "underlay_mtu", "1350 to 65535"),
         ("max_interval_s = 3", "ra.max_interval_s", "4 to 1800"),
         (

@@ -222,7 +222,9 @@ fn gather(
 ) -> Result<Look, Status> {
     let mut keys = BTreeSet::new();
     let mut lagged = false;
+    let mut whole = false;
     let mut take = |commit: &Committed| {
+        whole |= commit.whole;
         keys.extend(commit.touched.get(host).into_iter().flatten().copied());
     };
     match first {
@@ -237,7 +239,7 @@ fn gather(
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
-    Ok(if lagged {
+    Ok(if lagged || whole {
         Look::Whole
     } else {
         Look::Keys(keys)

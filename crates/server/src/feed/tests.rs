@@ -185,7 +185,7 @@ impl Cloud {
         let settings = CloudSettings::with_defaults(Uuid::nil());
         let mut config = StoreConfig::new(path("db"), settings);
         config.synchronous = Synchronous::Off;
-        let store = Store::open(config).unwrap();
+        let store = Store::open(config).await.unwrap();
         let bound = bind(&FeedConfig {
             listen: SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
             ca: path("ca"),

@@ -67,8 +67,9 @@ impl Cloud {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
-        let store =
-            Store::open(StoreConfig::new(folder.path().join("hextet.db"), settings)).unwrap();
+        let store = Store::open(StoreConfig::new(folder.path().join("hextet.db"), settings))
+            .await
+            .unwrap();
         let bootstrap: Bootstrap = toml::from_str(ACCOUNTS).unwrap();
         let config = IdentityConfig::new("http://[::1]:9696");
         let identity = Identity::open(store.clone(), config, Some(&bootstrap))

@@ -58,7 +58,9 @@ impl Cloud {
         start: u64,
     ) -> Self {
         let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
-        let store = Store::open(StoreConfig::new(&path, settings)).unwrap();
+        let store = Store::open(StoreConfig::new(&path, settings))
+            .await
+            .unwrap();
         let now_ms = Arc::new(AtomicU64::new(start));
         let clock = {
             let now_ms = now_ms.clone();

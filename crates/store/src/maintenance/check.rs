@@ -9,9 +9,10 @@ use hextet_core::subnet::Subnet;
 use serde::de::DeserializeOwned;
 
 use super::{MaintenanceError, known, open, unsound};
-use crate::engine::{EngineError, Row, Value};
+use crate::engine::EngineError;
 use crate::subnet::address_key;
-use crate::tx::Tx;
+use crate::tx::{Engine, Tx};
+use crate::value::{Row, Value};
 use crate::writer::ready;
 use crate::{NETWORK, PORT, SUBNET, quota};
 
@@ -29,7 +30,7 @@ pub fn check(database: &Path) -> Result<Vec<String>, MaintenanceError> {
     connection
         .execute_batch("BEGIN")
         .map_err(unsound(database))?;
-    let mut tx = Tx::new(connection);
+    let mut tx = Tx::new(Engine::Sqlite(connection));
     let version = ready(tx.rows("SELECT value FROM meta WHERE name = 'schema'", &[]))
         .and_then(|rows| {
             let row = rows.first().ok_or(EngineError::Unsound("meta row"))?;
@@ -176,7 +177,7 @@ async fn stands(
     Ok(())
 }
 
-/// The counters of what projects have. A project that has none yet gets its first with its next resource.
+/// The counters of what projects have. In a copy of version 1, a project may have none yet.
 async fn counted(
     tx: &mut Tx,
     counts: &BTreeMap<String, u64>,

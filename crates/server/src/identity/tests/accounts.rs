@@ -404,7 +404,7 @@ async fn a_cloud_without_an_administrator_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
     let config = StoreConfig::new(folder.path().join("hextet.db"), settings);
-    let store = Store::open(config).unwrap();
+    let store = Store::open(config).await.unwrap();
     let opened = Identity::open(store.clone(), IdentityConfig::new("http://[::1]:1"), None).await;
     assert!(matches!(
         opened,

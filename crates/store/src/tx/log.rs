@@ -1,0 +1,191 @@
+//! What a job changes, on its way into the log and the model.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hextet_core::snapshot::Change;
+
+use super::{Engine, Tx};
+use crate::document::Document;
+use crate::engine::EngineError;
+use crate::model::{self, Model};
+
+/// How many revisions the log keeps.
+pub(crate) const CHANGES_KEPT: u64 = 100_000;
+/// How often the log is trimmed, revisions.
+const TRIM_EVERY: u64 = 1024;
+
+/// One change of the log, as the model takes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub kind: Arc<str>,
+    pub id: Arc<str>,
+    /// `None`: it is gone.
+    pub document: Option<Arc<Document>>,
+    /// The same for the snapshot, where the kind is of it.
+    pub change: Option<Change>,
+}
+
+/// What became of the documents of a kind, by id.
+type Changed = BTreeMap<Arc<str>, Option<Arc<Document>>>;
+
+/// The documents as a transaction sees them: the model, which holds the newest revision while the writers' lock is held,
+/// and above it what the transaction itself has changed.
+pub(crate) struct View {
+    model: Arc<RwLock<Model>>,
+    /// What jobs that ended well have changed; `None` is gone.
+    changed: BTreeMap<Arc<str>, Changed>,
+    newest: u64,
+}
+
+impl View {
+    /// Over a model that has reached `newest`, the newest revision of the database.
+    pub(crate) fn new(model: Arc<RwLock<Model>>, newest: u64) -> Self {
+        Self {
+            model,
+            changed: BTreeMap::new(),
+            newest,
+        }
+    }
+
+    /// The newest revision, with those of this transaction.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    pub(super) fn document(&self, logged: &[Logged], kind: &str, id: &str) -> Option<Document> {
+        let mine = logged.iter().rev();
+        if let Some(change) = mine
+            .into_iter()
+            .find(|one| one.kind.as_ref() == kind && one.id.as_ref() == id)
+        {
+            return change.document.as_deref().cloned();
+        }
+        if let Some(changed) = self.changed.get(kind).and_then(|ids| ids.get(id)) {
+            return changed.as_deref().cloned();
+        }
+        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        model
+            .document(kind, id)
+            .map(|document| (**document).clone())
+    }
+
+    pub(super) fn documents(&self, logged: &[Logged], kind: &str) -> Vec<Document> {
+        let mut all: BTreeMap<Arc<str>, Arc<Document>> = {
+            let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+            let documents = model.documents(kind);
+            documents
+                .map(|document| (document.id.clone(), document.clone()))
+                .collect()
+        };
+        let earlier = self.changed.get(kind).into_iter().flatten();
+        let mine = logged.iter().filter(|one| one.kind.as_ref() == kind);
+        let changes = earlier.chain(mine.map(|one| (&one.id, &one.document)));
+        for (id, document) in changes {
+            match document {
+                Some(document) => all.insert(id.clone(), document.clone()),
+                None => all.remove(id),
+            };
+        }
+        all.into_values()
+            .map(|document| (*document).clone())
+            .collect()
+    }
+
+    fn take(&mut self, revision: u64, logged: &[Logged]) {
+        self.newest = revision;
+        for change in logged {
+            let ids = self.changed.entry(change.kind.clone()).or_default();
+            ids.insert(change.id.clone(), change.document.clone());
+        }
+    }
+}
+
+impl Tx {
+    /// Documents are looked up in memory from now on.
+    pub(crate) fn set_view(&mut self, view: Option<View>) {
+        self.view = view;
+    }
+
+    /// Forgets what a job left behind, before the next.
+    pub(crate) fn reset(&mut self) {
+        self.revision = None;
+        self.logged.clear();
+    }
+
+    /// Appends the job's changes to the log, as its last statements, and hands them over.
+    pub(crate) async fn flush(&mut self) -> Result<Option<(u64, Vec<Logged>)>, EngineError> {
+        let logged = std::mem::take(&mut self.logged);
+        let Some(revision) = self.revision.take().filter(|_| !logged.is_empty()) else {
+            self.settle().await?;
+            return Ok(None);
+        };
+        for (ordinal, change) in logged.iter().enumerate() {
+            let (op, body, project_id, (public_bytes, admin_bytes)) = match &change.document {
+                Some(document) => (
+                    "put",
+                    document.text(),
+                    document.project_id.as_ref(),
+                    document.cuts(),
+                ),
+                None => ("delete", "", "", (0, 0)),
+            };
+            self.exec_later(
+                "INSERT INTO change (revision, ordinal, kind, id, op, body, project_id, \
+                 public_bytes, admin_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                &[
+                    revision.into(),
+                    ordinal.into(),
+                    change.kind.as_ref().into(),
+                    change.id.as_ref().into(),
+                    op.into(),
+                    body.into(),
+                    project_id.into(),
+                    public_bytes.into(),
+                    admin_bytes.into(),
+                ],
+                Some(1),
+            )
+            .await?;
+        }
+        if revision.is_multiple_of(TRIM_EVERY) {
+            let kept = revision.saturating_sub(CHANGES_KEPT);
+            self.exec_later(
+                "DELETE FROM change WHERE revision <= $1",
+                &[kept.into()],
+                None,
+            )
+            .await?;
+        }
+        self.settle().await?;
+        if let Some(view) = &mut self.view {
+            view.take(revision, &logged);
+        }
+        Ok(Some((revision, logged)))
+    }
+
+    /// Waits for the answers that are due.
+    async fn settle(&mut self) -> Result<(), EngineError> {
+        match &mut self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(session) => session.settle().await,
+        }
+    }
+
+    pub(super) async fn log(
+        &mut self,
+        kind: &str,
+        id: &str,
+        document: Option<Document>,
+    ) -> Result<(), EngineError> {
+        self.revision().await?;
+        let change = model::decode(kind, id, document.as_ref())?;
+        self.logged.push(Logged {
+            kind: kind.into(),
+            id: id.into(),
+            document: document.map(Arc::new),
+            change,
+        });
+        Ok(())
+    }
+}
