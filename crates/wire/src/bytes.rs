@@ -1,6 +1,6 @@
 //! Reading fixed-size fields from a slice that shrinks as it is read.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn address(&mut self) -> Option<Ipv6Addr> {
         self.array::<16>().map(Ipv6Addr::from)
+    }
+
+    pub(crate) fn ipv4(&mut self) -> Option<Ipv4Addr> {
+        self.array::<4>().map(Ipv4Addr::from)
     }
 }
 

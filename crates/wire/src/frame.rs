@@ -1,7 +1,7 @@
 //! Ethernet II and IPv6 (RFC 8200) with its extension headers, UDP (RFC 768) and ICMPv6 (RFC 4443) envelopes.
 //!
 //! Left out: fragments (whoever needs the whole datagram refuses them), VLAN tags and LLC/SNAP (guests may not send
-//! them), IPv4, Authentication and Encapsulating Security headers (they end the walk as an upper layer does).
+//! them), IPv4 (its own module), Authentication and Encapsulating Security headers (they end the walk as an upper layer does).
 
 use std::net::Ipv6Addr;
 
@@ -169,16 +169,7 @@ impl<'a> Packet<'a> {
         if self.next_header != NEXT_HEADER_UDP {
             return None;
         }
-        let mut reader = Reader::new(self.payload);
-        let (source_port, destination_port) = (reader.u16()?, reader.u16()?);
-        let length = usize::from(reader.u16()?).checked_sub(8)?;
-        reader.u16()?;
-        let data = reader.take(length)?;
-        Some(Udp {
-            source_port,
-            destination_port,
-            data,
-        })
+        Udp::parse(self.payload)
     }
 
     /// Whether the upper layer's checksum, at its place in `payload`, is right for this packet.
@@ -190,6 +181,22 @@ impl<'a> Packet<'a> {
             self.payload,
         );
         sum == 0
+    }
+}
+
+impl<'a> Udp<'a> {
+    /// The datagram in the upper layer of a packet, if its length is consistent.
+    pub(crate) fn parse(payload: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let (source_port, destination_port) = (reader.u16()?, reader.u16()?);
+        let length = usize::from(reader.u16()?).checked_sub(8)?;
+        reader.u16()?;
+        let data = reader.take(length)?;
+        Some(Udp {
+            source_port,
+            destination_port,
+            data,
+        })
     }
 }
 
@@ -241,18 +248,26 @@ impl Envelope {
 /// The Internet checksum over the pseudo-header and the upper layer (RFC 8200 §8.1). Zero over a message that already
 /// holds its checksum says that it is right.
 pub fn checksum(source: Ipv6Addr, destination: Ipv6Addr, next_header: u8, upper: &[u8]) -> u16 {
-    let mut sum = 0_u64;
-    let mut add = |bytes: &[u8]| {
-        for pair in bytes.chunks(2) {
-            let low = pair.get(1).copied().unwrap_or(0);
-            sum += u64::from(u16::from_be_bytes([pair[0], low]));
-        }
-    };
-    add(&source.octets());
-    add(&destination.octets());
-    add(&(upper.len() as u32).to_be_bytes());
-    add(&[0, 0, 0, next_header]);
-    add(upper);
+    finish(
+        sum(&source.octets())
+            + sum(&destination.octets())
+            + sum(&(upper.len() as u32).to_be_bytes())
+            + sum(&[0, 0, 0, next_header])
+            + sum(upper),
+    )
+}
+
+/// The sum of 16-bit words, an odd last byte as a word's high half (RFC 1071).
+pub(crate) fn sum(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks(2).map(|pair| {
+        let low = pair.get(1).copied().unwrap_or(0);
+        u64::from(u16::from_be_bytes([pair[0], low]))
+    });
+    words.sum()
+}
+
+/// The ones' complement of a sum of words (RFC 1071).
+pub(crate) fn finish(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -1,9 +1,11 @@
-//! Bytes to messages and back: Ethernet and IPv6 frames, Neighbor Discovery, DHCPv6.
+//! Bytes to messages and back: Ethernet, IPv6 and IPv4 frames, Neighbor Discovery, DHCPv6, DHCPv4.
 //!
 //! Parsers take what a hostile guest may send: they never panic, never recurse, and their work is bounded by the
 //! frame's length. No policy is here: what a message means for a port is decided above.
 
 mod bytes;
+pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
+pub mod ipv4;
 pub mod ndp;
