@@ -10,6 +10,7 @@ mod mutate;
 use hextet_wire::dhcpv6::{self, ServerMessage};
 use hextet_wire::frame::{self, Envelope};
 use hextet_wire::ndp::{self, HOP_LIMIT};
+use hextet_wire::{dhcpv4, ipv4};
 
 pub use link::link_handle_frame;
 pub use mutate::Mutator;
@@ -18,10 +19,12 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     ("parse_frame", parse_frame),
     ("parse_ndp", parse_ndp),
     ("parse_dhcpv6", parse_dhcpv6),
+    ("parse_ipv4", parse_ipv4),
+    ("parse_dhcpv4", parse_dhcpv4),
     ("link_handle_frame", link_handle_frame),
 ];
 
@@ -79,4 +82,64 @@ pub fn parse_dhcpv6(bytes: &[u8]) -> bool {
         assert_eq!(again, message);
     }
     true
+}
+
+/// An IPv4 frame down to its datagram.
+///
+/// The header's checksum is put right before, since a mutated packet would hardly ever get past it.
+pub fn parse_ipv4(bytes: &[u8]) -> bool {
+    let Ok((envelope, udp)) = ipv4::parse(&sealed(bytes)).map(|(envelope, udp)| {
+        let data = udp.data.to_vec();
+        (envelope, (udp.source_port, udp.destination_port, data))
+    }) else {
+        return false;
+    };
+    let (source_port, destination_port, data) = udp;
+    let udp = frame::Udp {
+        source_port,
+        destination_port,
+        data: &data,
+    };
+    let again = envelope.udp(udp);
+    assert_eq!(ipv4::parse(&again), Ok((envelope, udp)));
+    true
+}
+
+/// A DHCPv4 message, as a server and as a client read it.
+pub fn parse_dhcpv4(bytes: &[u8]) -> bool {
+    if let Ok(message) = dhcpv4::parse(bytes) {
+        assert_eq!(dhcpv4::parse(&message.emit()), Ok(message));
+        return true;
+    }
+    let Ok(message) = dhcpv4::ServerMessage::parse(bytes) else {
+        return false;
+    };
+    // What is said otherwise than we say it need not fit, and a text that was no UTF-8 becomes another.
+    let (again, _) = message.emit(u16::MAX, &[]);
+    assert!(again.len() <= usize::from(u16::MAX));
+    let _ = dhcpv4::ServerMessage::parse(&again);
+    true
+}
+
+/// The frame with the checksum of its IPv4 header put right, if it has one.
+pub(crate) fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = bytes.to_vec();
+    let length = frame
+        .get(14)
+        .map_or(0, |first| usize::from(first & 0xf) * 4);
+    if let Some(header) = frame
+        .get_mut(14..14 + length)
+        .filter(|header| header.len() >= 20)
+    {
+        header[10..12].fill(0);
+        let mut sum: u32 = header
+            .chunks(2)
+            .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .sum();
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        header[10..12].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    }
+    frame
 }

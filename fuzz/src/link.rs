@@ -1,16 +1,17 @@
 //! The machines of a link behind a hostile guest.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::{Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
+use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
 use hextet_proto::{Directory, EVENTS_MAX, Holder, HolderKind, LEARNED_MAX, Link, TRANSMITS_MAX};
 use hextet_wire::frame;
 use hextet_wire::ndp::{self, NdpMessage};
-use ipnet::Ipv6Net;
+use hextet_wire::{dhcpv4, ipv4};
+use ipnet::{Ipv4Net, Ipv6Net};
 use uuid::Uuid;
 
 /// Every address that ends in 7 is assigned to another port, every one that ends in 8 learned by it.
@@ -31,7 +32,7 @@ impl Directory for Neighbours {
     }
 }
 
-/// A frame from a guest, as it is and with its ICMPv6 checksum put right; what comes out must be valid, bounded, and
+/// A frame from a guest, as it is and with its ICMPv6 or its IPv4 header's checksum put right; what comes out must be valid, bounded, and
 /// nothing that only routers and other servers say.
 #[allow(
     clippy::disallowed_methods,
@@ -48,12 +49,20 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
         let valid = packet.envelope.icmpv6(packet.payload.to_vec());
         link.handle_frame(&valid, &Neighbours, now);
     }
+    if frame::ethertype(bytes) == Some(ipv4::ETHERTYPE_IPV4) {
+        link.handle_frame(&crate::sealed(bytes), &Neighbours, now);
+    }
     assert!(link.learned().count() <= LEARNED_MAX);
     let events = std::iter::from_fn(|| link.poll_event()).count();
     assert!(events <= EVENTS_MAX);
     let mut frames = 0;
     while let Some(frame) = link.poll_transmit(now + Duration::from_secs(1)) {
         frames += 1;
+        if frame::ethertype(&frame) == Some(ipv4::ETHERTYPE_IPV4) {
+            let (_, udp) = ipv4::parse(&frame).expect("a link sends valid datagrams");
+            dhcpv4::ServerMessage::parse(udp.data).expect("a link sends valid DHCPv4");
+            continue;
+        }
         let packet = frame::parse(&frame).expect("a link sends valid frames");
         assert!(packet.payload.len() <= 2048);
         if packet.udp().is_none() {
@@ -107,6 +116,18 @@ fn plan() -> LinkPlan {
             preferred_lifetime_s: 2700,
             valid_lifetime_s: 5400,
             dns_servers: vec![dns],
+            dns_search: vec!["example.org".to_owned()],
+        }),
+        dhcpv4: Some(Dhcpv4Plan {
+            leases: vec![Dhcpv4Lease {
+                address: Ipv4Addr::new(10, 0, 0, 5),
+                subnet: Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 24),
+                router: Some(Ipv4Addr::new(10, 0, 0, 1)),
+                routes: Vec::new(),
+                dns_servers: vec![Ipv4Addr::new(192, 0, 2, 53)],
+            }],
+            lease_time_s: 5400,
+            mtu: 1430,
             dns_search: vec!["example.org".to_owned()],
         }),
     }

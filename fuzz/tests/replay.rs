@@ -1,9 +1,13 @@
 //! Replays the corpus, then mutates it for a bounded while, the same each time.
 //!
-//! `HEXTET_UPDATE=1` makes the seeds of the corpus anew from the golden packets of `crates/wire/golden`; inputs that
-//! once broke something stand beside them under names of their own and stay.
+//! `HEXTET_UPDATE=1` makes the seeds of the corpus anew from the golden packets of `crates/wire/golden` and from the DHCPv4
+//! messages that clients send and servers answer; inputs that once broke something stand beside them under names of their
+//! own and stay.
 
 #![allow(clippy::unwrap_used, reason = "everything here is a test")]
+
+#[path = "replay/dhcpv4.rs"]
+mod dhcpv4;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +19,8 @@ const MUTATIONS: usize = 150_000;
 const UNDERSTOOD_ONE_IN: usize = 20;
 /// Bytes of Ethernet, IPv6 and UDP headers before a DHCPv6 message.
 const BEFORE_DHCPV6: usize = 62;
+/// Bytes of Ethernet, IPv4 and UDP headers before a DHCPv4 message.
+const BEFORE_DHCPV4: usize = 42;
 
 #[test]
 fn parse_frame_survives_the_corpus_and_its_mutations() {
@@ -29,6 +35,16 @@ fn parse_ndp_survives_the_corpus_and_its_mutations() {
 #[test]
 fn parse_dhcpv6_survives_the_corpus_and_its_mutations() {
     check("parse_dhcpv6");
+}
+
+#[test]
+fn parse_ipv4_survives_the_corpus_and_its_mutations() {
+    check("parse_ipv4");
+}
+
+#[test]
+fn parse_dhcpv4_survives_the_corpus_and_its_mutations() {
+    check("parse_dhcpv4");
 }
 
 #[test]
@@ -119,7 +135,9 @@ fn write_seeds(name: &str) {
         let frame = bytes_of(&std::fs::read_to_string(&path).unwrap());
         let is_udp = frame[20] == 17;
         let input = match (name, is_udp) {
-            ("parse_ndp", true) | ("parse_dhcpv6", false) => continue,
+            ("parse_ndp", true) | ("parse_dhcpv6", false) | ("parse_ipv4" | "parse_dhcpv4", _) => {
+                continue;
+            }
             ("parse_dhcpv6", true) => &frame[BEFORE_DHCPV6..],
             _ => &frame[..],
         };
@@ -135,6 +153,16 @@ fn write_seeds(name: &str) {
         write(&folder.join(format!("golden-{stem}.hex")), input);
         let mutated = mutator.mutate(input, input);
         write(&folder.join(format!("mutated-{stem}.hex")), &mutated);
+    }
+    for (stem, frame) in dhcpv4::seeds() {
+        let input = match name {
+            "parse_ipv4" | "link_handle_frame" => &frame[..],
+            "parse_dhcpv4" => &frame[BEFORE_DHCPV4..],
+            _ => continue,
+        };
+        write(&folder.join(format!("dhcpv4-{stem}.hex")), input);
+        let mutated = mutator.mutate(input, input);
+        write(&folder.join(format!("mutated-dhcpv4-{stem}.hex")), &mutated);
     }
 }
 

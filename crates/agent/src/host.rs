@@ -322,12 +322,12 @@ impl Host {
                 false
             }
             LinkEvent::Released { addresses } => {
-                debug!(%port, ?addresses, "released by DHCPv6");
+                debug!(%port, ?addresses, "released by DHCP");
                 false
             }
             LinkEvent::Declined { addresses } => {
-                warn!(%port, count = addresses.len(), "declined by DHCPv6");
-                debug!(%port, ?addresses, "declined by DHCPv6");
+                warn!(%port, count = addresses.len(), "declined by DHCP");
+                debug!(%port, ?addresses, "declined by DHCP");
                 false
             }
         };

@@ -1,6 +1,8 @@
 //! What one port's link must be told and given: the part of a host's plan that the protocol machines need, with
 //! lifetimes and flags already decided.
 
+mod dhcpv4;
+
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
@@ -11,6 +13,8 @@ use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
 use crate::plan::{HostPlan, SubnetPlan};
 use crate::settings::CloudSettings;
+
+pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 
 /// Everything that the machines of one link serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct LinkPlan {
     pub ra: Option<RaPlan>,
     /// What to answer by DHCPv6; `None` where it is off on every subnet.
     pub dhcpv6: Option<Dhcpv6Plan>,
+    /// What to answer by DHCPv4; `None` where the port has no address of a subnet with DHCP.
+    pub dhcpv4: Option<Dhcpv4Plan>,
 }
 
 impl LinkPlan {
@@ -134,6 +140,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
             withdrawn,
         ),
         dhcpv6: dhcpv6_plan(settings, &subnets, &addresses),
+        dhcpv4: dhcpv4::dhcpv4_plan(plan, settings, port, network.mtu),
         addresses,
     })
 }

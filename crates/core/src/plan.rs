@@ -212,4 +212,12 @@ impl HostPlan {
             _ => None,
         })
     }
+
+    /// Every IPv4 subnet, in the order of their ids.
+    pub fn ipv4_subnets(&self) -> impl Iterator<Item = &Ipv4SubnetPlan> {
+        self.entries.values().filter_map(|entry| match entry {
+            PlanEntry::Ipv4Subnet(subnet) => Some(subnet),
+            _ => None,
+        })
+    }
 }

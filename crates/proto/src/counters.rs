@@ -29,11 +29,11 @@ reasons!(
     DropReason {
         /// Port or network administratively down.
         AdminDown = "admin_down",
-        /// Not parseable as Ethernet II and IPv6 within the bounds.
+        /// Not parseable as Ethernet II and IPv6 within the bounds, nor as a whole IPv4 datagram.
         Frame = "frame",
-        /// A fragment: neither Neighbor Discovery nor DHCPv6 is taken from fragments (RFC 6980 §5).
+        /// A fragment: neither Neighbor Discovery nor DHCP is taken from fragments (RFC 6980 §5).
         Fragment = "fragment",
-        /// Neither ICMPv6 nor UDP to the DHCPv6 server's port.
+        /// Neither ICMPv6 nor UDP to a DHCP server's port.
         NotServed = "not_served",
         /// Neighbor Discovery that RFC 4861 §6.1, §7.1 tells to discard.
         NdpInvalid = "ndp_invalid",
@@ -65,6 +65,18 @@ reasons!(
         Dhcpv6NothingToConfirm = "dhcpv6_nothing_to_confirm",
         /// DHCPv6 is off on every subnet of the network.
         Dhcpv6Off = "dhcpv6_off",
+        /// Not valid as RFC 2131 has it.
+        Dhcpv4Invalid = "dhcpv4_invalid",
+        /// A relay agent's message.
+        Dhcpv4Relayed = "dhcpv4_relayed",
+        /// Meant for another server.
+        Dhcpv4OtherServer = "dhcpv4_other_server",
+        /// Questions about an address that is not the port's, which a refusal does not answer.
+        Dhcpv4ForeignAddress = "dhcpv4_foreign_address",
+        /// The port has no address of an IPv4 subnet with DHCP.
+        Dhcpv4Off = "dhcpv4_off",
+        /// An option had no room in an answer of the size that the client takes; the answer was sent without it.
+        Dhcpv4NoRoom = "dhcpv4_no_room",
         /// The queue of frames was full: the newest was not queued.
         TransmitsFull = "transmits_full",
         /// The queue of events was full: the newest was not queued, an address not learned.
@@ -89,6 +101,12 @@ reasons!(
         Dhcpv6Advertise = "dhcpv6_advertise",
         /// DHCPv6 Reply.
         Dhcpv6Reply = "dhcpv6_reply",
+        /// DHCPOFFER.
+        Dhcpv4Offer = "dhcpv4_offer",
+        /// DHCPACK.
+        Dhcpv4Ack = "dhcpv4_ack",
+        /// DHCPNAK.
+        Dhcpv4Nak = "dhcpv4_nak",
         /// Neighbor Advertisement that names a neighbour or the service.
         NaSolicited = "na_solicited",
         /// Neighbor Advertisement that makes a duplicate address check fail.

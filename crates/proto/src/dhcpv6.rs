@@ -3,7 +3,7 @@
 //! There are no leases: an answer is a function of the plan and the message. The addresses are the port's, whatever
 //! DUID, IAID or hardware type the client shows; the client's identity is only echoed.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hextet_core::link::Dhcpv6Plan;
 use hextet_core::modes::SolicitWithoutAddress;
@@ -27,8 +27,8 @@ pub(crate) struct Answer {
 
 /// Addresses that a client gave up.
 pub(crate) enum Given {
-    Released(Vec<Ipv6Addr>),
-    Declined(Vec<Ipv6Addr>),
+    Released(Vec<IpAddr>),
+    Declined(Vec<IpAddr>),
 }
 
 /// Answers a valid message.
@@ -63,13 +63,13 @@ pub(crate) fn answer(plan: &Dhcpv6Plan, message: &ClientMessage) -> Result<Answe
         ClientMessage::Release { asked, server } => {
             ours(server)?;
             let message = success(plan, asked, "released");
-            let noted = Some(Given::Released(named(asked).collect()));
+            let noted = Some(Given::Released(named(asked).map(IpAddr::V6).collect()));
             Ok(Answer { message, noted })
         }
         ClientMessage::Decline { asked, server } => {
             ours(server)?;
             let message = success(plan, asked, "noted; the address stays this port's");
-            let noted = Some(Given::Declined(named(asked).collect()));
+            let noted = Some(Given::Declined(named(asked).map(IpAddr::V6).collect()));
             Ok(Answer { message, noted })
         }
         ClientMessage::InformationRequest(request) => {

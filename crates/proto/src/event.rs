@@ -1,6 +1,6 @@
 //! What a link tells the agent.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hextet_core::ids::PortId;
 
@@ -26,14 +26,14 @@ pub enum LinkEvent {
         /// Who holds it; `None`: the network's service.
         holder: Option<PortId>,
     },
-    /// The guest gave addresses back (RFC 9915 §18.3.7). They stay the port's; for the log.
+    /// The guest gave addresses back (RFC 9915 §18.3.7, RFC 2131 §4.3.4). They stay the port's; for the log.
     Released {
         /// What the message named, at most what one message holds.
-        addresses: Vec<Ipv6Addr>,
+        addresses: Vec<IpAddr>,
     },
-    /// The guest found addresses in use by somebody else (RFC 9915 §18.3.8). They stay the port's; for the log.
+    /// The guest found addresses in use by somebody else (RFC 9915 §18.3.8, RFC 2131 §4.3.3). They stay the port's; for the log.
     Declined {
         /// What the message named, at most what one message holds.
-        addresses: Vec<Ipv6Addr>,
+        addresses: Vec<IpAddr>,
     },
 }

@@ -1,11 +1,11 @@
 //! What the tests of the machines share: a plan, a guest's frames, a directory.
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::{Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
+use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
 use hextet_wire::dhcpv6::{self, ClientMessage, ServerMessage};
@@ -31,7 +31,32 @@ pub(crate) fn ip(text: &str) -> Ipv6Addr {
     text.parse().unwrap()
 }
 
-/// A slaac /64 and a stateful /96 with one address each.
+/// An IPv4 address from its text.
+pub(crate) fn ipv4(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+/// Two subnets with an address of the port in each.
+pub(crate) fn dhcpv4_plan() -> Dhcpv4Plan {
+    let lease = |address, subnet: &str, router: Option<&str>| Dhcpv4Lease {
+        address: ipv4(address),
+        subnet: subnet.parse().unwrap(),
+        router: router.map(ipv4),
+        routes: vec![],
+        dns_servers: vec![ipv4("192.0.2.53")],
+    };
+    Dhcpv4Plan {
+        leases: vec![
+            lease("10.0.0.5", "10.0.0.0/24", Some("10.0.0.1")),
+            lease("10.0.1.5", "10.0.1.0/25", None),
+        ],
+        lease_time_s: 5400,
+        mtu: 1430,
+        dns_search: vec!["example.org".to_owned()],
+    }
+}
+
+/// A slaac /64 and a stateful /96 with one address each, and two IPv4 subnets.
 pub(crate) fn plan() -> LinkPlan {
     let prefix = |prefix: &str, autonomous| RaPrefix {
         prefix: prefix.parse().unwrap(),
@@ -71,6 +96,7 @@ pub(crate) fn plan() -> LinkPlan {
             dns_servers: vec![ip("2001:db8::53")],
             dns_search: vec!["example.org".to_owned()],
         }),
+        dhcpv4: Some(dhcpv4_plan()),
     }
 }
 

@@ -1,10 +1,11 @@
-//! The protocol machines of one port's link, sans-IO: Router Advertisements, DHCPv6 and Neighbor Discovery, composed
+//! The protocol machines of one port's link, sans-IO: Router Advertisements, DHCPv6, DHCPv4 and Neighbor Discovery, composed
 //! as one [`Link`].
 //!
 //! Frames, plans and the time come in through `handle_*`; frames, events and deadlines go out through `poll_*`. A port
 //! is known by the link that its frames come in on, never by what they say.
 
 mod counters;
+mod dhcpv4;
 mod dhcpv6;
 mod directory;
 mod event;

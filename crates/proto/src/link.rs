@@ -1,5 +1,7 @@
-//! One port's link: the Router Advertisement sender, the DHCPv6 server and the Neighbor Discovery responder behind one
-//! door.
+//! One port's link: the Router Advertisement sender, the DHCPv6 and the DHCPv4 server and the Neighbor Discovery
+//! responder behind one door.
+
+mod ipv4;
 
 use std::collections::VecDeque;
 use std::net::Ipv6Addr;
@@ -12,6 +14,7 @@ use hextet_wire::dhcpv6::{self, Discard, ServerMessageKind};
 use hextet_wire::frame::{
     self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, Packet, Udp, multicast_mac,
 };
+use hextet_wire::ipv4::ETHERTYPE_IPV4;
 use hextet_wire::ndp::{self, HOP_LIMIT, NdOption, NdpError, NdpMessage, RouterAdvert};
 
 use crate::counters::{DropReason, LinkCounters, Sent};
@@ -132,22 +135,15 @@ impl Link {
             self.counters.drop(DropReason::AdminDown);
             return;
         }
-        let packet = match frame::parse(frame) {
-            Ok(packet) => packet,
-            Err(FrameError::Fragment) => return self.counters.drop(DropReason::Fragment),
-            Err(_) => return self.counters.drop(DropReason::Frame),
-        };
-        let first = !std::mem::replace(&mut self.guest_seen, true);
-        if packet.next_header == NEXT_HEADER_ICMPV6 {
-            self.handle_ndp(&packet, directory, now);
+        let understood = if frame::ethertype(frame) == Some(ETHERTYPE_IPV4) {
+            self.handle_ipv4(frame)
         } else {
-            match packet.udp() {
-                Some(udp) if udp.destination_port == dhcpv6::SERVER_PORT => {
-                    self.handle_dhcpv6(&packet, udp);
-                }
-                Some(_) | None => self.counters.drop(DropReason::NotServed),
-            }
+            self.handle_ipv6(frame, directory, now)
+        };
+        if let Err(reason) = understood {
+            return self.counters.drop(reason);
         }
+        let first = !std::mem::replace(&mut self.guest_seen, true);
         // A Router Solicitation has had its answer already.
         if first && self.advertiser.is_silent() {
             self.handle_first_frame(now);
@@ -196,6 +192,31 @@ impl Link {
     /// The learned addresses, with who learned them first if another port did.
     pub fn learned(&self) -> impl Iterator<Item = (Ipv6Addr, Option<PortId>)> {
         self.neighbours.learned()
+    }
+
+    /// # Errors
+    /// Why it is no packet that anything could be made of.
+    fn handle_ipv6(
+        &mut self,
+        frame: &[u8],
+        directory: &dyn Directory,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let packet = frame::parse(frame).map_err(|error| match error {
+            FrameError::Fragment => DropReason::Fragment,
+            _ => DropReason::Frame,
+        })?;
+        if packet.next_header == NEXT_HEADER_ICMPV6 {
+            self.handle_ndp(&packet, directory, now);
+        } else {
+            match packet.udp() {
+                Some(udp) if udp.destination_port == dhcpv6::SERVER_PORT => {
+                    self.handle_dhcpv6(&packet, udp);
+                }
+                Some(_) | None => self.counters.drop(DropReason::NotServed),
+            }
+        }
+        Ok(())
     }
 
     fn handle_ndp(&mut self, packet: &Packet<'_>, directory: &dyn Directory, now: Instant) {

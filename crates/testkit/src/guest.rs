@@ -1,7 +1,11 @@
 //! A guest as its kernel and its DHCPv6 client behave: duplicate address checks, Router Solicitation, SLAAC
 //! (RFC 4862), and the client of RFC 9915 as far as one exchange and its renewal go.
 //!
+//! Its DHCPv4 client is beside, as it shares nothing with the rest but the link.
+//!
 //! Delays that a kernel draws at random are fixed at [`DAD_DELAY`], so that a scenario's times can be foretold.
+
+mod dhcpv4;
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -13,11 +17,14 @@ use hextet_wire::dhcpv6::{
     InformationRequest, ServerMessage, ServerMessageKind,
 };
 use hextet_wire::frame::{self, ALL_ROUTERS, Envelope, Udp, multicast_mac, solicited_node};
+use hextet_wire::ipv4::ETHERTYPE_IPV4;
 use hextet_wire::ndp::{
     self, HOP_LIMIT, NdOption, NdpMessage, NeighborAdvert, NeighborSolicit, PrefixInformation,
     RouterAdvert, RouterSolicit,
 };
 use ipnet::Ipv6Net;
+
+pub use dhcpv4::{Dhcpv4Client, Dhcpv4Config};
 
 /// How long a kernel waits before the first check of an address; drawn from 0 to 1 s (RFC 4862 §5.4.2), here its mean.
 pub const DAD_DELAY: Duration = Duration::from_millis(500);
@@ -43,6 +50,8 @@ pub struct GuestConfig {
     pub client: Option<Duid>,
     /// Whether the client takes a Reply to its Solicit.
     pub rapid_commit: bool,
+    /// Its DHCPv4 client, if it runs one.
+    pub dhcpv4: Option<Dhcpv4Config>,
 }
 
 /// How far an address has come.
@@ -97,13 +106,17 @@ pub struct Guest {
     pub neighbours: BTreeMap<Ipv6Addr, Mac>,
     /// DHCPv6 answers heard.
     pub answers: Vec<ServerMessage>,
+    /// The DHCPv4 client, if there is one.
+    pub dhcpv4: Option<Dhcpv4Client>,
 }
 
 impl Guest {
     /// The guest's link came up.
     pub fn boot(config: GuestConfig, now: Duration) -> Guest {
         let link_local = config.link_local;
+        let dhcpv4 = config.dhcpv4.clone();
         Guest {
+            dhcpv4: dhcpv4.map(|client| Dhcpv4Client::new(config.mac, client, now)),
             config,
             alarms: vec![(now + DAD_DELAY, Alarm::Probe(link_local))],
             retrans: RETRANS_TIMER,
@@ -124,7 +137,9 @@ impl Guest {
 
     /// When the guest does something by itself.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.alarms.iter().map(|(at, _)| *at).min()
+        let alarms = self.alarms.iter().map(|(at, _)| *at);
+        let dhcpv4 = self.dhcpv4.as_ref().and_then(Dhcpv4Client::poll_timeout);
+        alarms.chain(dhcpv4).min()
     }
 
     /// What the guest sends when its time has come.
@@ -137,8 +152,14 @@ impl Guest {
             let due: Vec<(Duration, Alarm)> = due;
             due.into_iter().map(|(_, alarm)| alarm).collect()
         };
-        let frames = due.into_iter().map(|alarm| self.act(alarm, now));
-        frames.flatten().collect()
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        for alarm in due {
+            frames.extend(self.act(alarm, now));
+        }
+        if let Some(client) = &mut self.dhcpv4 {
+            frames.extend(client.handle_timeout(now));
+        }
+        frames
     }
 
     /// Asks who has an address.
@@ -150,6 +171,12 @@ impl Guest {
 
     /// A frame came for the guest; what it sends in answer comes with its next timeout.
     pub fn handle_frame(&mut self, frame: &[u8], now: Duration) {
+        if frame::ethertype(frame) == Some(ETHERTYPE_IPV4) {
+            let client = self.dhcpv4.as_mut();
+            return client
+                .expect("nobody else is spoken to by IPv4")
+                .handle_frame(frame, now);
+        }
         let packet = frame::parse(frame).expect("a host sends valid frames");
         let to_group = packet.envelope.mac_destination.is_multicast();
         assert!(

@@ -8,9 +8,14 @@
 //! 5. expect g1 address 2001:db8:1::f816:3eff:fe00:1 preferred
 //! ```
 //!
+//! An IPv4 subnet is `subnet b 10.0.0.0/24 ipv4 gateway=10.0.0.1 dns=… route=DESTINATION,NEXTHOP` or `… nodhcp`, its
+//! guests' clients `guest g1 up dhcp4 broadcast4 rapid4 id4=HEX held4=10.0.0.5`, what they hold `expect g1 dhcpv4 …`.
+//!
 //! `#` begins a comment. Steps are numbered without a gap, so that a failure's number finds its line.
 
-use std::net::Ipv6Addr;
+mod ipv4;
+
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use hextet_core::mac::Mac;
@@ -64,6 +69,9 @@ impl Runner {
     fn step(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             ["subnet", name, "gone"] => self.world.remove_subnet(name),
+            ["subnet", _, cidr, "ipv4", rest @ ..] => {
+                self.world.add_ipv4_subnet(ipv4::subnet(cidr, rest)?);
+            }
             ["subnet", name, cidr, mode, rest @ ..] => {
                 let mode = Some(Ipv6Mode::from_name(mode).ok_or("no such mode")?);
                 let dns = rest.iter().filter_map(|word| word.strip_prefix("dns="));
@@ -77,10 +85,11 @@ impl Runner {
             ["port", name, "down"] => self.world.set_admin_state(name, false),
             ["port", name, "up"] => self.world.set_admin_state(name, true),
             ["port", name, "detached"] => self.world.cease(name),
+            ["port", name, "moves", "to", address] => self.world.readdress(name, parse(address)?),
             ["port", name, mac, addresses @ ..] => {
                 let mac: Mac = parse(mac)?;
                 let addresses = addresses.iter().map(|text| parse(text));
-                let addresses: Vec<Ipv6Addr> = addresses.collect::<Result<_, _>>()?;
+                let addresses: Vec<IpAddr> = addresses.collect::<Result<_, _>>()?;
                 self.world.add_port(name, mac, &addresses);
             }
             ["guest", name, "up", options @ ..] => self.boot(name, options)?,
@@ -97,6 +106,9 @@ impl Runner {
         let mut link_local = None;
         let mut client = ClientConfig::default();
         for option in options {
+            if ipv4::client_option(&mut client, option)? {
+                continue;
+            }
             match option.split_once('=') {
                 Some(("lladdr", address)) => link_local = Some(parse(address)?),
                 Some(("duid", hex)) => {
@@ -150,6 +162,7 @@ impl Runner {
                     Err(format!("seen: {:?}", guest.dns))
                 }
             }
+            ["dhcpv4", wanted @ ..] => ipv4::expect(guest, wanted),
             ["neighbour", address, mac] => expect_neighbour(guest, address, mac),
             _ => Err("no such expectation".to_owned()),
         }

@@ -1,21 +1,23 @@
 //! One network on one host: its plan, its ports' links, their guests, and a clock that is turned by hand.
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::link::link_plan;
 use hextet_core::mac::Mac;
 use hextet_core::modes::{AddressSource, Ipv6Modes, RaSender};
-use hextet_core::plan::{HostPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use hextet_core::plan::{
+    HostPlan, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan,
+};
 use hextet_core::port::FixedIp;
 use hextet_core::settings::CloudSettings;
 use hextet_proto::{Directory, Holder, HolderKind, Link, LinkEvent, MIN_DELAY_BETWEEN_RAS};
 use ipnet::Ipv6Net;
 use uuid::Uuid;
 
-use crate::guest::{Guest, GuestConfig};
+use crate::guest::{Dhcpv4Config, Guest, GuestConfig};
 
 const VNI: Vni = Vni(42);
 /// Steps that a world takes without time passing before it is declared to spin.
@@ -124,6 +126,36 @@ impl World {
         self.announce();
     }
 
+    /// An IPv4 subnet appears; its id, network and place in the order of creation are given here.
+    pub fn add_ipv4_subnet(&mut self, mut subnet: Ipv4SubnetPlan) {
+        subnet.sequence = self.plan.entries.len() as u64;
+        subnet.id = SubnetId(Uuid::from_u128(1000 + u128::from(subnet.sequence)));
+        subnet.vni = VNI;
+        let entry = PlanEntry::Ipv4Subnet(subnet.clone());
+        self.plan.entries.insert(PlanKey::Subnet(subnet.id), entry);
+        self.announce();
+    }
+
+    /// The port has this IPv4 address instead of those that it had.
+    pub fn readdress(&mut self, name: &str, address: Ipv4Addr) {
+        let id = self.ports[name].id;
+        let subnet_id = self.ipv4_subnet_of(address);
+        for port in self.port_plans_mut().filter(|port| port.id == id) {
+            port.fixed_ips.retain(|fixed| fixed.ip_address.is_ipv6());
+            port.fixed_ips.push(FixedIp {
+                subnet_id,
+                ip_address: address.into(),
+            });
+        }
+        self.announce();
+    }
+
+    fn ipv4_subnet_of(&self, address: Ipv4Addr) -> SubnetId {
+        let mut subnets = self.plan.ipv4_subnets();
+        let found = subnets.find(|subnet| subnet.cidr.contains(&address));
+        found.expect("an address of a subnet").id
+    }
+
     /// A subnet is deleted; ports lose their addresses of it.
     pub fn remove_subnet(&mut self, name: &str) {
         let (id, _) = self.subnets.remove(name).expect("a known subnet");
@@ -137,7 +169,7 @@ impl World {
     }
 
     /// A port appears, with these addresses besides those from its MAC.
-    pub fn add_port(&mut self, name: &str, mac: Mac, addresses: &[Ipv6Addr]) {
+    pub fn add_port(&mut self, name: &str, mac: Mac, addresses: &[IpAddr]) {
         let number = self.ports.len() as u32 + 1;
         let id = PortId(Uuid::from_u128(2000 + u128::from(number)));
         let mut fixed_ips = Vec::new();
@@ -152,13 +184,21 @@ impl World {
                     ip_address: mac.eui64(subnet.cidr).into(),
                 });
             }
-            let given = addresses
-                .iter()
-                .filter(|address| subnet.cidr.contains(*address));
+            let given = addresses.iter().filter(
+                |address| matches!(address, IpAddr::V6(address) if subnet.cidr.contains(address)),
+            );
             fixed_ips.extend(given.map(|address| FixedIp {
                 subnet_id: subnet.id,
-                ip_address: (*address).into(),
+                ip_address: *address,
             }));
+        }
+        for address in addresses {
+            if let IpAddr::V4(ipv4) = address {
+                fixed_ips.push(FixedIp {
+                    subnet_id: self.ipv4_subnet_of(*ipv4),
+                    ip_address: *address,
+                });
+            }
         }
         let port = PortPlan {
             id,
@@ -206,6 +246,7 @@ impl World {
                 link_local: link_local.unwrap_or(mac.link_local()),
                 client: config.client,
                 rapid_commit: config.rapid_commit,
+                dhcpv4: config.dhcpv4,
             },
             now,
         );
@@ -426,4 +467,6 @@ pub struct ClientConfig {
     pub client: Option<hextet_wire::dhcpv6::Duid>,
     /// Whether the client takes a Reply to its Solicit.
     pub rapid_commit: bool,
+    /// Its DHCPv4 client, if it runs one.
+    pub dhcpv4: Option<Dhcpv4Config>,
 }

@@ -97,6 +97,12 @@ pub struct Udp<'a> {
     pub data: &'a [u8],
 }
 
+/// What the frame says that it carries (a length in IEEE 802.3); `None`: shorter than an Ethernet header.
+pub fn ethertype(frame: &[u8]) -> Option<u16> {
+    let ethertype = frame.get(12..ETHERNET_BYTES)?;
+    Some(u16::from_be_bytes([ethertype[0], ethertype[1]]))
+}
+
 /// Parses a frame down to its upper layer.
 ///
 /// # Errors

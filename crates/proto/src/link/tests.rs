@@ -1,3 +1,5 @@
+mod ipv4;
+
 use std::time::Duration;
 
 use hextet_core::link::RaPlan;
@@ -661,6 +663,7 @@ fn bare() -> LinkPlan {
     LinkPlan {
         ra: None,
         dhcpv6: None,
+        dhcpv4: None,
         ..plan()
     }
 }

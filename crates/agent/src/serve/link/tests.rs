@@ -53,6 +53,7 @@ fn view() -> LinkView {
                 dns_lifetime_s: 1800,
             }),
             dhcpv6: None,
+            dhcpv4: None,
         },
         ifindex: 3,
         incarnation: 1,
