@@ -8,6 +8,7 @@
 pub mod fastpath;
 pub mod links;
 pub mod maps;
+pub mod memory;
 pub mod netns;
 pub mod punt;
 pub mod sender;

@@ -12,6 +12,7 @@ use crate::up::PARENT_VARIABLE;
 /// Runs the server until SIGTERM or SIGINT.
 pub fn server(config: &Path) -> Result<()> {
     crate::logs::start();
+    hextet_agent::kernel::memory::give_large_blocks_back();
     follow_parent()?;
     let config = hextet_server::ServerConfig::load(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

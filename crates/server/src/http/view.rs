@@ -7,11 +7,10 @@ use super::attributes::{Noun, Shown};
 
 /// One resource, as `{"name":{…}}`.
 pub(super) fn one(noun: &Noun, document: &Document, fields: &[String], admin: bool) -> String {
-    let object = match fields.is_empty() {
-        true => object(noun, document, admin),
-        false => only(&members(noun, document, admin), fields),
-    };
-    format!("{{\"{}\":{object}}}", noun.name)
+    let mut text = format!("{{\"{}\":", noun.name);
+    push(noun, document, fields, admin, &mut text);
+    text.push('}');
+    text
 }
 
 /// Many resources, as `{"collection":[…]}`, and the links to the pages beside, if it is one.
@@ -28,10 +27,7 @@ pub(super) fn many<'a>(
         if text.len() > empty {
             text.push(',');
         }
-        match fields.is_empty() {
-            true => text.push_str(&object(noun, document, admin)),
-            false => text.push_str(&only(&members(noun, document, admin), fields)),
-        }
+        push(noun, document, fields, admin, &mut text);
     }
     text.push(']');
     if !links.is_empty() {
@@ -42,11 +38,18 @@ pub(super) fn many<'a>(
     text
 }
 
-fn object(noun: &Noun, document: &Document, admin: bool) -> String {
-    let mut text = match admin {
-        true => document.admin().to_owned(),
-        false => document.public().to_owned(),
-    };
+fn push(noun: &Noun, document: &Document, fields: &[String], admin: bool, text: &mut String) {
+    match fields.is_empty() {
+        true => object(noun, document, admin, text),
+        false => text.push_str(&only(&members(noun, document, admin), fields)),
+    }
+}
+
+fn object(noun: &Noun, document: &Document, admin: bool, text: &mut String) {
+    text.push_str(match admin {
+        true => document.admin(),
+        false => document.public(),
+    });
     text.push_str(",\"tenant_id\":");
     text.push_str(&Json::from(&*document.project_id).to_string());
     for attribute in noun.attributes {
@@ -62,13 +65,14 @@ fn object(noun: &Noun, document: &Document, admin: bool) -> String {
         text.push_str("\":");
         text.push_str(value);
     }
-    (noun.computed)(document, admin, &mut text);
+    (noun.computed)(document, admin, text);
     text.push('}');
-    text
 }
 
 fn members(noun: &Noun, document: &Document, admin: bool) -> Map<String, Json> {
-    serde_json::from_str(&object(noun, document, admin)).unwrap_or_default()
+    let mut text = String::new();
+    object(noun, document, admin, &mut text);
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// The named members that there are.
