@@ -1,10 +1,12 @@
 """A cloud of its own for these tests: `hextet up` in a temporary folder, on loopback, judged from outside.
 
 The judges are the unmodified `openstack` command and openstacksdk, set up by nothing but the clouds.yaml that
-`hextet up` writes. Root is needed, because the agent that `up` starts loads its fast path. Nothing here is skipped: what
+`hextet up` writes. They are of two ages: `cargo xtask api` runs these tests with the ones of requirements.txt and with
+Debian's. What an old client has no words for the tests say by its version. Root is needed, because the agent that `up` starts loads its fast path. Nothing here is skipped: what
 cannot run fails and says why.
 """
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -25,6 +27,16 @@ READY_WITHIN = 60
 
 # How long one command may take, seconds.
 COMMAND_WITHIN = 60
+
+
+def release(package):
+    """The installed release of a client, as numbers that compare."""
+    return tuple(int(number) for number in importlib.metadata.version(package).split(".")[:2])
+
+
+# The judges' releases.
+SDK = release("openstacksdk")
+CLI = release("python-openstackclient")
 
 
 class Refused(Exception):
@@ -121,6 +133,10 @@ def environment(**more):
         if not name.startswith("OS_") and not name.lower().endswith("_proxy")
     }
     return {**kept, "NO_PROXY": "*", **more}
+
+
+def pytest_report_header():
+    return f"judges: openstacksdk {SDK}, python-openstackclient {CLI}"
 
 
 @pytest.fixture(scope="session", autouse=True)

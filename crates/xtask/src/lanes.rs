@@ -93,17 +93,46 @@ pub fn interop() -> Result<()> {
     lab_once()
 }
 
-/// The judges from PyPI against the built binary.
+/// The command line and the SDK against the built binary: PyPI's current ones and Debian's, side by side, each on a
+/// cloud of its own.
 pub fn api() -> Result<()> {
     banner("api");
-    let python = root().join("target/venv/bin/python");
-    if !python.exists() {
-        bail!("the api lane has no Python environment: run tools/setup first");
+    let current = root().join("target/venv/bin/python");
+    let debian = Path::new("/usr/bin/python3");
+    for python in [&current, debian] {
+        let complete = Command::new(python)
+            .args(["-c", "import openstack, openstackclient, pytest"])
+            .stderr(Stdio::null())
+            .status();
+        if !complete.is_ok_and(|status| status.success()) {
+            bail!(
+                "{} has no openstackclient, openstacksdk and pytest: run tools/setup first",
+                python.display()
+            );
+        }
     }
     build_binary()?;
-    run(Command::new(python)
+    let beside = api_tests(debian)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("could not start Debian's Python")?;
+    let first = run(api_tests(&current));
+    let second = beside.wait_with_output()?;
+    print!("{}", String::from_utf8_lossy(&second.stdout));
+    first?;
+    if !second.status.success() {
+        bail!("with Debian's clients the api lane failed");
+    }
+    Ok(())
+}
+
+fn api_tests(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command
         .args(["-m", "pytest", "-q", "tests/api"])
-        .current_dir(root()))
+        .current_dir(root());
+    command
 }
 
 /// tempest and gophercloud against the built binary.

@@ -33,7 +33,7 @@ enum Verb {
     Netns,
     /// The lab: real guests with real clients, and faults that it must see (root, or sudo).
     Interop,
-    /// The openstack CLI and openstacksdk as judges of the API.
+    /// The openstack CLI and openstacksdk as judges of the API, PyPI's current ones and Debian's.
     Api,
     /// tempest, neutron-tempest-plugin and gophercloud as judges of the API; docs/conformance.md must tell what they say.
     Conformance,
