@@ -128,7 +128,7 @@ def test_the_command_line_says_what_neutron_would(cloud, network, name):
      409, "GatewayConflictWithAllocationPools"),
     ({"dns_nameservers": ["2001:db8::1"] * 2}, 400, "HTTPBadRequest"),
     ({"dns_nameservers": [f"2001:db8::{n}" for n in range(1, 12)]}, 400, "DNSNameServersExhausted"),
-    ({"host_routes": [{"destination": "::/0", "nexthop": "2001:db8:1::2"}]}, 400, "HTTPBadRequest"),
+    ({"host_routes": [{"destination": "::/0", "nexthop": "2001:db8:1::2"}]}, 400, "InvalidInput"),
     ({"network_id": "5a1a4b8e-6f3a-4a39-8c58-0a7d1e0f0001"}, 404, "NetworkNotFound"),
     ({"shoe": 1}, 400, "HTTPBadRequest"),
 ])
@@ -139,11 +139,23 @@ def test_a_refused_subnet_is_not_made(demo, network, attributes, status, error):
     assert list(demo.network.subnets(network_id=network.id)) == []
 
 
-def test_an_ipv4_subnet_is_refused_and_says_so(demo, network):
-    wanted = {"network_id": network.id, "ip_version": 4, "cidr": "192.0.2.0/24"}
-    answer = demo.network.post("/subnets", json={"subnet": wanted})
-    assert answer.status_code == 400
-    assert "ip_version 4 is not supported" in answer.json()["NeutronError"]["message"]
+def test_the_command_line_makes_an_ipv4_subnet_with_routes_and_a_port_on_it(cloud, network, name):
+    made = cloud.openstack(
+        "subnet", "create", "--network", network.name, "--subnet-range", "192.0.2.0/24", "--dns-nameserver", "192.0.2.9",
+        "--host-route", "destination=198.51.100.0/24,gateway=192.0.2.8", name,
+    )
+    assert (made["ip_version"], made["gateway_ip"], made["enable_dhcp"]) == (4, "192.0.2.1", True)
+    assert made["allocation_pools"] == [{"start": "192.0.2.2", "end": "192.0.2.254"}]
+    assert made["host_routes"] == [{"destination": "198.51.100.0/24", "nexthop": "192.0.2.8"}]
+    assert made["ipv6_ra_mode"] is None and made["ipv6_address_mode"] is None
+    port = cloud.openstack("port", "create", "--network", network.name, f"{name}-p")
+    assert [fixed["subnet_id"] for fixed in port["fixed_ips"]] == [made["id"]]
+    last = int(port["fixed_ips"][0]["ip_address"].removeprefix("192.0.2."))
+    assert 2 <= last <= 254
+    cloud.openstack("subnet", "set", "--no-host-route", "--gateway", "192.0.2.254", "--no-allocation-pool",
+                    "--allocation-pool", "start=192.0.2.2,end=192.0.2.250", name, json_output=False)
+    changed = cloud.openstack("subnet", "show", name)
+    assert (changed["host_routes"], changed["gateway_ip"]) == ([], "192.0.2.254")
 
 
 def test_prefixes_of_a_network_do_not_overlap_and_those_of_two_may(demo, network, name):

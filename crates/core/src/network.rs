@@ -56,14 +56,15 @@ pub struct Network {
     pub vni: Vni,
 }
 
-/// Smallest MTU that a link can have at all (RFC 791 §3.1: every host forwards 68 octets), bytes.
-const LINK_MTU_MIN: u32 = 68;
+/// Smallest MTU of a link that carries IPv4 (RFC 791 §3.2: every module forwards 68 octets), bytes.
+const IPV4_MTU_MIN: u32 = 68;
 
 /// The MTU of a network whose subnets are of these versions: what is asked, or the largest that fits the underlay when
 /// nothing or 0 is.
 ///
 /// # Errors
-/// `InvalidInput` outside 68 to `max`, `NetworkMTUSubnetConflict` below what a subnet's family needs.
+/// `InvalidInput` above `max`, `NetworkMTUSubnetConflict` below what a subnet's family needs. Without a subnet there is
+/// no least one, as in Neutron.
 pub fn check_mtu(
     asked: Option<u32>,
     max: u32,
@@ -73,9 +74,9 @@ pub fn check_mtu(
     for ip_version in ip_versions {
         check_subnet_mtu(mtu, ip_version)?;
     }
-    if mtu > max || mtu < LINK_MTU_MIN {
+    if mtu > max {
         return Err(Refusal::invalid(format!(
-            "the MTU {mtu} is out of range: {LINK_MTU_MIN} to {max} bytes are allowed, at least {MTU_MIN} with an IPv6 subnet"
+            "the MTU {mtu} is too large: up to {max} bytes are allowed"
         )));
     }
     Ok(mtu)
@@ -87,7 +88,7 @@ pub fn check_mtu(
 /// `NetworkMTUSubnetConflict` below [`MTU_MIN`] with IPv6, below 68 with IPv4.
 pub fn check_subnet_mtu(mtu: u32, ip_version: u8) -> Result<(), Refusal> {
     let min = match ip_version {
-        4 => LINK_MTU_MIN,
+        4 => IPV4_MTU_MIN,
         _ => MTU_MIN,
     };
     if mtu >= min {
