@@ -44,10 +44,12 @@ class Refused(Exception):
 
 
 class Cloud:
-    """A running `hextet up`."""
+    """A running `hextet up`; in a network namespace, if one is named."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, listen="[::1]:0", namespace=None):
         self.directory = directory
+        self.listen = listen
+        self.inside = ["ip", "netns", "exec", namespace] if namespace else []
         self.binary = pathlib.Path(os.environ.get("HEXTET", ROOT / "target/debug/hextet"))
         assert self.binary.exists(), f"{self.binary} is not built: run `cargo build -p hextet`"
         self.log = directory.parent / "up.log"
@@ -59,7 +61,7 @@ class Cloud:
         """Starts it and waits for the line that says that it works."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "--dir", self.directory, "up", "--listen", "[::1]:0"],
+                [*self.inside, self.binary, "--dir", self.directory, "up", "--listen", self.listen],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
                 env=environment(),
             )
@@ -89,7 +91,7 @@ class Cloud:
     def take_down(self):
         """Takes everything off this host."""
         down = subprocess.run(
-            [self.binary, "--dir", self.directory, "down"],
+            [*self.inside, self.binary, "--dir", self.directory, "down"],
             capture_output=True, text=True, timeout=COMMAND_WITHIN, env=environment(),
         )
         if self.process.poll() is None:
@@ -100,14 +102,27 @@ class Cloud:
                 self.process.wait()
         assert down.returncode == 0, f"hextet down: {down.stderr}\n{self.log.read_text()}"
 
-    def openstack(self, *words, cloud="hextet-demo", json_output=True):
-        """Runs the real command line. Its JSON, or its text; `Refused` with what it said when it fails."""
-        command = [pathlib.Path(sys.executable).parent / "openstack", *words]
+    def hextet(self, *words, stdin=None, **variables):
+        """Runs our own command line: its text; `Refused` with what it said when it fails."""
+        ran = subprocess.run(
+            [*self.inside, self.binary, "--dir", self.directory, *words],
+            input=stdin, capture_output=True, text=True, timeout=COMMAND_WITHIN, env=environment(**variables),
+        )
+        if ran.returncode != 0:
+            raise Refused(ran.stderr)
+        return ran.stdout
+
+    def openstack(self, *words, cloud="hextet-demo", json_output=True, **variables):
+        """Runs the real command line. Its JSON, or its text; `Refused` with what it said when it fails. With variables
+        that say how to sign in, clouds.yaml is not looked at."""
+        command = [*self.inside, pathlib.Path(sys.executable).parent / "openstack", *words]
         if json_output:
             command += ["-f", "json"]
         ran = subprocess.run(
             command, capture_output=True, text=True, timeout=COMMAND_WITHIN,
-            env=environment(OS_CLIENT_CONFIG_FILE=str(self.clouds_yaml), OS_CLOUD=cloud),
+            env=environment(**(
+                variables or {"OS_CLIENT_CONFIG_FILE": str(self.clouds_yaml), "OS_CLOUD": cloud}
+            )),
         )
         if ran.returncode != 0:
             raise Refused(ran.stderr)

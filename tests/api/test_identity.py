@@ -158,3 +158,79 @@ def test_what_identity_does_not_serve_is_refused(admin):
     with pytest.raises(openstack.exceptions.BadRequestException) as refused:
         admin.identity.create_project(name="x", tags=["blue"])
     assert "tags" in str(refused.value)
+
+
+def test_an_application_credential_logs_in_until_it_is_deleted(cloud, name):
+    made = cloud.openstack("application", "credential", "create", "--role", "reader", name)
+    assert made["name"] == name and made["secret"]
+    shown = cloud.openstack("application", "credential", "show", name)
+    assert shown["id"] == made["id"] and made["secret"] not in str(shown)
+    assert name in {row["Name"] for row in cloud.openstack("application", "credential", "list")}
+    login = {
+        "OS_AUTH_TYPE": "v3applicationcredential", "OS_AUTH_URL": f"{cloud.url}/identity/v3",
+        "OS_APPLICATION_CREDENTIAL_ID": made["id"], "OS_APPLICATION_CREDENTIAL_SECRET": made["secret"],
+    }
+    assert cloud.openstack("network", "list", **login) == []
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("network", "create", name, **login)
+    assert "403" in str(refused.value)
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("application", "credential", "create", f"{name}-2", **login)
+    assert "identity:create_application_credential" in str(refused.value)
+    assert "demo" in cloud.hextet("identity", "project", "list", **login)
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("application", "credential", "create", "--role", "admin", f"{name}-2")
+    assert "admin" in str(refused.value)
+    cloud.openstack("application", "credential", "delete", name, json_output=False)
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("network", "list", **login)
+    assert "401" in str(refused.value)
+
+
+def test_a_credential_with_a_chosen_secret_and_an_end(cloud, name):
+    made = cloud.openstack(
+        "application", "credential", "create", "--secret", "chosen", "--expiration", "2099-01-31T12:00:00",
+        "--unrestricted", name,
+    )
+    assert made["secret"] == "chosen" and made["unrestricted"] is True
+    assert made["expires_at"].startswith("2099-01-31T12:00:00")
+    cloud.openstack("application", "credential", "delete", made["id"], json_output=False)
+
+
+def test_a_user_changes_its_own_password_and_a_disabled_one_is_out(cloud, name):
+    cloud.openstack("user", "create", "--project", "demo", "--password", "pw-1", name, cloud="hextet")
+    cloud.openstack("role", "add", "--project", "demo", "--user", name, "member", cloud="hextet", json_output=False)
+    login = {
+        "OS_AUTH_URL": f"{cloud.url}/identity/v3", "OS_USERNAME": name, "OS_PASSWORD": "pw-1", "OS_PROJECT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
+    }
+    cloud.openstack(
+        "user", "password", "set", "--original-password", "pw-1", "--password", "pw-2", json_output=False, **login,
+    )
+    refusal(cloud, username=name, password="pw-1")
+    token = cloud.openstack("token", "issue", **{**login, "OS_PASSWORD": "pw-2"})["id"]
+    cloud.openstack("user", "set", "--disable", name, cloud="hextet", json_output=False)
+    refusal(cloud, username=name, password="pw-2")
+    cloud.openstack("user", "set", "--enable", name, cloud="hextet", json_output=False)
+    request = urllib.request.Request(f"{cloud.url}/v2.0/networks", headers={"X-Auth-Token": token})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == 401
+    cloud.openstack("user", "delete", name, cloud="hextet", json_output=False)
+
+
+def test_a_token_is_revoked_by_the_command_line(cloud):
+    token = cloud.openstack("token", "issue")["id"]
+    cloud.openstack("token", "revoke", token, cloud="hextet", json_output=False)
+    request = urllib.request.Request(f"{cloud.url}/v2.0/networks", headers={"X-Auth-Token": token})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == 401
+
+
+def test_the_region_and_the_roles_of_a_user_are_listed(cloud):
+    assert [row["Region"] for row in cloud.openstack("region", "list", cloud="hextet")] == ["RegionOne"]
+    words = ("role", "assignment", "list", "--user", "demo", "--project", "demo", "--names")
+    assert [row["Role"] for row in cloud.openstack(*words, cloud="hextet")] == ["member"]
+    effective = {row["Role"] for row in cloud.openstack(*words, "--effective", cloud="hextet")}
+    assert effective == {"member", "reader"}

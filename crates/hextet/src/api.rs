@@ -1,11 +1,11 @@
-//! As much of a networking API client as the command line needs: a password login, and ports.
+//! As much of an API client as the command line needs: a login, ports, and calls of identity.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use hextet_core::ids::PortId;
-use hextet_lab::clouds::{CloudLogin, login};
+use hextet_lab::clouds::{CloudLogin, Proof, Trust, login, unanswered};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -18,7 +18,10 @@ const CLOUD: &str = "hextet";
 pub struct Api {
     http: reqwest::Client,
     network: String,
+    identity: String,
     token: String,
+    /// The id of the user that signed in.
+    pub user: String,
 }
 
 /// As much of a port as is needed here.
@@ -43,26 +46,25 @@ impl Api {
                 login(&text, CLOUD)?
             }
         };
-        plain(&login.auth_url)?;
-        let http = reqwest::Client::builder()
+        let believed = login.believed()?;
+        let mut builder = reqwest::Client::builder()
             .timeout(ANSWER_TIMEOUT)
             .no_proxy()
-            .build()?;
-        let url = format!("{}/auth/tokens", login.auth_url.trim_end_matches('/'));
-        let domain = json!({ "name": login.domain_name });
-        let body = json!({ "auth": {
-            "identity": { "methods": ["password"], "password": { "user": {
-                "name": login.username, "domain": domain, "password": login.password,
-            }}},
-            "scope": { "project": { "name": login.project_name, "domain": domain }},
-        }});
+            .tls_danger_accept_invalid_certs(believed.anybody);
+        if let Some(authorities) = believed.authorities {
+            builder = builder.tls_certs_only(authorities);
+        }
+        let http = builder.build()?;
+        let address = login.auth_url.trim_end_matches('/');
+        let identity = format!("{}/v3", address.strip_suffix("/v3").unwrap_or(address));
+        let url = format!("{identity}/auth/tokens");
         let answer = http
             .post(&url)
             .header("content-type", "application/json")
-            .body(body.to_string())
+            .body(login.body().to_string())
             .send()
             .await
-            .with_context(|| format!("no answer from {}", login.auth_url))?;
+            .map_err(|error| unanswered(&login.auth_url, error))?;
         let token = answer
             .headers()
             .get("x-subject-token")
@@ -70,10 +72,12 @@ impl Api {
             .map(str::to_owned);
         let body = take(answer).await.context("login refused")?;
         let network = network_url(&body).context("the catalog has no network service")?;
-        plain(&network)?;
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(Self {
             http,
+            user: word(&body["token"]["user"]["id"]),
             network,
+            identity,
             token: token.context("the login's answer has no token")?,
         })
     }
@@ -85,7 +89,7 @@ impl Api {
         {
             return Ok(port);
         }
-        let query: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let query = quoted(name);
         let path = format!("/v2.0/ports?name={query}");
         let body = self.call(Method::GET, &path, None).await?;
         let found = body["ports"].as_array().map(Vec::as_slice).unwrap_or(&[]);
@@ -116,45 +120,75 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        take(self.send(method, &self.network, path, body, None).await?).await
+    }
+
+    /// A call of identity, with a path below `/v3`.
+    pub async fn identity(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        take(self.send(method, &self.identity, path, body, None).await?).await
+    }
+
+    /// Gives a token back.
+    pub async fn revoke(&self, token: &str) -> Result<()> {
+        let path = "/auth/tokens";
+        let sent = self.send(Method::DELETE, &self.identity, path, None, Some(token));
+        take(sent.await?).await.map(|_| ())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        base: &str,
+        path: &str,
+        body: Option<Value>,
+        subject: Option<&str>,
+    ) -> Result<Response> {
         let mut request = self
             .http
-            .request(method, format!("{}{path}", self.network))
+            .request(method, format!("{base}{path}"))
             .header("x-auth-token", &self.token);
+        if let Some(subject) = subject {
+            request = request.header("x-subject-token", subject);
+        }
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("no answer from {}", self.network))?;
-        take(answer).await
+        let sent = request.send().await;
+        sent.map_err(|error| unanswered(base, error))
     }
 }
 
-/// There is no TLS on this side.
-fn plain(url: &str) -> Result<()> {
-    match reqwest::Url::parse(url) {
-        Ok(parsed) if parsed.scheme() == "http" => Ok(()),
-        Ok(parsed) => bail!(
-            "{url} is {}: this command speaks http only, as in http://[::1]:9696/identity/v3",
-            parsed.scheme()
-        ),
-        Err(_) => bail!("{url:?} is no address: it begins with http://"),
-    }
+/// A word as it stands in a path or a query.
+pub fn quoted(word: &str) -> String {
+    word.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 fn from_environment(auth_url: String) -> Result<CloudLogin> {
     let need = |name: &str| {
         std::env::var(name).with_context(|| format!("OS_AUTH_URL is set, {name} is not"))
     };
+    let proof = match std::env::var("OS_APPLICATION_CREDENTIAL_ID") {
+        Ok(id) => Proof::Credential {
+            id,
+            secret: need("OS_APPLICATION_CREDENTIAL_SECRET")?,
+        },
+        Err(_) => Proof::Password {
+            username: need("OS_USERNAME")?,
+            password: need("OS_PASSWORD")?,
+            project_name: need("OS_PROJECT_NAME")?,
+            domain_name: std::env::var("OS_USER_DOMAIN_NAME")
+                .unwrap_or_else(|_| "Default".to_owned()),
+        },
+    };
     Ok(CloudLogin {
         auth_url,
-        username: need("OS_USERNAME")?,
-        password: need("OS_PASSWORD")?,
-        project_name: need("OS_PROJECT_NAME")?,
-        domain_name: std::env::var("OS_USER_DOMAIN_NAME").unwrap_or_else(|_| "Default".to_owned()),
+        proof,
+        trust: match std::env::var_os("OS_CACERT").filter(|path| !path.is_empty()) {
+            Some(path) => Trust::File(path.into()),
+            None => Trust::Machine,
+        },
     })
 }
 

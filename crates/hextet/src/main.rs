@@ -9,6 +9,8 @@ use hextet_core::errors::chain;
 mod api;
 mod db;
 mod down;
+mod format;
+mod identity;
 mod local;
 mod logs;
 mod paths;
@@ -97,6 +99,17 @@ enum Command {
     )]
     Db(db::DbCommand),
 
+    /// Users, projects, roles, application credentials and tokens
+    #[command(
+        subcommand,
+        after_help = "Example: a project with a user who works there\n  \
+        hextet identity project create blue\n  \
+        hextet identity user create bob --project blue --role member\n\n\
+        It signs in with the administrator of clouds.yaml in --dir, or with OS_* where OS_AUTH_URL is set, as the\n\
+        openstack command does, whose verbs do the same."
+    )]
+    Identity(identity::IdentityCommand),
+
     /// Show everything at work: guests with real clients in network namespaces
     #[command(after_help = "Example:\n  hextet lab --once\n\n\
         Without --once the lab stays up to be looked at, until Ctrl-C.")]
@@ -130,6 +143,7 @@ fn main() -> ExitCode {
         Command::Server(args) => run::server(&args.config).map(|()| done),
         Command::Agent(args) => run::agent(&args.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),
+        Command::Identity(command) => identity::run(&paths, command).map(|()| done),
         Command::Db(command) => db::run(&paths, command),
         Command::Lab(args) => hextet_lab::run(args),
     };

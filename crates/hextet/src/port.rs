@@ -5,11 +5,12 @@ mod list;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use hextet_core::ids::PortId;
 use hextet_feed::v1;
 
 use crate::api::{Api, Port};
+use crate::format::{Format, FormatArgs};
 use crate::local::{self, Agent, refused};
 use crate::paths::Paths;
 
@@ -74,15 +75,8 @@ pub struct DetachArgs {
 /// Arguments of `hextet port list`.
 #[derive(Args)]
 pub struct ListArgs {
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
+    #[command(flatten)]
+    print: FormatArgs,
 }
 
 /// Runs one of them.
@@ -97,7 +91,7 @@ pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
             PortCommand::List(args) => {
                 let mut agent = local::connect(paths).await?;
                 let ports = local::ports(&mut agent).await?;
-                match args.format {
+                match args.print.format {
                     Format::Table => println!("{}", list::table(&ports)),
                     Format::Json => println!("{:#}", list::json(&ports)),
                 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::clouds::CloudLogin;
+use crate::clouds::{Believed, CloudLogin, unanswered};
 use crate::run::Namespace;
 
 /// Longest wait for one answer.
@@ -27,21 +27,14 @@ impl Api {
     /// # Errors
     /// When the namespace cannot be entered, the login is refused, or the catalogue has no network service.
     pub fn sign_in(namespace: &Path, login: &CloudLogin) -> Result<Self> {
-        let client = client_inside(namespace)?;
-        let domain = json!({ "name": login.domain_name });
-        let body = json!({ "auth": {
-            "identity": { "methods": ["password"], "password": { "user": {
-                "name": login.username, "domain": domain, "password": login.password,
-            } } },
-            "scope": { "project": { "name": login.project_name, "domain": domain } },
-        } });
+        let client = client_inside(namespace, login.believed()?)?;
         let url = format!("{}/auth/tokens", login.auth_url.trim_end_matches('/'));
         let response = client
             .post(&url)
             .header("content-type", "application/json")
-            .body(body.to_string())
+            .body(login.body().to_string())
             .send()
-            .with_context(|| format!("POST {url}"))?;
+            .map_err(|error| unanswered(&url, error))?;
         let token = response
             .headers()
             .get("x-subject-token")
@@ -94,11 +87,18 @@ impl Api {
 
 /// The client's own thread is started by the thread that builds it, and a thread starts where its maker is: so a
 /// client built inside the namespace connects from there, whoever calls it.
-fn client_inside(namespace: &Path) -> Result<Client> {
+fn client_inside(namespace: &Path, believed: Believed) -> Result<Client> {
     let namespace = namespace.to_owned();
     let builder = thread::spawn(move || {
         Namespace::enter(&namespace)?;
-        Ok(Client::builder().timeout(ANSWER_BOUND).no_proxy().build()?)
+        let mut builder = Client::builder()
+            .timeout(ANSWER_BOUND)
+            .no_proxy()
+            .tls_danger_accept_invalid_certs(believed.anybody);
+        if let Some(authorities) = believed.authorities {
+            builder = builder.tls_certs_only(authorities);
+        }
+        Ok(builder.build()?)
     });
     builder
         .join()

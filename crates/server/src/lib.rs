@@ -12,4 +12,4 @@ mod run;
 
 pub use config::{ConfigError, ServerConfig};
 pub use hextet_store::{Database, maintenance};
-pub use run::{RunError, run};
+pub use run::{RunError, recover_administrator, run};

@@ -14,7 +14,9 @@ use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
 use crate::feed::{self, FeedError, Reports};
 use crate::http::{self, ApiConfig, AppState, Tls, TlsError};
-use crate::identity::{Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError};
+use crate::identity::{
+    self, Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError, Recovered, Secret,
+};
 
 /// How long requests under way may take to end once the server is told to stop. Well below the time after which a
 /// supervisor kills (`hextet up` waits 10 s), so that the database is closed in peace.
@@ -60,12 +62,31 @@ pub async fn run(
     config: ServerConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let store_config = StoreConfig::of(config.database.clone(), config.settings.clone());
-    let store = Store::open(store_config).await?;
+    let store = open(&config).await?;
     let served = serve(&config, store.clone(), shutdown).await;
     store.close().await;
     info!("server stopped");
     served
+}
+
+/// Makes an administrator in the database of a server that is stopped.
+///
+/// # Errors
+/// When the database cannot be opened, which is so while a server has it, or fails.
+pub async fn recover_administrator(
+    config: &ServerConfig,
+    user: String,
+    password: Secret,
+) -> Result<Recovered, RunError> {
+    let store = open(config).await?;
+    let recovered = identity::recover_administrator(&store, user, password).await;
+    store.close().await;
+    Ok(recovered?)
+}
+
+async fn open(config: &ServerConfig) -> Result<Store, RunError> {
+    let store_config = StoreConfig::of(config.database.clone(), config.settings.clone());
+    Ok(Store::open(store_config).await?)
 }
 
 async fn serve(

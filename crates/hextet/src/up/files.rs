@@ -16,10 +16,27 @@ use crate::paths::Paths;
 /// Where the API answers if nothing else is said.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::LOCALHOST), 9696);
 
-/// Writes what is not there, and says where the API listens.
-pub fn ensure(paths: &Paths, asked: Option<SocketAddr>) -> Result<SocketAddr> {
-    let listen = if paths.server_toml().exists() {
-        let listen = ServerConfig::load(&paths.server_toml())?.listen;
+/// Where the API answers.
+#[derive(Clone, Copy)]
+pub struct Door {
+    /// The address that is listened on.
+    pub listen: SocketAddr,
+    https: bool,
+}
+
+impl Door {
+    /// As clients write it.
+    pub fn url(self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}", self.listen)
+    }
+}
+
+/// Writes what is not there, and says where the API answers.
+pub fn ensure(paths: &Paths, asked: Option<SocketAddr>) -> Result<Door> {
+    let door = if paths.server_toml().exists() {
+        let config = ServerConfig::load(&paths.server_toml())?;
+        let listen = config.listen;
         if asked.is_some_and(|asked| asked != listen && asked.port() != 0) {
             bail!(
                 "{} says listen = \"{listen}\": change it there and in {}, or leave --listen out",
@@ -27,21 +44,25 @@ pub fn ensure(paths: &Paths, asked: Option<SocketAddr>) -> Result<SocketAddr> {
                 paths.clouds_yaml().display(),
             );
         }
-        listen
+        Door {
+            listen,
+            https: config.tls.is_some(),
+        }
     } else {
-        free(asked.unwrap_or(LISTEN))?
+        Door {
+            listen: free(asked.unwrap_or(LISTEN))?,
+            https: false,
+        }
     };
     let host = host_name(paths)?;
     certificates::ensure(&paths.tls(), &host)?;
     once(&paths.server_toml(), 0o644, || {
-        Ok(server_toml(paths, listen))
+        Ok(server_toml(paths, door.listen))
     })?;
     once(&paths.agent_toml(), 0o644, || Ok(agent_toml(paths, &host)))?;
     let accounts = Bootstrap::ensure(&paths.identity_toml())?;
-    once(&paths.clouds_yaml(), 0o600, || {
-        clouds_yaml(&accounts, listen)
-    })?;
-    Ok(listen)
+    once(&paths.clouds_yaml(), 0o600, || clouds_yaml(&accounts, door))?;
+    Ok(door)
 }
 
 /// A port 0 becomes one that is free now, so that it stays the same from then on.
@@ -109,17 +130,18 @@ fn agent_toml(paths: &Paths, host: &str) -> String {
     )
 }
 
-fn clouds_yaml(accounts: &Bootstrap, listen: SocketAddr) -> Result<String> {
+fn clouds_yaml(accounts: &Bootstrap, door: Door) -> Result<String> {
     let mut text = "# Written by `hextet up`, once: how clients sign in.\nclouds:\n".to_owned();
     for (cloud, name) in [("hextet", "admin"), ("hextet-demo", "demo")] {
         let user = accounts
             .user(name)
             .with_context(|| format!("identity.toml has no user {name}"))?;
         text.push_str(&format!(
-            "  {cloud}:\n    auth:\n      auth_url: http://{listen}/identity/v3\n      \
+            "  {cloud}:\n    auth:\n      auth_url: {}/identity/v3\n      \
             username: {name}\n      password: \"{}\"\n      project_name: {}\n      \
             user_domain_name: Default\n      project_domain_name: Default\n    \
             region_name: RegionOne\n    identity_api_version: 3\n    interface: public\n",
+            door.url(),
             user.password.expose(),
             user.project,
         ));

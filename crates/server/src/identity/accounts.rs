@@ -4,6 +4,7 @@ mod credentials;
 mod first;
 mod grants;
 mod projects;
+mod recover;
 mod tokens;
 mod users;
 
@@ -19,6 +20,7 @@ pub use first::{bootstrap, take_names};
 use grants::delete_assignments;
 pub use grants::{grant, ungrant};
 pub use projects::{create_project, delete_project, update_project};
+pub use recover::recover;
 pub use tokens::{Rotation, ensure_key, revoke, rotate_keys};
 pub use users::{NewPassword, change_password, create_user, delete_user, update_user};
 

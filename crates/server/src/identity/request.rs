@@ -335,6 +335,11 @@ pub fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
     })
 }
 
+/// As [`UserFields::check`], of a name alone.
+pub fn check_user_name(name: &str) -> Result<(), Failure> {
+    check_name(Some(name), USER_NAME_CHARS_MAX)
+}
+
 /// Passwords are at least one octet and at most [`PASSWORD_BYTES_MAX`].
 pub fn check_password(password: &Secret) -> Result<(), Failure> {
     match password.expose().len() {

@@ -225,13 +225,8 @@ impl Cloud {
                 .enable_all()
                 .build();
             runtime.unwrap().block_on(async {
-                let http = reqwest::Client::new();
-                let domain = json!({ "name": "Default" });
-                let auth = json!({ "auth": {
-                    "identity": { "methods": ["password"], "password": { "user": {
-                        "name": login.username, "domain": domain, "password": login.password }}},
-                    "scope": { "project": { "name": login.project_name, "domain": domain }},
-                }});
+                let http = reqwest::Client::builder().tls_certs_only([]).build();
+                let (http, auth) = (http.unwrap(), login.body());
                 let url = format!("{}/auth/tokens", login.auth_url);
                 let answer = http.post(url).json(&auth).send().await.unwrap();
                 let token = answer.headers()["x-subject-token"].clone();
