@@ -30,7 +30,7 @@ pub struct NewCredential {
     pub description: Option<String>,
     /// The secret; a random one if absent.
     pub secret: Option<Secret>,
-    /// The roles; all that the caller holds if absent.
+    /// The roles; all that the caller holds if absent or, as the openstack command says it, empty.
     pub roles: Option<Vec<RoleRef>>,
     expires_at: Option<String>,
     /// Whether its tokens may make and delete credentials.
@@ -69,18 +69,13 @@ impl NewCredential {
         }
     }
 
-    /// The roles that are asked for; none: all.
+    /// The roles that are asked for; `None`: all.
     pub fn wanted_roles(&self) -> Result<Option<BTreeSet<Role>>, Failure> {
         let Some(roles) = &self.roles else {
             return Ok(None);
         };
         let wanted: BTreeSet<Role> = roles.iter().map(RoleRef::role).collect::<Result<_, _>>()?;
-        if wanted.is_empty() {
-            return Err(Failure::bad_request(
-                "roles: at least one, or leave it out for all that you hold.",
-            ));
-        }
-        Ok(Some(wanted))
+        Ok(Some(wanted).filter(|wanted| !wanted.is_empty()))
     }
 
     /// When it ends, in seconds since 1970; `now` must be before. UTC, with or without the letter Z.
