@@ -150,8 +150,10 @@ async fn migrate(tx: &mut Tx, from: u64) -> Result<(), EngineError> {
         .ok()
         .and_then(|from| from.checked_sub(1))
         .ok_or(EngineError::Unsound("schema version"))?;
-    for statement in STEPS[done..].iter().copied().flatten() {
-        tx.batch(statement).await?;
+    for step in &STEPS[done..] {
+        for statement in *step {
+            tx.batch(statement).await?;
+        }
     }
     tx.exec(
         "UPDATE meta SET value = $1 WHERE name = 'schema'",

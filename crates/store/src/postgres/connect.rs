@@ -31,7 +31,7 @@ const VERSION_MIN: u64 = 140_000;
 /// left ends after as long, so that a dead server process keeps the writers' lock for seconds only. A commit that was
 /// told to wait for no disk waits for it here all the same.
 const SETTINGS: &str = "SET application_name = 'hextet'; \
-     SET statement_timeout = '4s'; SET lock_timeout = '4s'; \
+     SET statement_timeout = '4s'; SET lock_timeout = '3s'; \
      SET idle_in_transaction_session_timeout = '5s'; \
      SET client_connection_check_interval = '2s'; \
      SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 2; \

@@ -1,0 +1,16 @@
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
+CREATE TABLE resource (kind TEXT NOT NULL, id TEXT NOT NULL, project_id TEXT NOT NULL, revision BIGINT NOT NULL, body TEXT NOT NULL, public_bytes BIGINT NOT NULL, admin_bytes BIGINT NOT NULL, PRIMARY KEY (kind, id));
+CREATE TABLE change (revision BIGINT NOT NULL, ordinal BIGINT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, op TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (revision, ordinal));
+CREATE TABLE reference (kind TEXT NOT NULL, id TEXT NOT NULL, by_kind TEXT NOT NULL, by_id TEXT NOT NULL, PRIMARY KEY (kind, id, by_kind, by_id), FOREIGN KEY (kind, id) REFERENCES resource (kind, id), FOREIGN KEY (by_kind, by_id) REFERENCES resource (kind, id) ON DELETE CASCADE);
+CREATE INDEX reference_by ON reference (by_kind, by_id);
+CREATE TABLE ip_allocation (subnet_id TEXT NOT NULL, address {bytes} NOT NULL, port_id TEXT NOT NULL, PRIMARY KEY (subnet_id, address));
+CREATE INDEX ip_allocation_port ON ip_allocation (port_id);
+CREATE TABLE mac (network_id TEXT NOT NULL, mac {bytes} NOT NULL, port_id TEXT NOT NULL, PRIMARY KEY (network_id, mac));
+CREATE TABLE segment (vni BIGINT PRIMARY KEY, network_id TEXT NOT NULL);
+CREATE TABLE claim (scope TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL, PRIMARY KEY (scope, name));
+INSERT INTO meta (name, value) VALUES ('schema', '1'), ('epoch', '77'), ('server_duid', '00000000-0000-0000-0000-000000000009');
+INSERT INTO resource (kind, id, project_id, revision, body, public_bytes, admin_bytes) VALUES ('thing', 'a', '', 1, '{"x":1}', 6, 6), ('thing', 'b', 'p', 2, '{"x":2}', 6, 6);
+INSERT INTO resource (kind, id, project_id, revision, body, public_bytes, admin_bytes) SELECT 'quota', name, 'p', 1, '{}', 1, 1 FROM meta;
+INSERT INTO change (revision, ordinal, kind, id, op, body) VALUES (1, 0, 'thing', 'a', 'put', '{"x":1}'), (2, 0, 'thing', 'b', 'put', '{"x":2}');
+INSERT INTO counter (name, value) VALUES ('port_number', 5);
