@@ -166,7 +166,7 @@ pub enum ConfigError {
     },
     /// The syntax, an unknown key, a missing one, a wrong type.
     #[error("{0}")]
-    Parse(#[from] toml::de::Error),
+    Parse(toml::de::Error),
     /// A value.
     #[error("{key} = {value}: {allowed}")]
     Value {
@@ -197,7 +197,7 @@ impl ServerConfig {
     /// # Errors
     /// With the key and what is allowed.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let raw: RawConfig = toml::from_str(text)?;
+        let raw: RawConfig = toml::from_str(text).map_err(|error| unquoted(error, text))?;
         // The text is not quoted: a password may be in it.
         let database = raw
             .database
@@ -228,6 +228,18 @@ impl ServerConfig {
             settings: settings(&raw.ra, &raw.lifetimes, raw.dns_search)?,
         })
     }
+}
+
+/// The library quotes the line that it cannot read. One with a URL in it is not quoted: there may be a password in it.
+fn unquoted(mut error: toml::de::Error, text: &str) -> ConfigError {
+    let line = error.span().and_then(|span| {
+        let start = text.get(..span.start)?.rfind('\n').map_or(0, |end| end + 1);
+        text.get(start..)?.lines().next()
+    });
+    if line.is_none_or(|line| line.contains("://")) {
+        error.set_input(None);
+    }
+    ConfigError::Parse(error)
 }
 
 fn public_url(url: &str) -> Result<String, ConfigError> {

@@ -6,13 +6,14 @@ mod follow;
 mod outage;
 mod retry;
 mod session;
+mod told;
 mod write;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use hextet_core::settings::CloudSettings;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -26,6 +27,7 @@ use crate::writer::Order;
 use connect::{ConnectError, Connector};
 use follow::{Follower, READERS_MAX, Reader};
 use outage::Outage;
+use told::Told;
 use write::Writer;
 
 pub(crate) use session::Session;
@@ -78,12 +80,12 @@ pub(crate) async fn open(
     committed: broadcast::Sender<Arc<Committed>>,
 ) -> Result<(Audience, Freshness), Unusable> {
     let connector = Connector::new(opening.url.clone(), opening.synchronous)?;
-    let told = Arc::new(Notify::new());
+    let told = Told::default();
     let mut writing = wait_for(&connector, None, &opening).await?;
     prepare(&mut writing, &opening).await?;
     let mut following = wait_for(&connector, Some(told.clone()), &opening).await?;
     // Heard from here on, so that nothing falls between the reading and the following.
-    following.batch(follow::LISTEN).await?;
+    following.batch(told::LISTEN).await?;
     let model = follow::load(&mut following, opening.settings).await?;
     let audience = Audience {
         model: Arc::new(RwLock::new(model)),
@@ -129,7 +131,7 @@ async fn prepare(tx: &mut Tx, opening: &Opening) -> Result<(), Unusable> {
 /// A connection, waited for as long as `patience` says where waiting may help.
 async fn wait_for(
     connector: &Connector,
-    told: Option<Arc<Notify>>,
+    told: Option<Told>,
     opening: &Opening,
 ) -> Result<Tx, EngineError> {
     let begin = Instant::now();

@@ -3,11 +3,14 @@
 //!
 //! A test that asks for one and cannot have it fails.
 
+use std::fs::Permissions;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -47,6 +50,8 @@ pub struct Cluster {
     owner: Option<User>,
     disk: Disk,
     databases: AtomicU64,
+    /// More settings of the server, from its next start on.
+    settings: Mutex<Vec<String>>,
     guardian: Child,
 }
 
@@ -86,6 +91,7 @@ impl Cluster {
             owner,
             disk,
             databases: AtomicU64::new(0),
+            settings: Mutex::default(),
             guardian,
         };
         let made = cluster
@@ -127,10 +133,16 @@ impl Cluster {
 
     /// As [`Cluster::sql`]; with what psql said where it failed.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
-        let url = match database.contains("://") {
+        let mut url = match database.contains("://") {
             true => database.to_owned(),
             false => self.url(database),
         };
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        // The port is a part of the socket's name.
+        for port in settings.iter().filter_map(|one| one.strip_prefix("port=")) {
+            url.push_str(&format!("&port={port}"));
+        }
+        drop(settings);
         let asked = self
             .command("psql")
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql])
@@ -174,6 +186,37 @@ impl Cluster {
         }
     }
 
+    /// Starts the server anew, so that it listens on the loopback too: answers the port. With PEM files of a certificate
+    /// and its key it speaks TLS to who wants it.
+    pub fn listen(&self, tls: Option<(&Path, &Path)>) -> u16 {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        let mut settings = vec![
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={port}"),
+        ];
+        if let Some((certificate, key)) = tls {
+            for (from, name, setting) in [
+                (certificate, "server.pem", "ssl_cert_file"),
+                (key, "server.key", "ssl_key_file"),
+            ] {
+                let to = self.folder.join(name);
+                std::fs::copy(from, &to).expect("a copy");
+                std::fs::set_permissions(&to, Permissions::from_mode(0o600)).expect("ours");
+                if let Some(owner) = &self.owner {
+                    let (uid, gid) = (owner.uid.as_raw(), owner.gid.as_raw());
+                    std::os::unix::fs::chown(&to, Some(uid), Some(gid)).expect("root may");
+                }
+                settings.push(format!("{setting}={}", to.display()));
+            }
+            settings.push("ssl=on".to_owned());
+        }
+        self.kill(Signal::SIGINT);
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.run();
+        port
+    }
+
     fn pid(&self) -> Option<i32> {
         let text = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         text.lines().next()?.trim().parse().ok()
@@ -191,6 +234,11 @@ impl Cluster {
             "max_connections=100",
             "shared_buffers=32MB",
         ] {
+            command.args(["-c", setting]);
+        }
+        // Later ones win.
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        for setting in settings.iter() {
             command.args(["-c", setting]);
         }
         if self.disk == Disk::Unsynced {

@@ -34,6 +34,7 @@ impl TestProgram {
     fn lane(&self) -> Lane {
         match (self.package.as_str(), self.kind.as_str()) {
             ("hextet-store", _) => Lane::Store,
+            ("hextet-server", "test") if self.name == "engines" => Lane::Store,
             ("hextet-testkit", _) => Lane::Scenarios,
             ("hextet-fuzz", _) => Lane::FuzzReplay,
             ("hextet-lab", "test") => Lane::Interop,

@@ -159,3 +159,23 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
         );
     }
 }
+
+#[test]
+fn a_line_with_a_url_is_not_quoted_when_it_cannot_be_read() {
+    for (line, quoted) in [
+        ("database = postgresql://u:secret@h/n", false),
+        ("database = \"postgresql://u:secret@h/n", false),
+        (
+            "database = \"postgresql://u:secret@h/n?sslmode=prefer\"",
+            false,
+        ),
+        ("listen = not-secret-at-all", true),
+    ] {
+        let text = format!(
+            "{line}\n{}",
+            everything().replace("database =", "xdatabase =")
+        );
+        let told = ServerConfig::parse(&text).unwrap_err().to_string();
+        assert_eq!(told.contains("secret"), quoted, "{told}");
+    }
+}

@@ -8,11 +8,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::session::Session;
+use super::told::Told;
 use crate::database::{PostgresUrl, Tls};
 use crate::engine::EngineError;
 
@@ -74,7 +74,7 @@ impl Connector {
     }
 
     /// A session with its settings. `told` is woken by every notification.
-    pub(super) async fn connect(&self, told: Option<Arc<Notify>>) -> Result<Session, ConnectError> {
+    pub(super) async fn connect(&self, told: Option<Told>) -> Result<Session, ConnectError> {
         match tokio::time::timeout(CONNECT_MAX, self.attempt(told)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ConnectError::Away(format!(
@@ -84,7 +84,7 @@ impl Connector {
         }
     }
 
-    async fn attempt(&self, told: Option<Arc<Notify>>) -> Result<Session, ConnectError> {
+    async fn attempt(&self, told: Option<Told>) -> Result<Session, ConnectError> {
         let mut config = (*self.url.config).clone();
         config
             .connect_timeout(CONNECT_MAX)
@@ -136,7 +136,7 @@ impl Connector {
 }
 
 /// Moves the connection's bytes until either end is gone.
-fn drive<S, T>(mut connection: Connection<S, T>, told: Option<Arc<Notify>>)
+fn drive<S, T>(mut connection: Connection<S, T>, told: Option<Told>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -144,9 +144,9 @@ where
     tokio::spawn(std::future::poll_fn(move |context| {
         loop {
             match connection.poll_message(context) {
-                Poll::Ready(Some(Ok(AsyncMessage::Notification(_)))) => {
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(notification)))) => {
                     if let Some(told) = &told {
-                        told.notify_one();
+                        told.hear(notification.payload());
                     }
                 }
                 Poll::Ready(Some(Ok(_))) => {}

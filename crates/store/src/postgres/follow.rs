@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hextet_core::plan::Generation;
 use hextet_core::settings::CloudSettings;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -13,6 +13,7 @@ use super::connect::Connector;
 use super::outage::{Line, Outage};
 use super::retry::Backoff;
 use super::session::{ANSWER_WAIT_MAX, Session};
+use super::told::{self, Told};
 use crate::audience::Audience;
 use crate::document::Document;
 use crate::engine::EngineError;
@@ -37,9 +38,6 @@ const LINES: &str = "SELECT revision, kind, id, op, CASE WHEN revision > $1 THEN
      WHERE revision >= $1 AND (revision > $1 OR ordinal = 0) ORDER BY revision, ordinal LIMIT $2";
 /// Which history, and which program's tables.
 const META: &str = "SELECT name, value FROM meta";
-
-/// Where writers say that the log has grown.
-pub(super) const LISTEN: &str = "LISTEN hextet_log";
 
 /// Who waits for the model to be at the newest revision.
 pub(crate) type Reader = oneshot::Sender<Result<(), EngineError>>;
@@ -218,7 +216,7 @@ pub(super) struct Follower {
     pub audience: Audience,
     pub readers: mpsc::Receiver<Reader>,
     pub outage: Outage,
-    pub told: Arc<Notify>,
+    pub told: Told,
 }
 
 impl Follower {
@@ -252,7 +250,7 @@ impl Follower {
             Err(error) => return Err(error.to_string()),
         };
         let resumed = async {
-            tx.batch(LISTEN).await?;
+            tx.batch(told::LISTEN).await?;
             if !goes_on(&mut tx, &self.audience).await? {
                 let from = self.audience.model().generation();
                 warn!(
@@ -282,7 +280,7 @@ impl Follower {
                         return Ok(());
                     }
                 }
-                () = self.told.notified() => {}
+                () = self.told.newer_than(|| self.audience.model().generation().revision) => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let outcome = catch_up(&mut tx, &self.audience).await;

@@ -5,10 +5,9 @@
 //! transaction sees every commit before its own: revisions are in the order of commits, and what the model says is what
 //! the database says for as long as the lock is held.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
@@ -17,6 +16,7 @@ use super::follow::{self, Look};
 use super::outage::{Line, Outage};
 use super::retry::Backoff;
 use super::session::Fate;
+use super::told::Told;
 use crate::audience::Audience;
 use crate::engine::EngineError;
 use crate::tx::{Engine, Logged, Tx, View};
@@ -53,7 +53,7 @@ pub(super) struct Writer {
     pub orders: mpsc::Receiver<Order>,
     pub outage: Outage,
     /// Wakes the follower.
-    pub told: Arc<Notify>,
+    pub told: Told,
 }
 
 /// The connection, or when to try for one again.
@@ -195,7 +195,7 @@ impl Writer {
                 Err(Failed::Again) => debug!(attempt, "others were in the way of a group"),
                 Err(Failed::Behind) => {
                     debug!(attempt, "the model is to be read anew first");
-                    self.told.notify_one();
+                    self.told.wake();
                 }
             }
             undo(tx).await;
@@ -260,9 +260,9 @@ impl Writer {
 
 /// The commit, and the word to the followers. Where nothing changed there is nothing to tell.
 async fn end(tx: &mut Tx, commits: Commits) -> Result<Commits, Failed> {
-    let batch = match commits.is_empty() {
-        true => "COMMIT",
-        false => "NOTIFY hextet_log; COMMIT",
+    let batch = match commits.last() {
+        Some((newest, _)) => &format!("{}; COMMIT", Told::say(*newest)),
+        None => "COMMIT",
     };
     let committed = tx.session()?.batch(batch).await;
     match (committed, tx.session()?.fate()) {
