@@ -11,6 +11,8 @@
 
 #define ETH_LEN 14
 #define IPV6_LEN 40
+#define IPV4_LEN 20
+#define IPV4_ADDR_LEN 4
 #define L4_OFFSET_MIN (ETH_LEN + IPV6_LEN)
 
 #define ETHERTYPE_IPV4 0x0800
@@ -21,6 +23,8 @@
 #define ETHERTYPE_MIN 0x0600 /* below: a length (IEEE 802.3) */
 
 #define PROTO_HOP_BY_HOP 0
+#define PROTO_ICMP 1
+#define PROTO_IGMP 2
 #define PROTO_TCP 6
 #define PROTO_UDP 17
 #define PROTO_ROUTING 43
@@ -64,7 +68,8 @@ struct frame {
 	struct port port;
 	struct ethernet eth;
 	__u16 pad;
-	struct ipv6 ip;
+	struct ipv6 ip; /* of IPv4 only the addresses, mapped (RFC 4291 section 2.5.5.2) */
+	__u32 ipv4; /* 1: it is an IPv4 packet */
 	__u32 l4; /* offset of the upper-layer header */
 	__u32 end; /* offset behind the packet */
 	__u32 fragment; /* enum fragment_state */
@@ -138,6 +143,24 @@ INLINE int is_link_local(const __u8 *addr)
 INLINE int is_multicast(const __u8 *addr)
 {
 	return addr[0] == 0xff;
+}
+
+/* ::ffff:a.b.c.d: how an IPv4 address stands in the frame and in the maps. */
+INLINE void map_ipv4(__u8 *to, const __u8 *from)
+{
+#pragma unroll
+	for (int i = 0; i < ADDR_LEN; i++)
+		to[i] = i < 10 ? 0 : i < 12 ? 0xff : from[i - 12];
+}
+
+INLINE int is_ipv4_mapped(const __u8 *addr)
+{
+	__u8 differs = (addr[10] ^ 0xff) | (addr[11] ^ 0xff);
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		differs |= addr[i];
+	return !differs;
 }
 
 /* The network's service address: 02:68:78 and the VNI; its EUI-64 link-local. The agent has the same rule. */

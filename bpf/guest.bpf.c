@@ -51,7 +51,7 @@ int guest(struct __sk_buff *skb)
 		t->verdict = verdict;
 		t->target = f->target;
 	}
-	if (verdict == V_UNICAST || verdict == V_ND_ANSWERED)
+	if (verdict == V_UNICAST || verdict == V_ND_ANSWERED || verdict == V_ARP_ANSWERED)
 		return bpf_redirect(f->target, 0);
 	return TC_ACT_SHOT;
 }

@@ -3,7 +3,7 @@
  * The maps: the contract between the agent and the program. Each struct has a Rust mirror in the agent's
  * kernel/maps/raw.rs; a test holds both against this file's BTF. A change here is a new schema version.
  *
- * Numbers are in host byte order, addresses as on the wire. `net` is the network's VNI. Maps that the agent writes are
+ * Numbers are in host byte order, addresses as on the wire, those of IPv4 mapped into IPv6. `net` is the network's VNI. Maps that the agent writes are
  * plain hashes: a full one refuses the newest row and never evicts a live one.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
- * What a guest says to the network rather than to another guest: Neighbour Discovery, MLD, DHCPv6. All of it ends here:
+ * What a guest says to the network rather than to another guest: Neighbour Discovery, MLD, DHCP. All of it ends here:
  * answered, shown to the agent, or dropped. None reaches another guest.
  *
  * Checksums are not verified: a guest with checksum offload leaves them to be filled in, and the answer goes to the
@@ -9,6 +9,7 @@
 #pragma once
 
 #include "../frame.h"
+#include "ipv4.h"
 #include "punt.h"
 
 #define MLD_QUERY 130
@@ -183,7 +184,7 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
-	if (is_multicast(f->head + 8))
+	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
 	if (is_unspecified(f->ip.source))
 		return is_multicast(f->ip.destination) ? punt(skb, R_NS_DAD) : V_ND_MALFORMED;
@@ -210,7 +211,7 @@ STAGE int nd_advertise_neighbour(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
-	if (is_multicast(f->head + 8))
+	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
 	if (standing(f, f->ip.source) == FOREIGN)
 		return V_SOURCE_SPOOFED;
@@ -309,6 +310,8 @@ STAGE int control(struct __sk_buff *skb)
 		return V_INTERNAL;
 	if (f->fragment == LATER)
 		return NEXT;
+	if (f->ipv4)
+		return control_ipv4(skb);
 	if (f->proto == PROTO_ICMPV6)
 		return icmpv6(skb);
 	return f->proto == PROTO_UDP ? udp(skb) : NEXT;

@@ -46,19 +46,32 @@ static long replicate_one(__u32 index, struct replication *r)
 	return 0;
 }
 
+/* Whether the Ethernet group is the one of the destination (RFC 2464 section 7, RFC 1112 section 6.4). */
+INLINE int group_fits(const struct frame *f)
+{
+	const __u8 *mac = f->eth.destination;
+	const __u8 *group = f->ip.destination;
+
+	if (!f->ipv4)
+		return is_multicast(group) && mac[0] == 0x33 && mac[1] == 0x33 && mac[2] == group[12] &&
+		       mac[3] == group[13] && mac[4] == group[14] && mac[5] == group[15];
+	if (group[12] >> 4 == 0xe)
+		return mac[0] == 0x01 && mac[1] == 0x00 && mac[2] == 0x5e && mac[3] == (group[13] & 0x7f) &&
+		       mac[4] == group[14] && mac[5] == group[15];
+	/* A subnet's broadcast address looks like any other: who is not meant drops it (RFC 1122 section 3.3.6). */
+	return mac[0] == 0xff && mac[1] == 0xff && mac[2] == 0xff && mac[3] == 0xff && mac[4] == 0xff &&
+	       mac[5] == 0xff;
+}
+
 STAGE int replicate(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	struct replication r = { .skb = skb, .sender = skb->ifindex };
-	const __u8 *group;
 	struct trace *t;
 
 	if (!f)
 		return V_INTERNAL;
-	group = f->ip.destination;
-	if (!is_multicast(group) || f->eth.destination[0] != 0x33 || f->eth.destination[1] != 0x33 ||
-	    f->eth.destination[2] != group[12] || f->eth.destination[3] != group[13] ||
-	    f->eth.destination[4] != group[14] || f->eth.destination[5] != group[15])
+	if (!group_fits(f))
 		return V_GROUP_MISMATCH;
 	r.net = f->port.net;
 	bpf_loop(MEMBERS_MAX, replicate_one, &r, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
-/* Source guard: the IPv6 source is one of the port's. The Ethernet source was checked on admission. */
+/* Source guard: the source address is one of the port's. The Ethernet source was checked on admission. */
 #pragma once
 
 #include "../frame.h"

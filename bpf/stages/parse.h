@@ -8,8 +8,11 @@
 #pragma once
 
 #include "../frame.h"
+#include "arp.h"
 #include "count.h"
+#include "ipv4.h"
 #include "punt.h"
+#include "upper.h"
 
 #define EXTENSIONS_MAX 8
 
@@ -49,19 +52,15 @@ STAGE int admit(struct __sk_buff *skb)
 	return NEXT;
 }
 
-/* Ethernet II with IPv6 and no tag, whether the tag is in the frame or was taken off by the kernel. */
+/* Ethernet II with IPv6, IPv4 or ARP and no tag, whether the tag is in the frame or was taken off by the kernel. */
 INLINE int ethertype(struct __sk_buff *skb, const struct frame *f)
 {
 	__u16 type = ntohs(f->eth.type);
 
 	if (skb->vlan_present || type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)
 		return V_VLAN_TAG;
-	if (type == ETHERTYPE_IPV6)
+	if (type == ETHERTYPE_IPV6 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_ARP)
 		return NEXT;
-	if (type == ETHERTYPE_IPV4)
-		return V_IPV4;
-	if (type == ETHERTYPE_ARP)
-		return V_ARP;
 	return type < ETHERTYPE_MIN ? V_LLC : V_ETHERTYPE;
 }
 
@@ -119,67 +118,22 @@ STAGE int walk(struct __sk_buff *skb)
 	return V_EXTENSION_LIMIT;
 }
 
-/* How much of the upper layer must be there for the frame to be judged. */
-INLINE __u32 upper_len(__u32 proto)
-{
-	if (proto == PROTO_NONE)
-		return 0;
-	return proto == PROTO_TCP ? TCP_LEN : ICMPV6_LEN;
-}
-
-STAGE int upper(struct __sk_buff *skb)
-{
-	struct frame *f = frame();
-	__u32 have, want;
-
-	if (!f)
-		return V_INTERNAL;
-	__builtin_memset(f->head, 0, sizeof(f->head));
-	if (f->fragment == LATER)
-		return NEXT;
-	have = f->end - f->l4;
-	want = upper_len(f->proto);
-	if (have < want)
-		return f->fragment == FIRST ? V_TINY_FRAGMENT : V_MALFORMED;
-	if (have >= ND_LEN)
-		return bpf_skb_load_bytes(skb, f->l4, f->head, ND_LEN) < 0 ? V_MALFORMED : NEXT;
-	if (have >= TCP_LEN)
-		return bpf_skb_load_bytes(skb, f->l4, f->head, TCP_LEN) < 0 ? V_MALFORMED : NEXT;
-	if (have >= ICMPV6_LEN)
-		return bpf_skb_load_bytes(skb, f->l4, f->head, ICMPV6_LEN) < 0 ? V_MALFORMED : NEXT;
-	return NEXT;
-}
-
-/* The size that leaves: of a GSO packet each segment, else the frame without its Ethernet header. */
-INLINE __u32 wire_len(struct __sk_buff *skb, const struct frame *f)
-{
-	__u32 header = UDP_LEN;
-
-	if (!skb->gso_size)
-		return skb->len - ETH_LEN;
-	if (f->proto == PROTO_TCP)
-		header = (f->head[12] >> 4) * 4;
-	return f->l4 - ETH_LEN + header + skb->gso_size;
-}
-
-STAGE int parse(struct __sk_buff *skb)
+STAGE int parse_ipv6(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	int verdict;
 
 	if (!f)
 		return V_INTERNAL;
-	verdict = ethertype(skb, f);
-	if (verdict)
-		return verdict;
 	if (bpf_skb_load_bytes(skb, ETH_LEN, &f->ip, IPV6_LEN) < 0 || f->ip.version_class_flow[0] >> 4 != 6)
 		return V_MALFORMED;
+	/* The rows of IPv4 stand under these; no host sends them (RFC 4942 section 2.2). */
+	if (is_ipv4_mapped(f->ip.source) || is_ipv4_mapped(f->ip.destination))
+		return V_IPV4_MAPPED;
 	f->proto = f->ip.next;
 	f->l4 = L4_OFFSET_MIN;
 	f->end = L4_OFFSET_MIN + ntohs(f->ip.payload_len);
 	f->fragment = WHOLE;
-	f->extensions = 0;
-	f->target = 0;
 	if (!f->ip.payload_len && f->proto == PROTO_HOP_BY_HOP)
 		return V_JUMBOGRAM;
 	if (f->end > skb->len)
@@ -191,4 +145,22 @@ STAGE int parse(struct __sk_buff *skb)
 	if (verdict)
 		return verdict;
 	return wire_len(skb, f) > f->port.mtu ? V_TOO_BIG : NEXT;
+}
+
+STAGE int parse(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	int verdict;
+
+	if (!f)
+		return V_INTERNAL;
+	f->extensions = 0;
+	f->target = 0;
+	f->ipv4 = f->eth.type == htons(ETHERTYPE_IPV4);
+	verdict = ethertype(skb, f);
+	if (verdict)
+		return verdict;
+	if (f->eth.type == htons(ETHERTYPE_ARP))
+		return arp(skb);
+	return f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb);
 }

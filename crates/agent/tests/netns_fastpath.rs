@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
+#[path = "netns_fastpath/ipv4.rs"]
+mod ipv4;
 mod support;
 
 use std::collections::BTreeSet;
@@ -20,6 +22,7 @@ use hextet_agent::kernel::{
 };
 use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
+use ipv4::{attacks_by_ipv4, reach_by_ipv4};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -45,6 +48,8 @@ macro_rules! by_each_hook {
 by_each_hook! {
     guests_reach_each_other_and_a_third_sees_nothing_of_it => reach(3);
     what_a_guest_must_not_send_is_dropped_counted_and_reaches_nobody => attacks(2);
+    guests_reach_each_other_by_ipv4_and_a_third_sees_nothing_of_it => reach_by_ipv4(3);
+    what_a_guest_must_not_send_by_ipv4_is_dropped_and_reaches_nobody => attacks_by_ipv4(2);
     large_tcp_segments_and_fragments_cross => bulk(2);
     a_port_that_is_down_neither_sends_nor_receives => down(2);
     frames_for_the_agent_carry_their_port_and_the_answer_goes_back => punted(2);
@@ -220,8 +225,6 @@ fn attacks(host: &mut Host) {
             Verdict::NdSpoofed,
         ),
         (ethernet(mac, to, 0x86dd, &ra[..30]), Verdict::Malformed),
-        (ethernet(mac, to, 0x0800, &[0; 60]), Verdict::Ipv4),
-        (ethernet(mac, to, 0x0806, &[0; 46]), Verdict::Arp),
     ];
     for (frame, verdict) in &cases {
         assert_eq!(verdict.kind(), Kind::Drop);

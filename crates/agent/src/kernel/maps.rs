@@ -33,7 +33,7 @@ pub struct SourceRow {
     pub local_only: bool,
 }
 
-/// An address whose Neighbor Solicitations are answered in the kernel. Key: network and address.
+/// An address whose Neighbor Solicitations, of IPv4 whose ARP requests, are answered in the kernel. Key: network and address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeighRow {
     /// What the answer says.
@@ -44,7 +44,7 @@ pub struct NeighRow {
     pub router: bool,
 }
 
-/// Everything that the maps hold and the agent owns.
+/// Everything that the maps hold and the agent owns. An IPv4 address stands in them mapped into IPv6 (RFC 4291 §2.5.5.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// By ifindex.

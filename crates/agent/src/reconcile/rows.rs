@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
+use hextet_core::link::SERVICE_IPV4;
 use hextet_core::mac::Mac;
 use hextet_core::plan::{NetworkPlan, PortPlan};
 
@@ -21,18 +22,15 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
         ..Rows::default()
     };
     let addresses = Addresses::new(state);
+    let dual_stack: BTreeSet<Vni> = state.plan.ipv4_subnets().map(|subnet| subnet.vni).collect();
     for port in state.plan.ports() {
         let Some(network) = state.plan.network(port.vni) else {
             continue;
         };
-        rows.neigh.insert(
-            (port.vni, Mac::service(port.vni).link_local()),
-            NeighRow {
-                mac: Mac::service(port.vni),
-                port: None,
-                router: false,
-            },
-        );
+        serve(&mut rows, port.vni, Mac::service(port.vni).link_local());
+        if dual_stack.contains(&port.vni) {
+            serve(&mut rows, port.vni, SERVICE_IPV4.to_ipv6_mapped());
+        }
         addresses.admit(&mut rows, port, network);
         if let Some(ifindex) = carried.get(&port.id) {
             let row = PortRow {
@@ -104,7 +102,8 @@ impl Addresses {
 
     fn admit(&self, rows: &mut Rows, port: &PortPlan, network: &NetworkPlan) {
         let admin_up = port.admin_state_up && network.admin_state_up;
-        for address in port.ipv6().chain([port.mac.link_local()]) {
+        let own = port.ipv6().chain([port.mac.link_local()]);
+        for address in own.chain(port.ipv4().map(|address| address.to_ipv6_mapped())) {
             admit(rows, port, address, admin_up, false);
         }
         for address in self.learned.get(&port.id).into_iter().flatten() {
@@ -112,6 +111,16 @@ impl Addresses {
             admit(rows, port, *address, admin_up, !first);
         }
     }
+}
+
+/// The service answers for this address, unless a port of the network has it.
+fn serve(rows: &mut Rows, vni: Vni, address: Ipv6Addr) {
+    let row = NeighRow {
+        mac: Mac::service(vni),
+        port: None,
+        router: false,
+    };
+    rows.neigh.entry((vni, address)).or_insert(row);
 }
 
 fn learned_by_port(

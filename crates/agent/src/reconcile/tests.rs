@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-use hextet_core::ids::{NetworkId, PortId, PortNumber, Vni};
+use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{NetworkPlan, PlanEntry, PlanKey, PortPlan};
+use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan};
+use hextet_core::port::FixedIp;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -177,6 +179,39 @@ fn of_two_ports_with_one_learned_address_the_first_holds_it() {
     state.unlearn(port(2).id, address);
     let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
     assert!(!rows.sources[&(PortNumber(1), address)].local_only);
+}
+
+#[test]
+fn ipv4_addresses_are_sources_and_answered_for_and_so_is_the_service_where_there_is_a_subnet() {
+    let mapped = |text: &str| text.parse::<Ipv4Addr>().unwrap().to_ipv6_mapped();
+    let service = mapped("169.254.169.254");
+    let mut state = planned([1, 2], []);
+    let none = Carried::new();
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    assert!(!rows.neigh.contains_key(&(Vni(5), service)));
+
+    give(&mut state, 1, "10.0.0.5");
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let holder = |rows: &Rows, address| {
+        rows.neigh
+            .get(&(Vni(5), address))
+            .map(|row| (row.mac, row.port))
+    };
+    let own = (PortNumber(1), mapped("10.0.0.5"));
+    assert!(rows.sources.contains_key(&own));
+    assert_eq!(
+        holder(&rows, own.1),
+        Some((port(1).mac, Some(PortNumber(1))))
+    );
+    assert_eq!(holder(&rows, service), Some((Mac::service(Vni(5)), None)));
+
+    // A subnet may hold the service's address; who has it is answered for.
+    give(&mut state, 1, "169.254.169.254");
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    assert_eq!(
+        holder(&rows, service),
+        Some((port(1).mac, Some(PortNumber(1))))
+    );
 }
 
 proptest! {
@@ -421,6 +456,30 @@ fn port(number: u8) -> PortPlan {
         admin_state_up: true,
         fixed_ips: Vec::new(),
     }
+}
+
+/// The port gets this address besides, of a subnet of its network.
+fn give(state: &mut State, number: u8, address: &str) {
+    let id = SubnetId(Uuid::from_u128(9));
+    let subnet = Ipv4SubnetPlan {
+        id,
+        vni: Vni(5),
+        sequence: 1,
+        cidr: "0.0.0.0/0".parse().unwrap(),
+        dhcp: true,
+        gateway_ip: None,
+        dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
+    };
+    let entries = &mut state.plan.entries;
+    entries.insert(PlanKey::Subnet(id), PlanEntry::Ipv4Subnet(subnet));
+    let Some(PlanEntry::Port(port)) = entries.get_mut(&PlanKey::Port(port(number).id)) else {
+        panic!("a port of the plan");
+    };
+    port.fixed_ips.push(FixedIp {
+        subnet_id: id,
+        ip_address: address.parse().unwrap(),
+    });
 }
 
 fn netns(name: &str) -> Target {

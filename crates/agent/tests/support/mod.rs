@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,6 +68,7 @@ pub struct Guest {
     pub namespace: PathBuf,
     pub mac: Mac,
     pub address: Ipv6Addr,
+    pub ipv4: Ipv4Addr,
     /// The host's end.
     pub ifindex: u32,
     pub host_name: String,
@@ -122,7 +123,8 @@ impl Host {
                 mac: guest.mac,
             };
             rows.ports.insert(guest.ifindex, row);
-            for address in [guest.address, guest.mac.link_local()] {
+            let ipv4 = guest.ipv4.to_ipv6_mapped();
+            for address in [guest.address, guest.mac.link_local(), ipv4] {
                 rows.sources
                     .insert((guest.number, address), SourceRow { local_only: false });
                 let neighbour = NeighRow {
@@ -204,11 +206,13 @@ impl Guest {
         })
         .unwrap();
         let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last));
+        let ipv4 = Ipv4Addr::new(10, 0, 0, last);
         let made = Guest {
             number: PortNumber(u32::from(last)),
             namespace,
             mac,
             address,
+            ipv4,
             ifindex,
             host_name,
         };
@@ -222,6 +226,7 @@ impl Guest {
             "eth0",
             "nodad",
         ]);
+        made.run(&["ip", "addr", "add", &format!("{ipv4}/24"), "dev", "eth0"]);
         made
     }
 

@@ -18,6 +18,7 @@ use crate::kernel::{links, netns};
 use frames::*;
 
 mod frames;
+mod ipv4;
 
 /// A test run without a device says that it came in by the loopback.
 const ASKING: u32 = 1;
@@ -171,7 +172,7 @@ fn port(number: PortNumber, mac: Mac, admin_up: bool) -> PortRow {
 fn world() -> Rows {
     let known = SourceRow { local_only: false };
     let (service_mac, service_address) = service();
-    Rows {
+    let mut rows = Rows {
         ports: BTreeMap::from([
             (ASKING, port(PORT_A, A, true)),
             (NEIGHBOUR, port(PORT_B, B, true)),
@@ -225,7 +226,9 @@ fn world() -> Rows {
         ]),
         members: BTreeMap::from([(NET, BTreeSet::from([ASKING, NEIGHBOUR, DOWN]))]),
         seen: BTreeSet::new(),
-    }
+    };
+    ipv4::add_to(&mut rows);
+    rows
 }
 
 /// Data from A to B.
@@ -289,6 +292,7 @@ fn table() -> Vec<(&'static str, Vec<u8>, Verdict)> {
     rows.extend(control_rows());
     rows.extend(nd_rows());
     rows.extend(delivery_rows());
+    rows.extend(ipv4::rows());
     rows
 }
 
@@ -323,8 +327,6 @@ fn ethernet_rows() -> Vec<(&'static str, Vec<u8>, Verdict)> {
             ethernet(A, B, 80, &snap),
             Verdict::Llc,
         ),
-        ("IPv4", typed(0x0800), Verdict::Ipv4),
-        ("ARP", typed(0x0806), Verdict::Arp),
         ("LLDP", typed(0x88cc), Verdict::Ethertype),
     ]
 }
@@ -923,7 +925,10 @@ fn every_frame_of_the_table_gets_its_verdict_and_is_counted_under_it() {
     for (why, frame, verdict) in table() {
         let outcome = bench.run(&frame);
         assert_eq!(outcome.verdict, verdict, "{why}");
-        let redirected = matches!(verdict, Verdict::Unicast | Verdict::NdAnswered);
+        let redirected = matches!(
+            verdict,
+            Verdict::Unicast | Verdict::NdAnswered | Verdict::ArpAnswered
+        );
         assert_eq!(
             outcome.action,
             if redirected { REDIRECTED } else { DROPPED },
@@ -1251,7 +1256,7 @@ fn a_full_map_refuses_the_newest_row_and_keeps_the_others() {
     let bench = Bench::new(
         PuntBudget::default(),
         Sizes {
-            sources: 8,
+            sources: 10,
             ..Sizes::default()
         },
     );
