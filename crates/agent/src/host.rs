@@ -3,7 +3,6 @@
 
 mod local;
 mod pass;
-mod unserved;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

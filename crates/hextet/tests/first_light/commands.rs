@@ -87,39 +87,6 @@ fn detach_says_why_not() {
 }
 
 #[test]
-fn a_port_with_an_ipv4_address_is_down_and_says_why_while_its_ipv6_works() {
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, one_id, _) = cloud.guest(&network, "one");
-    cloud.create(
-        "subnet",
-        json!({ "network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24" }),
-    );
-    let port = cloud.create("port", json!({ "network_id": network, "name": "both" }));
-    let id = port["id"].as_str().unwrap();
-    let of = |at: usize| port["fixed_ips"][at]["ip_address"].as_str().unwrap();
-    let both = Namespace::new("both");
-    let (code, _, err) = cloud.run(&["port", "attach", "both", "--netns", &both.name]);
-    assert_eq!(code, 1);
-    assert!(err.contains("is attached and not ACTIVE"), "{err}");
-    assert!(err.contains(of(0)), "{err}");
-    reaches(&one, of(1).parse().unwrap());
-    until("the port without IPv4 is up", || {
-        (cloud.status(&one_id) == "ACTIVE").then_some(())
-    });
-    let listed = cloud.listed(id);
-    assert_eq!(listed["state"], "down");
-    let reason = listed["reason"].as_str().unwrap();
-    assert!(reason.contains(of(0)), "{reason}");
-    assert_eq!(cloud.status(id), "DOWN");
-    let without = json!({ "port": { "fixed_ips": [] } });
-    cloud.api("PUT", &format!("ports/{id}"), Some(without));
-    until("the port is up once it has no IPv4 address", || {
-        (cloud.status(id) == "ACTIVE").then_some(())
-    });
-}
-
-#[test]
 fn an_address_with_tls_is_refused_by_name() {
     let cloud = Cloud::new();
     let (code, _, err) = elsewhere(

@@ -3,6 +3,7 @@
 
 mod commands;
 mod guests;
+mod ipv4;
 mod support;
 
 use std::process::Stdio;
