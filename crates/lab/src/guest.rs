@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::ipv4::{self, Ipv4Seen};
 use crate::promised::Promised;
 use crate::run::{Namespace, finish};
 use crate::seen::{
@@ -24,7 +25,7 @@ use crate::seen::{
 pub const INTERFACE: &str = "eth0";
 
 /// What a client finds in its `/etc`, copied from the machine's.
-const ETC_FILES: [&str; 7] = [
+const ETC_FILES: [&str; 9] = [
     "passwd",
     "group",
     "nsswitch.conf",
@@ -32,12 +33,15 @@ const ETC_FILES: [&str; 7] = [
     "protocols",
     "ld.so.cache",
     "dhcp/dhclient.conf",
+    "dhcp/dhclient-exit-hooks.d/rfc3442-classless-routes",
+    "udhcpc/default.script",
 ];
 
 /// Privacy addresses are admitted only once they are learned, so dhcpcd is told to form the port's own.
 const DHCPCD_CONF: &str = "\
 slaac hwaddr
 option domain_name_servers, domain_name, domain_search
+option classless_static_routes, interface_mtu
 option rapid_commit
 ";
 
@@ -49,6 +53,9 @@ const PRIVATE_FILES: &str = "mount --bind $0/etc /etc && mount --bind $0/lib /va
 const START_DHCLIENT: &str = "ip link set eth0 up; n=0; \
      until ip -6 addr show dev eth0 scope link -tentative | grep -q inet6; \
      do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; exec \"$@\"";
+
+/// What starts a client of IPv4 has the link up and waits for nothing.
+const START_IPV4: &str = "ip link set eth0 up; exec \"$@\"";
 
 /// Longest wait for one ping; three are tried.
 const PING_BOUND_S: &str = "2";
@@ -70,6 +77,12 @@ pub enum Client {
     DhclientStateless,
     /// `dhcpcd` with `slaac hwaddr`: RA and DHCPv6, in place of the kernel.
     Dhcpcd,
+    /// The kernel's SLAAC, IPv4 by ISC `dhclient -4`.
+    Dhclient4,
+    /// The kernel's SLAAC, IPv4 by busybox's `udhcpc` with Debian's script, which takes no classless routes.
+    Udhcpc,
+    /// `dhcpcd` for both families.
+    DhcpcdDual,
 }
 
 impl Client {
@@ -80,6 +93,24 @@ impl Client {
             Client::Dhclient => "dhclient",
             Client::DhclientStateless => "dhclient-s",
             Client::Dhcpcd => "dhcpcd",
+            Client::Dhclient4 => "dhclient-4",
+            Client::Udhcpc => "udhcpc",
+            Client::DhcpcdDual => "dhcpcd-dual",
+        }
+    }
+
+    /// Whether its DHCPv4 client takes classless routes (RFC 3442).
+    pub fn takes_routes(self) -> bool {
+        self != Client::Udhcpc
+    }
+
+    /// Where its IPv6 name servers are known.
+    pub fn dns_source(self) -> DnsSource {
+        match self {
+            Client::Kernel | Client::Dhclient4 | Client::Udhcpc => DnsSource::Ra,
+            Client::Dhclient | Client::DhclientStateless | Client::Dhcpcd | Client::DhcpcdDual => {
+                DnsSource::ResolvConf
+            }
         }
     }
 
@@ -87,19 +118,28 @@ impl Client {
     fn command(self) -> Vec<&'static str> {
         match self {
             Client::Kernel => Vec::new(),
-            Client::Dhclient => dhclient(&["-6"]),
-            Client::DhclientStateless => dhclient(&["-6", "-S"]),
+            Client::Dhclient => dhclient(START_DHCLIENT, &["-6"]),
+            Client::DhclientStateless => dhclient(START_DHCLIENT, &["-6", "-S"]),
             Client::Dhcpcd => vec!["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
+            Client::Dhclient4 => dhclient(START_IPV4, &["-4"]),
+            Client::Udhcpc => {
+                let mut command = vec![
+                    "sh", "-c", START_IPV4, "sh", "udhcpc", "-f", "-i", INTERFACE,
+                ];
+                command.extend(["-s", "/etc/udhcpc/default.script", "-O", "mtu"]);
+                command
+            }
+            Client::DhcpcdDual => vec!["dhcpcd", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
         }
     }
 }
 
 /// dhclient in the foreground, with its files where only it sees them.
-fn dhclient(options: &[&'static str]) -> Vec<&'static str> {
-    let mut command = vec!["sh", "-c", START_DHCLIENT, "sh", "dhclient"];
+fn dhclient(start: &'static str, options: &[&'static str]) -> Vec<&'static str> {
+    let mut command = vec!["sh", "-c", start, "sh", "dhclient"];
     command.extend(options);
-    command.extend(["-d", "-lf", "/var/lib/dhclient6.leases"]);
-    command.extend(["-pf", "/run/dhclient6.pid", INTERFACE]);
+    command.extend(["-d", "-lf", "/var/lib/dhclient.leases"]);
+    command.extend(["-pf", "/run/dhclient.pid", INTERFACE]);
     command
 }
 
@@ -110,6 +150,9 @@ impl fmt::Display for Client {
             Client::Dhclient => "dhclient -6",
             Client::DhclientStateless => "kernel SLAAC, dhclient -6 -S",
             Client::Dhcpcd => "dhcpcd, slaac hwaddr",
+            Client::Dhclient4 => "kernel SLAAC, dhclient -4",
+            Client::Udhcpc => "kernel SLAAC, udhcpc",
+            Client::DhcpcdDual => "dhcpcd, both families",
         })
     }
 }
@@ -138,7 +181,12 @@ impl Guest {
         namespace: String,
         directory: PathBuf,
     ) -> Result<Self> {
-        for part in ["etc/dhcp", "lib/dhcpcd", "run"] {
+        for part in [
+            "etc/dhcp/dhclient-exit-hooks.d",
+            "etc/udhcpc",
+            "lib/dhcpcd",
+            "run",
+        ] {
             let path = directory.join(part);
             fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         }
@@ -235,14 +283,14 @@ impl Guest {
             "cat",
             &[&format!("/proc/sys/net/ipv6/conf/{INTERFACE}/mtu")],
         )?;
-        let dns_source = match self.client {
-            Client::Kernel => DnsSource::Ra,
-            Client::Dhclient | Client::DhclientStateless | Client::Dhcpcd => DnsSource::ResolvConf,
-        };
+        let dns_source = self.client.dns_source();
+        let resolv_conf = fs::read_to_string(self.resolv_conf())?;
         let dns = match dns_source {
             DnsSource::Ra => Vec::new(),
-            DnsSource::ResolvConf => parse_resolv_conf(&fs::read_to_string(self.resolv_conf())?),
+            DnsSource::ResolvConf => parse_resolv_conf(&resolv_conf),
         };
+        let ipv4_addresses = self.output("ip", &["-4", "-j", "addr", "show", "dev", INTERFACE])?;
+        let ipv4_routes = self.output("ip", &["-4", "-j", "route", "show", "dev", INTERFACE])?;
         let age = self.plugged.map(|since| since.elapsed().as_secs() + 1);
         Ok(Seen {
             age_s: u32::try_from(age.unwrap_or(0))?,
@@ -256,10 +304,16 @@ impl Guest {
             ra: None,
             ping_global: Ping::default(),
             ping_link_local: Ping::default(),
+            ipv4: Ipv4Seen {
+                addresses: ipv4::parse_addresses(&ipv4_addresses)?,
+                routes: ipv4::parse_routes(&ipv4_routes)?,
+                dns: ipv4::parse_resolv_conf(&resolv_conf),
+                ping: Ping::default(),
+            },
         })
     }
 
-    /// Pings the neighbour from the promised address with packets of the promised size, and by link-local.
+    /// Pings the neighbour from the promised addresses with packets of the promised size, and by link-local.
     ///
     /// # Errors
     /// When `ping` cannot be run.
@@ -270,14 +324,18 @@ impl Guest {
         seen: &mut Seen,
     ) -> Result<()> {
         seen.ping_global = match (own.addresses.first(), neighbour.addresses.first()) {
-            (Some(from), Some(to)) => self.ping(&from.to_string(), *to, own.mtu)?,
+            (Some(from), Some(to)) => self.ping(&from.to_string(), (*to).into(), own.mtu)?,
             _ => Ping {
                 answered: false,
                 says: "no address was promised".to_owned(),
             },
         };
         // RFC 8200 §5: the least that any link carries.
-        seen.ping_link_local = self.ping(INTERFACE, neighbour.link_local, 1280)?;
+        seen.ping_link_local = self.ping(INTERFACE, neighbour.link_local.into(), 1280)?;
+        if let (Some(from), Some(to)) = (&own.ipv4, &neighbour.ipv4) {
+            let from = from.address.addr().to_string();
+            seen.ipv4.ping = self.ping(&from, to.address.addr().into(), own.mtu)?;
+        }
         Ok(())
     }
 
@@ -299,14 +357,15 @@ impl Guest {
         Ok(())
     }
 
-    fn ping(&self, from: &str, to: Ipv6Addr, size: u32) -> Result<Ping> {
-        // 40 bytes of IPv6 header (RFC 8200 §3), 8 of the echo's (RFC 4443 §4.1).
-        let payload = (size - 48).to_string();
+    fn ping(&self, from: &str, to: IpAddr, size: u32) -> Result<Ping> {
+        // 40 bytes of IPv6 header (RFC 8200 §3) or 20 of IPv4 (RFC 791 §3.1), 8 of the echo's (RFC 4443 §4.1, RFC 792).
+        let (family, headers) = if to.is_ipv6() { ("-6", 48) } else { ("-4", 28) };
+        let payload = (size - headers).to_string();
         let to = to.to_string();
         let mut ping = Ping::default();
         for _ in 0..PINGS_MAX {
             let mut command = self.namespace.command("ping");
-            command.args(["-6", "-n", "-c", "1", "-W", PING_BOUND_S, "-M", "do"]);
+            command.args([family, "-n", "-c", "1", "-W", PING_BOUND_S, "-M", "do"]);
             command.args(["-s", &payload, "-I", from, &to]);
             let output = finish(&mut command, Duration::from_secs(30))?;
             let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

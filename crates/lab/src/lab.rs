@@ -12,10 +12,10 @@ use crate::api::Api;
 use crate::cloud::Cloud;
 use crate::guest::{Client, Guest};
 use crate::interrupt::Interrupt;
-use crate::networks::{DNS_SERVERS, NetworkSpec};
+use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
 use crate::promised::{Lifetimes, Promised, promised};
 use crate::run::Namespace;
-use crate::seen::Seen;
+use crate::seen::{DnsSource, Seen};
 use crate::verdict::{Column, Line, compare, judge};
 use crate::watch::Watch;
 
@@ -131,7 +131,7 @@ impl Lab {
         Ok(compare(&self.observe()?))
     }
 
-    /// Makes a network, its subnet, and a port and an unplugged guest for each client on it.
+    /// Makes a network, its subnets, and a port and an unplugged guest for each client on it.
     fn add_network(
         &mut self,
         api: &Api,
@@ -139,14 +139,17 @@ impl Lab {
         lifetimes: Lifetimes,
         id: &str,
     ) -> Result<()> {
+        let ipv4 = spec
+            .ipv4
+            .map_or(String::new(), |ipv4| format!(" and {}", ipv4.cidr));
         say(&format!(
-            "network {}: {} {}, {} guests",
+            "network {}: {} {}{ipv4}, {} guests",
             spec.name,
             spec.mode,
             spec.cidr,
             spec.guests.len()
         ));
-        let (network_id, subnet_id) = create_network(api, spec)?;
+        let (network_id, subnet_ids) = create_network(api, spec)?;
         let names = guest_names(spec);
         let mut ports = Vec::new();
         for name in &names {
@@ -155,7 +158,10 @@ impl Lab {
             ports.push(port["id"].as_str().context("port without id")?.to_owned());
         }
         let network = api.show("networks", "network", &network_id)?;
-        let subnet = api.show("subnets", "subnet", &subnet_id)?;
+        let subnets = subnet_ids
+            .iter()
+            .map(|id| api.show("subnets", "subnet", id));
+        let subnets = subnets.collect::<Result<Vec<Value>>>()?;
         for (index, port_id) in ports.iter().enumerate() {
             self.interrupt.check()?;
             let port = api.show("ports", "port", port_id)?;
@@ -165,8 +171,9 @@ impl Lab {
                 neighbour,
                 &port,
                 &network,
-                std::slice::from_ref(&subnet),
+                &subnets,
                 lifetimes,
+                spec.guests[index].takes_routes(),
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
             let guest = Guest::create(
@@ -237,20 +244,21 @@ impl Drop for Directory {
 /// Whether a guest holds its addresses, routes and name servers: what comes by itself, if late.
 fn settled(plugged: &Plugged) -> Result<bool> {
     let seen = plugged.guest.look()?;
-    let columns: &[Column] = match plugged.guest.client() {
-        // Its name servers are in the RA, for which nobody has to wait.
-        Client::Kernel => &[Column::Address, Column::OnLinkRoute],
-        Client::Dhclient | Client::DhclientStateless | Client::Dhcpcd => {
-            &[Column::Address, Column::OnLinkRoute, Column::Dns]
-        }
-    };
+    let mut columns = vec![Column::Address, Column::OnLinkRoute];
+    // Those in the RA nobody has to wait for.
+    if plugged.guest.client().dns_source() == DnsSource::ResolvConf {
+        columns.push(Column::Dns);
+    }
+    if plugged.promised.ipv4.is_some() {
+        columns.extend([Column::Ipv4Address, Column::Ipv4Routes, Column::Ipv4Dns]);
+    }
     Ok(columns
         .iter()
         .all(|column| judge(*column, &plugged.promised, &seen).is_right()))
 }
 
-/// Gives the ids of the network and its subnet.
-fn create_network(api: &Api, spec: &NetworkSpec) -> Result<(String, String)> {
+/// Gives the ids of the network and its subnets.
+fn create_network(api: &Api, spec: &NetworkSpec) -> Result<(String, Vec<String>)> {
     let mut attributes = json!({ "name": spec.name });
     if let Some(mtu) = spec.mtu {
         attributes["mtu"] = json!(mtu);
@@ -268,8 +276,31 @@ fn create_network(api: &Api, spec: &NetworkSpec) -> Result<(String, String)> {
         "dns_nameservers": DNS_SERVERS,
     });
     let subnet = api.create("subnets", "subnet", attributes)?;
-    let subnet = id(subnet).context("subnet without id")?;
-    Ok((network, subnet))
+    let mut subnets = vec![id(subnet).context("subnet without id")?];
+    if let Some(ipv4) = spec.ipv4 {
+        let attributes = ipv4_subnet(spec.name, &network, ipv4);
+        let subnet = api.create("subnets", "subnet", attributes)?;
+        subnets.push(id(subnet).context("subnet without id")?);
+    }
+    Ok((network, subnets))
+}
+
+fn ipv4_subnet(name: &str, network: &str, spec: Ipv4Spec) -> Value {
+    let routes = spec
+        .host_route
+        .map(|(destination, nexthop)| json!({ "destination": destination, "nexthop": nexthop }));
+    let mut attributes = json!({
+        "name": format!("{name}-ipv4"),
+        "network_id": network,
+        "ip_version": 4,
+        "cidr": spec.cidr,
+        "dns_nameservers": DNS_SERVERS_IPV4,
+        "host_routes": Vec::from_iter(routes),
+    });
+    if !spec.gateway {
+        attributes["gateway_ip"] = Value::Null;
+    }
+    attributes
 }
 
 /// `slaac-kernel-1`: network, client, and which of them.

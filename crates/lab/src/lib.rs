@@ -14,6 +14,7 @@ pub mod cloud;
 pub mod clouds;
 pub mod guest;
 pub mod interrupt;
+pub mod ipv4;
 pub mod lab;
 pub mod networks;
 pub mod promised;

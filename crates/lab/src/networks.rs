@@ -2,7 +2,7 @@
 
 use crate::guest::Client;
 
-/// A network with one subnet.
+/// A network with one IPv6 subnet, and one of IPv4 where it says so.
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkSpec {
     /// Its name, and the first part of its guests' names.
@@ -13,21 +13,38 @@ pub struct NetworkSpec {
     pub mode: &'static str,
     /// The network's MTU, where it is not the cloud's default.
     pub mtu: Option<u32>,
+    /// The IPv4 subnet besides.
+    pub ipv4: Option<Ipv4Spec>,
     /// The guests, each pinging the next and the last the first.
     pub guests: &'static [Client],
 }
 
-/// The name servers of every subnet: Alibaba's public ones, as ZStack's guide has them.
+/// An IPv4 subnet.
+#[derive(Clone, Copy, Debug)]
+pub struct Ipv4Spec {
+    /// Its prefix.
+    pub cidr: &'static str,
+    /// Whether it has a gateway, at the first address.
+    pub gateway: bool,
+    /// A route for its guests: destination and next hop.
+    pub host_route: Option<(&'static str, &'static str)>,
+}
+
+/// The name servers of every IPv6 subnet: Alibaba's public ones, as ZStack's guide has them.
 pub const DNS_SERVERS: [&str; 2] = ["2400:3200::1", "2400:3200:baba::1"];
+
+/// The same in IPv4.
+pub const DNS_SERVERS_IPV4: [&str; 2] = ["223.5.5.5", "223.6.6.6"];
 
 /// Every mode that hosts serve, each with the clients that can use it. A kernel alone gets no address where DHCPv6
 /// assigns them, and `dhclient -6` none where it does not.
-pub const ALL: [NetworkSpec; 4] = [
+pub const ALL: [NetworkSpec; 6] = [
     NetworkSpec {
         name: "slaac",
         cidr: "2001:db8:1::/64",
         mode: "slaac",
         mtu: None,
+        ipv4: None,
         guests: &[Client::Kernel, Client::Kernel, Client::Dhcpcd],
     },
     NetworkSpec {
@@ -35,6 +52,7 @@ pub const ALL: [NetworkSpec; 4] = [
         cidr: "2001:db8:2::/64",
         mode: "dhcpv6-stateless",
         mtu: Some(1400),
+        ipv4: None,
         guests: &[Client::Kernel, Client::DhclientStateless, Client::Dhcpcd],
     },
     NetworkSpec {
@@ -42,6 +60,7 @@ pub const ALL: [NetworkSpec; 4] = [
         cidr: "2001:db8:3::/64",
         mode: "dhcpv6-stateful",
         mtu: Some(1280),
+        ipv4: None,
         guests: &[Client::Dhclient, Client::Dhclient, Client::Dhcpcd],
     },
     // The subnet of ZStack's guide, whose guests ended with a /64 or without a route to their neighbours.
@@ -50,15 +69,57 @@ pub const ALL: [NetworkSpec; 4] = [
         cidr: "2024:8:6:86:1::/96",
         mode: "dhcpv6-stateful",
         mtu: None,
+        ipv4: None,
         guests: &[Client::Dhclient, Client::Dhcpcd],
+    },
+    NetworkSpec {
+        name: "dual",
+        cidr: "2001:db8:4::/64",
+        mode: "slaac",
+        mtu: Some(1400),
+        ipv4: Some(Ipv4Spec {
+            cidr: "10.4.0.0/24",
+            gateway: true,
+            host_route: Some(("198.51.100.0/24", "10.4.0.9")),
+        }),
+        guests: &[Client::Dhclient4, Client::Udhcpc, Client::DhcpcdDual],
+    },
+    // No way out: no router is announced, and none is invented.
+    NetworkSpec {
+        name: "island",
+        cidr: "2001:db8:5::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: Some(Ipv4Spec {
+            cidr: "10.5.0.0/26",
+            gateway: false,
+            host_route: None,
+        }),
+        guests: &[Client::Udhcpc, Client::DhcpcdDual],
     },
 ];
 
 /// A network that is quick to plug and whose guests keep what a fault does to them: nothing but a renewal repairs it.
-pub const FOR_FAULTS: [NetworkSpec; 1] = [NetworkSpec {
-    name: "faults",
-    cidr: "2024:8:6:86:1::/96",
-    mode: "dhcpv6-stateful",
-    mtu: None,
-    guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
-}];
+/// The second is for the faults of IPv4.
+pub const FOR_FAULTS: [NetworkSpec; 2] = [
+    NetworkSpec {
+        name: "faults",
+        cidr: "2024:8:6:86:1::/96",
+        mode: "dhcpv6-stateful",
+        mtu: None,
+        ipv4: None,
+        guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
+    },
+    NetworkSpec {
+        name: "faults4",
+        cidr: "2001:db8:6::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: Some(Ipv4Spec {
+            cidr: "10.6.0.0/24",
+            gateway: true,
+            host_route: None,
+        }),
+        guests: &[Client::Dhclient4, Client::Dhclient4, Client::Dhclient4],
+    },
+];

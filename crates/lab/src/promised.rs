@@ -1,7 +1,7 @@
 //! What the API says that a guest has: read from the JSON of its port, network and subnets, the mode table, and the
 //! lifetimes that the operator configured.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context, Result, anyhow};
 use hextet_core::mac::Mac;
@@ -11,12 +11,14 @@ use ipnet::Ipv6Net;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::ipv4::{self, Ipv4Promised};
+
 /// Everything that one guest was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promised {
     /// The guest's name.
     pub guest: String,
-    /// The port's addresses.
+    /// The port's IPv6 addresses.
     pub addresses: Vec<Ipv6Addr>,
     /// The guest's link-local address (EUI-64 of the port's MAC).
     pub link_local: Ipv6Addr,
@@ -38,6 +40,8 @@ pub struct Promised {
     pub autonomous: Vec<Ipv6Net>,
     /// The guest that it pings.
     pub neighbour: String,
+    /// IPv4, where the network has a subnet of it.
+    pub ipv4: Option<Ipv4Promised>,
 }
 
 /// Lifetimes that the operator configured for the whole cloud.
@@ -71,6 +75,7 @@ impl Lifetimes {
 }
 
 /// Reads the promise out of what `GET` answered for a port, its network, and that network's subnets in their order.
+/// `takes_routes`: the guest's DHCPv4 client takes classless routes.
 ///
 /// # Errors
 /// When an answer lacks an attribute or has one that does not parse.
@@ -81,6 +86,7 @@ pub fn promised(
     network: &Value,
     subnets: &[Value],
     lifetimes: Lifetimes,
+    takes_routes: bool,
 ) -> Result<Promised> {
     let mac: Mac = text(port, "mac_address")?
         .parse()
@@ -88,11 +94,15 @@ pub fn promised(
     let addresses = array(port, "fixed_ips")?
         .iter()
         .map(|fixed| Ok(text(fixed, "ip_address")?.parse()?))
-        .collect::<Result<Vec<Ipv6Addr>>>()
+        .collect::<Result<Vec<IpAddr>>>()
         .context("fixed_ips")?;
+    let ipv6 = addresses.iter().filter_map(|address| match address {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    });
     let mut promised = Promised {
         guest: guest.to_owned(),
-        addresses,
+        addresses: ipv6.collect(),
         link_local: mac.link_local(),
         valid_lifetime_s: lifetimes.valid_s,
         preferred_lifetime_s: lifetimes.preferred_s,
@@ -103,9 +113,19 @@ pub fn promised(
         other: false,
         autonomous: Vec::new(),
         neighbour: neighbour.to_owned(),
+        ipv4: None,
     };
     for subnet in subnets {
-        add_subnet(&mut promised, mac, subnet)?;
+        if subnet["ip_version"] == 4 {
+            let mut ipv4 = addresses.iter().filter_map(|address| match address {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            });
+            let address = ipv4.next().context("no address of the IPv4 subnet")?;
+            promised.ipv4 = Some(ipv4::promised(address, subnet, takes_routes)?);
+        } else {
+            add_subnet(&mut promised, mac, subnet)?;
+        }
     }
     Ok(promised)
 }

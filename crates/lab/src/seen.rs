@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use ipnet::Ipv6Net;
 use serde::Deserialize;
 
+use crate::ipv4::Ipv4Seen;
+
 /// Everything observed in one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -32,6 +34,8 @@ pub struct Seen {
     pub ping_global: Ping,
     /// A packet to the neighbour's link-local address.
     pub ping_link_local: Ping,
+    /// The IPv4 side.
+    pub ipv4: Ipv4Seen,
 }
 
 /// One address.

@@ -31,11 +31,19 @@ pub enum Column {
     PingGlobal,
     /// A packet to the neighbour's link-local address and back.
     PingLinkLocal,
+    /// The IPv4 address, with its subnet's length.
+    Ipv4Address,
+    /// Every route of IPv4, the default one among them.
+    Ipv4Routes,
+    /// Name servers of IPv4, in order.
+    Ipv4Dns,
+    /// A full-sized packet to the neighbour's IPv4 address and back.
+    PingIpv4,
 }
 
 impl Column {
     /// Every column, in the order of the table.
-    pub const ALL: [Column; 9] = [
+    pub const ALL: [Column; 13] = [
         Column::Address,
         Column::Lifetimes,
         Column::OnLinkRoute,
@@ -45,7 +53,19 @@ impl Column {
         Column::Flags,
         Column::PingGlobal,
         Column::PingLinkLocal,
+        Column::Ipv4Address,
+        Column::Ipv4Routes,
+        Column::Ipv4Dns,
+        Column::PingIpv4,
     ];
+
+    /// Whether it is about IPv4, and so about guests of networks with such a subnet only.
+    pub fn is_ipv4(self) -> bool {
+        matches!(
+            self,
+            Column::Ipv4Address | Column::Ipv4Routes | Column::Ipv4Dns | Column::PingIpv4
+        )
+    }
 }
 
 impl fmt::Display for Column {
@@ -60,6 +80,10 @@ impl fmt::Display for Column {
             Column::Flags => "M/O/A",
             Column::PingGlobal => "ping by global",
             Column::PingLinkLocal => "ping by link-local",
+            Column::Ipv4Address => "IPv4 address",
+            Column::Ipv4Routes => "IPv4 routes",
+            Column::Ipv4Dns => "IPv4 DNS",
+            Column::PingIpv4 => "ping by IPv4",
         })
     }
 }
@@ -112,9 +136,9 @@ pub fn compare(guests: &[(Promised, Seen)]) -> Vec<Line> {
     let lines: Vec<Line> = guests
         .iter()
         .flat_map(|(promised, seen)| {
-            Column::ALL
-                .iter()
-                .map(move |column| judge(*column, promised, seen))
+            let columns = Column::ALL.iter();
+            let columns = columns.filter(|column| !column.is_ipv4() || promised.ipv4.is_some());
+            columns.map(move |column| judge(*column, promised, seen))
         })
         .collect();
     lines
@@ -155,6 +179,9 @@ pub fn judge(column: Column, promised: &Promised, seen: &Seen) -> Line {
             let reason = (!seen.ping_link_local.answered).then(|| "no answer".to_owned());
             let wanted = format!("{} answers", promised.neighbour);
             (wanted, seen.ping_link_local.says.clone(), reason)
+        }
+        Column::Ipv4Address | Column::Ipv4Routes | Column::Ipv4Dns | Column::PingIpv4 => {
+            ipv4(column, promised, seen)
         }
     };
     Line {
@@ -342,6 +369,38 @@ fn flags(promised: &Promised, seen: &Seen) -> Judged {
     (wanted, got, joined(&reasons))
 }
 
+/// The columns of IPv4; a guest that was promised none has none to be right about.
+fn ipv4(column: Column, promised: &Promised, seen: &Seen) -> Judged {
+    let got = &seen.ipv4;
+    let Some(wanted) = &promised.ipv4 else {
+        return ("none".to_owned(), list(&got.addresses), None);
+    };
+    match column {
+        Column::Ipv4Routes => {
+            let missing = wanted.routes.difference(&got.routes);
+            let odd = got.routes.difference(&wanted.routes);
+            let mut reasons: Vec<String> =
+                missing.map(|route| format!("no route {route}")).collect();
+            reasons.extend(odd.map(|route| format!("{route} was not promised")));
+            (list(&wanted.routes), list(&got.routes), joined(&reasons))
+        }
+        Column::Ipv4Dns => {
+            let reason = (got.dns != wanted.dns).then(|| "resolv.conf differs".to_owned());
+            (list(&wanted.dns), list(&got.dns), reason)
+        }
+        Column::PingIpv4 => {
+            let reason = (!got.ping.answered).then(|| "no answer".to_owned());
+            let promise = format!("{} answers, {} bytes", promised.neighbour, promised.mtu);
+            (promise, got.ping.says.clone(), reason)
+        }
+        _ => {
+            let reason =
+                (got.addresses != [wanted.address]).then(|| "the addresses differ".to_owned());
+            (wanted.address.to_string(), list(&got.addresses), reason)
+        }
+    }
+}
+
 /// The line that a wrong one follows from, if one does.
 fn cause(line: &Line, guests: &[(Promised, Seen)], lines: &[Line]) -> Option<(String, Column)> {
     let (promised, seen) = guests.iter().find(|(own, _)| own.guest == line.guest)?;
@@ -357,7 +416,14 @@ fn cause(line: &Line, guests: &[(Promised, Seen)], lines: &[Line]) -> Option<(St
             ],
             &[Column::Address, Column::OnLinkRoute, Column::Mtu],
         ),
-        Column::Address
+        Column::Ipv4Routes => (&[Column::Ipv4Address], &[]),
+        Column::PingIpv4 => (
+            &[Column::Ipv4Address, Column::Ipv4Routes, Column::Mtu],
+            &[Column::Ipv4Address, Column::Ipv4Routes, Column::Mtu],
+        ),
+        Column::Ipv4Address
+        | Column::Ipv4Dns
+        | Column::Address
         | Column::OnLinkRoute
         | Column::DefaultRoute
         | Column::Dns

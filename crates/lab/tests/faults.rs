@@ -11,7 +11,7 @@ use hextet_lab::networks;
 use hextet_lab::promised::Promised;
 use hextet_lab::verdict::{Column, Line, Verdict};
 
-/// A fault, done to the first guest, and what repairs it. Each is a shell script that runs in the guest with its own
+/// A fault, done to the first guest of its network, and what repairs it. Each is a shell script that runs in the guest with its own
 /// and its neighbour's addresses in the environment.
 struct Fault {
     /// The line that turns red.
@@ -23,7 +23,7 @@ struct Fault {
 }
 
 /// The first guest pings the second, the third pings the first.
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 13] = [
     Fault {
         column: Column::Address,
         inject: "ip addr del $OWN/128 dev eth0",
@@ -86,6 +86,31 @@ const FAULTS: [Fault; 9] = [
         repair: "ip neigh del $NEIGHBOUR_LINK_LOCAL dev eth0",
         dependents: &[],
     },
+    Fault {
+        column: Column::Ipv4Address,
+        // Its routes stay, but for the ones that go with the address.
+        inject: "ip addr add 10.6.0.99/24 dev eth0",
+        repair: "ip addr del 10.6.0.99/24 dev eth0",
+        dependents: &[],
+    },
+    Fault {
+        column: Column::Ipv4Routes,
+        inject: "ip route del default",
+        repair: "ip route add default via 10.6.0.1",
+        dependents: &[],
+    },
+    Fault {
+        column: Column::Ipv4Dns,
+        inject: "cp $RESOLV_CONF $RESOLV_CONF.kept; echo nameserver 192.0.2.99 > $RESOLV_CONF",
+        repair: "cat $RESOLV_CONF.kept > $RESOLV_CONF",
+        dependents: &[],
+    },
+    Fault {
+        column: Column::PingIpv4,
+        inject: "ip neigh replace $NEIGHBOUR_IPV4 lladdr 02:00:00:00:00:99 nud permanent dev eth0",
+        repair: "ip neigh del $NEIGHBOUR_IPV4 dev eth0",
+        dependents: &[],
+    },
 ];
 
 #[test]
@@ -101,9 +126,9 @@ fn each_column_turns_red_alone_when_its_fault_is_there() {
             .iter()
             .find(|fault| fault.column == column)
             .expect("every column has a fault");
-        script(&lab, fault.inject);
+        script(&lab, fault.column, fault.inject);
         let lines = lab.judge().expect("an observation");
-        script(&lab, fault.repair);
+        script(&lab, fault.column, fault.repair);
         wrong.extend(check(&lab, fault, &lines));
     }
     let lines = lab.judge().expect("an observation");
@@ -113,8 +138,9 @@ fn each_column_turns_red_alone_when_its_fault_is_there() {
 
 /// What is not as it should be with this fault there.
 fn check(lab: &Lab, fault: &Fault, lines: &[Line]) -> Vec<String> {
-    let faulty = lab.guests()[0].guest.name();
-    let name = |number: usize| lab.guests()[number].guest.name();
+    let first = first_of(fault.column);
+    let faulty = lab.guests()[first].guest.name();
+    let name = |number: usize| lab.guests()[first + number].guest.name();
     let mut wrong = Vec::new();
     for line in lines {
         let is_fault = line.guest == faulty && line.column == fault.column;
@@ -136,8 +162,18 @@ fn check(lab: &Lab, fault: &Fault, lines: &[Line]) -> Vec<String> {
     wrong
 }
 
-fn script(lab: &Lab, text: &str) {
-    let (plugged, neighbour) = (&lab.guests()[0], &lab.guests()[1]);
+/// The first guest of the network for the faults of this column.
+fn first_of(column: Column) -> usize {
+    if column.is_ipv4() {
+        networks::FOR_FAULTS[0].guests.len()
+    } else {
+        0
+    }
+}
+
+fn script(lab: &Lab, column: Column, text: &str) {
+    let first = first_of(column);
+    let (plugged, neighbour) = (&lab.guests()[first], &lab.guests()[first + 1]);
     let environment = environment(&plugged.guest, &plugged.promised, &neighbour.promised);
     let script = format!("set -e; {environment} {text}");
     plugged
@@ -147,8 +183,10 @@ fn script(lab: &Lab, text: &str) {
 }
 
 fn environment(guest: &Guest, own: &Promised, neighbour: &Promised) -> String {
+    let neighbour_ipv4 = neighbour.ipv4.as_ref();
+    let neighbour_ipv4 = neighbour_ipv4.map(|ipv4| ipv4.address.addr().to_string());
     format!(
-        "OWN={} PREFIX={} VALID={} PREFERRED={} MTU={} RESOLV_CONF={} NEIGHBOUR={} NEIGHBOUR_LINK_LOCAL={};",
+        "OWN={} PREFIX={} VALID={} PREFERRED={} MTU={} RESOLV_CONF={} NEIGHBOUR={} NEIGHBOUR_LINK_LOCAL={} NEIGHBOUR_IPV4={};",
         own.addresses[0],
         own.on_link[0],
         own.valid_lifetime_s,
@@ -157,6 +195,7 @@ fn environment(guest: &Guest, own: &Promised, neighbour: &Promised) -> String {
         guest.resolv_conf().display(),
         neighbour.addresses[0],
         neighbour.link_local,
+        neighbour_ipv4.unwrap_or_default(),
     )
 }
 

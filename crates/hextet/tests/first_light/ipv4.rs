@@ -1,4 +1,5 @@
 //! IPv4 beside IPv6: what real DHCPv4 clients are told, and what guests can and cannot do with it.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::collections::BTreeMap;
 use std::fs;

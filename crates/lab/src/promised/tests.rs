@@ -56,7 +56,15 @@ fn name_servers_are_the_union_without_the_unspecified_one() {
 #[test]
 fn an_answer_that_lacks_something_is_refused() {
     let port = json!({ "mac_address": "fa:16:3e:00:00:01" });
-    let error = promised("a", "b", &port, &json!({ "mtu": 1430 }), &[], LIFETIMES);
+    let error = promised(
+        "a",
+        "b",
+        &port,
+        &json!({ "mtu": 1430 }),
+        &[],
+        LIFETIMES,
+        true,
+    );
     assert!(error.unwrap_err().to_string().contains("fixed_ips"));
 }
 
@@ -77,5 +85,14 @@ fn one(mode: &str, cidr: &str, address: &str) -> Promised {
 fn of(subnets: &[Value], address: &str) -> Promised {
     let port =
         json!({ "mac_address": "fa:16:3e:00:00:01", "fixed_ips": [{ "ip_address": address }] });
-    promised("a", "b", &port, &json!({ "mtu": 1430 }), subnets, LIFETIMES).unwrap()
+    promised(
+        "a",
+        "b",
+        &port,
+        &json!({ "mtu": 1430 }),
+        subnets,
+        LIFETIMES,
+        true,
+    )
+    .unwrap()
 }

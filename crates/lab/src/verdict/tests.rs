@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::ipv4::{Ipv4Promised, Ipv4Seen, Route};
 use crate::seen::{AddressSeen, Ping, RaSeen};
 
 #[test]
@@ -16,7 +19,7 @@ type Fault = (Column, fn(&mut Seen), &'static [(&'static str, Column)]);
 #[test]
 fn one_fault_reads_as_one_fault() {
     use Column::*;
-    let rows: [Fault; 13] = [
+    let rows: [Fault; 18] = [
         (Address, |seen| seen.addresses.clear(), &[("a", Lifetimes)]),
         (
             Address,
@@ -55,6 +58,29 @@ fn one_fault_reads_as_one_fault() {
             |seen| seen.ping_link_local.answered = false,
             &[],
         ),
+        (Ipv4Address, |seen| seen.ipv4.addresses.clear(), &[]),
+        (
+            Ipv4Routes,
+            |seen| {
+                let service = seen.ipv4.routes.pop_last();
+                assert!(service.is_some(), "there was one");
+            },
+            &[],
+        ),
+        // A router that nobody promised.
+        (
+            Ipv4Routes,
+            |seen| {
+                let destination = "192.0.2.0/24".parse().unwrap();
+                seen.ipv4.routes.insert(Route {
+                    destination,
+                    gateway: None,
+                });
+            },
+            &[],
+        ),
+        (Ipv4Dns, |seen| seen.ipv4.dns.clear(), &[]),
+        (PingIpv4, |seen| seen.ipv4.ping.answered = false, &[]),
     ];
     for (column, fault, dependents) in rows {
         let mut guests = three();
@@ -88,6 +114,16 @@ fn without_an_advertisement_a_kernel_guest_has_no_dns_for_that_reason() {
     seen.dns_source = DnsSource::Ra;
     seen.dns.clear();
     check(&guests, Column::Flags, &[("a", Column::Dns)]);
+}
+
+#[test]
+fn a_guest_without_ipv4_has_no_line_about_it() {
+    let mut guests = three();
+    guests[0].0.ipv4 = None;
+    let lines = compare(&guests);
+    let about = |line: &&Line| line.guest == "a" && line.column.is_ipv4();
+    assert_eq!(lines.iter().filter(about).count(), 0);
+    assert_eq!(lines.len(), 3 * Column::ALL.len() - 4);
 }
 
 #[test]
@@ -146,7 +182,16 @@ fn three() -> Vec<(Promised, Seen)> {
             other: true,
             autonomous: Vec::new(),
             neighbour: neighbour.into(),
+            ipv4: Some(Ipv4Promised {
+                address: "10.0.0.5/24".parse().unwrap(),
+                routes: BTreeSet::from(["10.0.0.0/24", "169.254.169.254/32"].map(|net| Route {
+                    destination: net.parse().unwrap(),
+                    gateway: None,
+                })),
+                dns: vec!["192.0.2.53".parse().unwrap()],
+            }),
         };
+        let ipv4 = promised.ipv4.clone().unwrap();
         let ping = Ping {
             answered: true,
             says: "answered".into(),
@@ -175,7 +220,13 @@ fn three() -> Vec<(Promised, Seen)> {
                 mtu: Some(1430),
             }),
             ping_global: ping.clone(),
-            ping_link_local: ping,
+            ping_link_local: ping.clone(),
+            ipv4: Ipv4Seen {
+                addresses: vec![ipv4.address],
+                routes: ipv4.routes,
+                dns: ipv4.dns,
+                ping,
+            },
         };
         (promised, seen)
     };
