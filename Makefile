@@ -20,7 +20,7 @@ test: setup
 	@cargo xtask test
 
 conformance: setup
-	@cargo xtask conformance
+	@cargo xtask conformance $(ARGS)
 
 bench: setup
 	@cargo xtask bench $(ARGS)

@@ -26,11 +26,11 @@ VENV = TARGET / "venv"
 
 def main():
     arguments = parse()
-    directory = TARGET / "sqlite"
+    directory = TARGET / ("postgresql" if arguments.database else "sqlite")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     began = time.monotonic()
-    cloud = Cloud(arguments.binary, directory / "cloud")
+    cloud = Cloud(arguments.binary, directory / "cloud", arguments.database)
     cloud.start()
     try:
         outcomes = Tempest(VENV, directory / "tempest").run(cloud)
@@ -53,6 +53,7 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=ROOT / "target/debug/hextet", type=pathlib.Path)
+    parser.add_argument("--database", help="the URL of an empty PostgreSQL database; SQLite without it")
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use hextet_testdb::{Cluster, Disk};
 use serde_json::Value;
 
 /// A lane that runs test programs.
@@ -136,17 +137,29 @@ fn api_tests(python: &Path) -> Command {
     command
 }
 
+/// What a server's database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Database {
+    Sqlite,
+    Postgresql,
+}
+
 /// tempest and gophercloud against the built binary.
-pub fn conformance() -> Result<()> {
+pub fn conformance(database: Database) -> Result<()> {
     banner("conformance");
     let python = root().join("target/conformance/venv/bin/python");
     if !python.exists() {
         bail!("the conformance lane has no Python environment: run tools/setup first");
     }
     build_binary()?;
-    run(Command::new(python)
-        .arg("tests/conformance/run.py")
-        .current_dir(root()))
+    let mut judges = Command::new(python);
+    judges.arg("tests/conformance/run.py").current_dir(root());
+    // Its server ends with it.
+    let cluster = (database == Database::Postgresql).then(|| Cluster::start(Disk::Unsynced));
+    if let Some(cluster) = &cluster {
+        judges.arg("--database").arg(cluster.database());
+    }
+    run(judges)
 }
 
 /// The lab in the foreground.

@@ -36,7 +36,11 @@ enum Verb {
     /// The openstack CLI and openstacksdk as judges of the API, PyPI's current ones and Debian's.
     Api,
     /// tempest, neutron-tempest-plugin and gophercloud as judges of the API; docs/conformance.md must tell what they say.
-    Conformance,
+    Conformance {
+        /// What the server's database is.
+        #[arg(long, value_enum, default_value = "sqlite")]
+        database: lanes::Database,
+    },
     /// Builds and runs `hextet lab` with these arguments.
     Lab {
         /// Passed on to `hextet lab`.
@@ -68,7 +72,7 @@ fn main() -> ExitCode {
         Verb::Netns => lanes::tests(lanes::Lane::Netns),
         Verb::Interop => lanes::interop(),
         Verb::Api => lanes::api(),
-        Verb::Conformance => lanes::conformance(),
+        Verb::Conformance { database } => lanes::conformance(database),
         Verb::Lab { args } => lanes::lab(&args),
         Verb::Bench { args } => lanes::bench(&args),
         Verb::BenchApi { args } => lanes::bench_api(&args),

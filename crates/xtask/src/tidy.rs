@@ -48,7 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("hextet-bench", &[]),
     ("hextet-testdb", &[]),
-    ("xtask", &[]),
+    ("xtask", &["hextet-testdb"]),
 ];
 
 #[test]
