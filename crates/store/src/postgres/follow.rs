@@ -32,12 +32,14 @@ pub(super) const LOAD_WAIT_MAX: Duration = Duration::from_secs(120);
 pub(crate) const READERS_MAX: usize = 4096;
 
 /// The log from the model's revision on. That revision's own first line comes too: it is there as long as the log goes on
-/// from where the model is.
+/// from where the model is. Each says which history it is of, and which program's tables.
 const LINES: &str = "SELECT revision, kind, id, op, CASE WHEN revision > $1 THEN body ELSE '' END, \
-     project_id, public_bytes, admin_bytes FROM change \
+     project_id, public_bytes, admin_bytes, (SELECT value FROM meta WHERE name = 'epoch'), \
+     (SELECT value FROM meta WHERE name = 'schema') FROM change \
      WHERE revision >= $1 AND (revision > $1 OR ordinal = 0) ORDER BY revision, ordinal LIMIT $2";
-/// Which history, and which program's tables.
-const META: &str = "SELECT name, value FROM meta";
+/// The same where the log is empty.
+const META: &str = "SELECT (SELECT value FROM meta WHERE name = 'epoch'), \
+     (SELECT value FROM meta WHERE name = 'schema')";
 
 /// Who waits for the model to be at the newest revision.
 pub(crate) type Reader = oneshot::Sender<Result<(), EngineError>>;
@@ -60,24 +62,31 @@ pub(super) async fn look(
     from: Generation,
 ) -> Result<Look, EngineError> {
     let limit = LINES_MAX.into();
-    let (lines, meta) = session
-        .batch_and_query(begin, (LINES, &[from.revision.into(), limit]), (META, &[]))
+    let lines = session
+        .batch_and_query(begin, LINES, &[from.revision.into(), limit])
         .await?;
-    let mut epoch = None;
-    for row in &meta {
-        match row.text(0)? {
-            "epoch" => epoch = row.text(1)?.parse().ok(),
-            "schema" if row.text(1)? != schema::SCHEMA_VERSION.to_string() => {
-                return Err(EngineError::Unavailable(
-                    "a newer program has changed its tables: this one must be replaced".to_owned(),
-                ));
-            }
-            _ => {}
-        }
+    let empty = match lines.is_empty() {
+        true => session.query(META, &[]).await?,
+        false => Vec::new(),
+    };
+    let (epoch, version) = match (lines.first(), empty.first()) {
+        (Some(line), _) => (line.text(8)?, line.text(9)?),
+        (None, Some(row)) => (row.text(0)?, row.text(1)?),
+        (None, None) => return Err(EngineError::Unsound("meta row")),
+    };
+    if version.parse() != Ok(schema::SCHEMA_VERSION) {
+        return Err(EngineError::Unavailable(
+            "a newer program has changed its tables: this one must be replaced".to_owned(),
+        ));
     }
-    if epoch != Some(from.epoch) {
+    if epoch.parse() != Ok(from.epoch) {
         return Ok(Look::Broken);
     }
+    sort(&lines, from)
+}
+
+/// Puts the lines into commits.
+fn sort(lines: &[Row], from: Generation) -> Result<Look, EngineError> {
     let full = lines.len() >= LINES_MAX;
     let mut commits: Vec<(u64, Vec<Logged>)> = Vec::new();
     let mut next = from.revision;
@@ -165,7 +174,8 @@ async fn catch_up(tx: &mut Tx, audience: &Audience) -> Result<(), EngineError> {
 pub(super) async fn load(tx: &mut Tx, settings: CloudSettings) -> Result<Model, EngineError> {
     tx.session()?.set_answer_wait(LOAD_WAIT_MAX);
     tx.batch(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '110s'",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '110s'; \
+         SET LOCAL idle_in_transaction_session_timeout = 0",
     )
     .await?;
     let identity = schema::identity(tx).await?;

@@ -112,34 +112,30 @@ impl Session {
         read(&rows)
     }
 
-    /// A batch without parameters, then two queries, all sent at once.
+    /// A batch without parameters, then a query, both sent at once.
     pub(super) async fn batch_and_query(
         &mut self,
         batch: &str,
-        (first, first_params): (&'static str, &[Value]),
-        (second, second_params): (&'static str, &[Value]),
-    ) -> Result<(Vec<Row>, Vec<Row>), EngineError> {
-        let first = self.prepared(first).await?;
-        let second = self.prepared(second).await?;
+        sql: &'static str,
+        params: &[Value],
+    ) -> Result<Vec<Row>, EngineError> {
+        if batch.is_empty() {
+            return self.query(sql, params).await;
+        }
+        let statement = self.prepared(sql).await?;
         let client = self.client.clone();
-        let (first_params, second_params) = (parameters(first_params), parameters(second_params));
+        let params = parameters(params);
         // Sent in the order in which they are polled first, which is the order here.
-        let all = async {
-            let (batch, first, second) = tokio::join!(
-                async {
-                    match batch.is_empty() {
-                        true => Ok(()),
-                        false => client.batch_execute(batch).await,
-                    }
-                },
-                client.query(&first, &first_params),
-                client.query(&second, &second_params),
+        let both = async {
+            let (batch, rows) = tokio::join!(
+                client.batch_execute(batch),
+                client.query(&statement, &params),
             );
             batch?;
-            Ok((first?, second?))
+            rows
         };
-        let (first, second) = self.wait(all).await?;
-        Ok((read(&first)?, read(&second)?))
+        let rows = self.wait(both).await?;
+        read(&rows)
     }
 
     /// Statements without parameters.

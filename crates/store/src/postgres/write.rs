@@ -207,6 +207,9 @@ impl Writer {
     /// Everything before the commit.
     async fn run_group(&self, tx: &mut Tx, group: &mut [Box<dyn Job>]) -> Result<Commits, Failed> {
         self.begin(tx).await?;
+        if let [job] = group {
+            return alone(tx, job.as_mut()).await;
+        }
         let mut commits = Vec::new();
         for job in group.iter_mut() {
             tx.session()?.send_batch("SAVEPOINT job").await?;
@@ -216,15 +219,8 @@ impl Writer {
                     commits.extend(changes);
                 }
                 Err(Undo) => {
-                    let session = tx.session()?;
-                    session.forget_sent();
-                    match session.fate() {
-                        Some(Fate::Again) => return Err(Failed::Again),
-                        Some(Fate::Lost(why)) => {
-                            return Err(Failed::Lost(EngineError::Unavailable(why.clone())));
-                        }
-                        None => session.batch("ROLLBACK TO job; RELEASE job").await?,
-                    }
+                    goes_on(tx)?;
+                    tx.session()?.batch("ROLLBACK TO job; RELEASE job").await?;
                 }
             }
         }
@@ -255,6 +251,29 @@ impl Writer {
                 Err(error) => return Err(failed(tx, error)),
             }
         }
+    }
+}
+
+/// A job that shares its commit with none needs no savepoint: where it is undone, nothing is left to commit.
+async fn alone(tx: &mut Tx, job: &mut dyn Job) -> Result<Commits, Failed> {
+    match job.run(tx).await {
+        Ok(changes) => Ok(changes.into_iter().collect()),
+        Err(Undo) => {
+            goes_on(tx)?;
+            tx.session()?.batch("ROLLBACK AND CHAIN").await?;
+            Ok(Commits::new())
+        }
+    }
+}
+
+/// Whether a job that ended badly left a transaction to go on with.
+fn goes_on(tx: &mut Tx) -> Result<(), Failed> {
+    let session = tx.session()?;
+    session.forget_sent();
+    match session.fate() {
+        Some(Fate::Again) => Err(Failed::Again),
+        Some(Fate::Lost(why)) => Err(Failed::Lost(EngineError::Unavailable(why.clone()))),
+        None => Ok(()),
     }
 }
 
