@@ -3,6 +3,7 @@
 
 mod local;
 mod pass;
+mod unserved;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -80,6 +80,13 @@ impl fmt::Display for HostId {
 #[serde(transparent)]
 pub struct Vni(pub u32);
 
+impl Vni {
+    /// The lowest that is handed out.
+    pub const MIN: Vni = Vni(1);
+    /// The highest (RFC 7348 §5: 24 bits).
+    pub const MAX: Vni = Vni((1 << 24) - 1);
+}
+
 impl fmt::Display for Vni {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -12,6 +12,7 @@ pub mod modes;
 pub mod network;
 pub mod plan;
 pub mod port;
+pub mod provider;
 pub mod refusal;
 pub mod report;
 pub mod settings;

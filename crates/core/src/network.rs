@@ -5,19 +5,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{NetworkId, ProjectId, SubnetId, Vni};
+use crate::provider::{FLAT, Provider, VXLAN};
 use crate::refusal::{Refusal, RefusalKind};
 
 /// Smallest MTU of a link that carries IPv6 (RFC 8200 §5), bytes.
 pub const MTU_MIN: u32 = 1280;
 /// What VXLAN over IPv6 adds to each frame: 40 IPv6, 8 UDP, 8 VXLAN, 14 inner Ethernet, bytes.
 pub const OVERLAY_OVERHEAD: u32 = 70;
-
-/// What networks can be made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Underlay {
-    /// Largest and default MTU of a network, bytes.
-    pub mtu_max: u32,
-}
 
 /// A stored network. Its JSON is its document: public members first, then those that only administrators see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +45,26 @@ pub struct Network {
     pub created_at: String,
     /// When it was last changed.
     pub updated_at: String,
-    /// Its number on the wire, handed out at creation. The first member that only administrators see.
+    /// The physical network that it is, as it is (flat); `None`: it has its own number in VXLAN. The first member that
+    /// only administrators see.
+    #[serde(rename = "provider:physical_network", default)]
+    pub physical_network: Option<String>,
+    /// Its number: on the wire in VXLAN, and for hosts to tell all networks apart by. The first member that nobody is
+    /// shown as it is.
     #[serde(rename = "provider:segmentation_id")]
     pub vni: Vni,
+}
+
+impl Network {
+    /// Its provider attributes.
+    pub fn provider(&self) -> Provider {
+        let flat = self.physical_network.is_some();
+        Provider {
+            network_type: Some(if flat { FLAT } else { VXLAN }.to_owned()),
+            physical_network: self.physical_network.clone(),
+            segmentation_id: (!flat).then_some(i64::from(self.vni.0)),
+        }
+    }
 }
 
 /// Smallest MTU of a link that carries IPv4 (RFC 791 §3.2: every module forwards 68 octets), bytes.

@@ -65,6 +65,8 @@ pub struct NetworkPlan {
     pub mtu: u32,
     /// False: everything of its ports is dropped.
     pub admin_state_up: bool,
+    /// The physical network that it is, as it is (flat); `None`: VXLAN.
+    pub physical_network: Option<String>,
 }
 
 /// An IPv6 subnet as a host must serve it: the mode table's row is already applied.

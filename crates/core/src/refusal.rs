@@ -15,6 +15,8 @@ pub enum RefusalKind {
     GatewayConflictWithAllocationPools,
     /// An attribute is unknown, missing, read-only or malformed.
     HttpBadRequest,
+    /// The physical network is another flat network's.
+    FlatNetworkInUse,
     /// The path does not offer the method.
     HttpMethodNotAllowed,
     /// No resource under that path.
@@ -67,6 +69,8 @@ pub enum RefusalKind {
     TagNotFound,
     /// The project has no limits of its own.
     TenantQuotaNotFound,
+    /// The number on the wire is another network's.
+    TunnelIdInUse,
 }
 
 /// Every kind with Neutron's name and HTTP status, in the order of the names.
@@ -82,6 +86,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
         "DNSNameServersExhausted",
         400,
     ),
+    (RefusalKind::FlatNetworkInUse, "FlatNetworkInUse", 409),
     (
         RefusalKind::GatewayConflictWithAllocationPools,
         "GatewayConflictWithAllocationPools",
@@ -150,6 +155,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     (RefusalKind::SubnetNotFound, "SubnetNotFound", 404),
     (RefusalKind::TagNotFound, "TagNotFound", 404),
     (RefusalKind::TenantQuotaNotFound, "TenantQuotaNotFound", 404),
+    (RefusalKind::TunnelIdInUse, "TunnelIdInUse", 409),
 ];
 
 impl RefusalKind {

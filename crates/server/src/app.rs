@@ -12,7 +12,7 @@ pub mod tags;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use hextet_core::network::Underlay;
+use hextet_core::provider::Underlay;
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, Store, Tx, WriteError};
 

@@ -1,10 +1,12 @@
 //! `server.toml`: what the file says, and what it means once checked. `hextet.example.toml` lists every key.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD, Underlay};
+use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
+use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_store::{Database, DatabaseError};
 use serde::Deserialize;
@@ -23,7 +25,9 @@ const LIFETIME_MIN: u32 = 30;
 /// Longest lifetime of addresses, seconds: a year.
 const LIFETIME_MAX: u32 = 31_536_000;
 /// Largest MTU of a Linux link, bytes.
-const UNDERLAY_MTU_MAX: u32 = 65_535;
+const LINK_MTU_MAX: u32 = 65_535;
+/// Longest name of a physical network, characters (Neutron's limit).
+const PHYSICAL_NETWORK_CHARS_MAX: usize = 64;
 /// Most search domains; more do not fit the option that carries them.
 const DNS_SEARCH_MAX: usize = 8;
 
@@ -36,6 +40,10 @@ struct RawConfig {
     public_url: Option<String>,
     #[serde(default = "defaults::underlay_mtu")]
     underlay_mtu: u32,
+    #[serde(default = "defaults::physical_mtu")]
+    physical_mtu: u32,
+    #[serde(default)]
+    physical_networks: BTreeSet<String>,
     #[serde(default)]
     dns_search: Vec<String>,
     tls: Option<RawPair>,
@@ -97,6 +105,10 @@ mod defaults {
     use super::{CloudSettings, IdentityConfig, RawLifetimes, RawRa, SocketAddr, Uuid};
 
     pub(super) fn underlay_mtu() -> u32 {
+        1500
+    }
+
+    pub(super) fn physical_mtu() -> u32 {
         1500
     }
 
@@ -203,8 +215,6 @@ impl ServerConfig {
             .database
             .parse()
             .map_err(|why: DatabaseError| wrong("database", "…", &why.to_string()))?;
-        let underlay = MTU_MIN + OVERLAY_OVERHEAD..=UNDERLAY_MTU_MAX;
-        within("underlay_mtu", raw.underlay_mtu, &underlay, "bytes")?;
         Ok(Self {
             listen: raw.listen,
             database,
@@ -213,9 +223,7 @@ impl ServerConfig {
                 cert: pair.cert,
                 key: pair.key,
             }),
-            underlay: Underlay {
-                mtu_max: raw.underlay_mtu - OVERLAY_OVERHEAD,
-            },
+            underlay: underlay(raw.underlay_mtu, raw.physical_mtu, raw.physical_networks)?,
             feed: FeedConfig {
                 listen: raw.feed.listen,
                 ca: raw.feed.tls.ca,
@@ -240,6 +248,30 @@ fn unquoted(mut error: toml::de::Error, text: &str) -> ConfigError {
         error.set_input(None);
     }
     ConfigError::Parse(error)
+}
+
+fn underlay(
+    mtu: u32,
+    physical_mtu: u32,
+    physical_networks: BTreeSet<String>,
+) -> Result<Underlay, ConfigError> {
+    let allowed = MTU_MIN + OVERLAY_OVERHEAD..=LINK_MTU_MAX;
+    within("underlay_mtu", mtu, &allowed, "bytes")?;
+    let allowed = MTU_MIN..=LINK_MTU_MAX;
+    within("physical_mtu", physical_mtu, &allowed, "bytes")?;
+    let length = 1..=PHYSICAL_NETWORK_CHARS_MAX;
+    if let Some(name) = physical_networks
+        .iter()
+        .find(|name| !length.contains(&name.chars().count()))
+    {
+        let allowed = format!("names of 1 to {PHYSICAL_NETWORK_CHARS_MAX} characters are allowed");
+        return Err(wrong("physical_networks", name, &allowed));
+    }
+    Ok(Underlay {
+        mtu,
+        physical_mtu,
+        physical_networks,
+    })
 }
 
 fn public_url(url: &str) -> Result<String, ConfigError> {

@@ -27,7 +27,7 @@ use crate::app::reports::Reported;
 use crate::app::{self, Ask};
 use crate::identity::{self, AuthenticateError, Caller, Identity};
 use error::Problem;
-use hextet_core::network::Underlay;
+use hextet_core::provider::Underlay;
 use hextet_store::Store;
 
 pub use serve::serve;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use futures::future::join_all;
-use hextet_core::network::Underlay;
+use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_server::app::reports::Reported;
 use hextet_server::http::{ApiConfig, AppState, router};
@@ -382,7 +382,11 @@ async fn server(database: &str) -> Router {
         identity,
         reported: Reported::default(),
         api: Arc::new(ApiConfig {
-            underlay: Arc::new(Underlay { mtu_max: 1430 }),
+            underlay: Arc::new(Underlay {
+                mtu: 1500,
+                physical_mtu: 1500,
+                physical_networks: ["lab".to_owned()].into(),
+            }),
             public_url: None,
             listen_url,
         }),

@@ -29,7 +29,6 @@ pub use database::{Database, DatabaseError, PostgresUrl};
 pub use document::{Document, Layout};
 pub use engine::EngineError;
 pub use model::{Committed, Model};
-pub use network::VNI_MAX;
 pub use schema::SCHEMA_VERSION;
 pub use store::{OpenError, Store, StoreConfig, Synchronous, WriteError};
 pub use tx::{Counter, Tx};

@@ -37,7 +37,7 @@ impl Committed {
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
 fn newest_member(kind: &str) -> &'static str {
     match kind {
-        NETWORK => "\"shared\":",
+        NETWORK => "\"provider:physical_network\":",
         SUBNET => "\"host_routes\":",
         _ => "\"tags\":",
     }

@@ -8,14 +8,12 @@ use crate::engine::EngineError;
 use crate::tx::Tx;
 use crate::{NETWORK, PORT, SUBNET};
 
-/// Highest VNI (RFC 7348 §5: 24 bits).
-pub const VNI_MAX: u32 = (1 << 24) - 1;
 /// How many numbers are tried before the segments count as used up; with half of them in use, all tries fail once in 2^64.
 const VNI_PROBES: usize = 64;
 
 pub(crate) const LAYOUT: Layout = Layout {
-    first_admin: Some("provider:segmentation_id"),
-    first_internal: None,
+    first_admin: Some("provider:physical_network"),
+    first_internal: Some("provider:segmentation_id"),
 };
 
 impl Tx {
@@ -33,18 +31,30 @@ impl Tx {
     /// When the database fails.
     pub async fn take_vni(&mut self, network: NetworkId) -> Result<Option<Vni>, EngineError> {
         for _ in 0..VNI_PROBES {
-            let vni: u32 = rand::random_range(1..=VNI_MAX);
-            let taken = self
-                .exec(
-                    "INSERT INTO segment (vni, network_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                    &[vni.into(), network.to_string().into()],
-                )
-                .await?;
-            if taken == 1 {
-                return Ok(Some(Vni(vni)));
+            let vni = Vni(rand::random_range(Vni::MIN.0..=Vni::MAX.0));
+            if self.take_this_vni(vni, network).await? {
+                return Ok(Some(vni));
             }
         }
         Ok(None)
+    }
+
+    /// Hands this segment out. False when another network has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_this_vni(
+        &mut self,
+        vni: Vni,
+        network: NetworkId,
+    ) -> Result<bool, EngineError> {
+        let taken = self
+            .exec(
+                "INSERT INTO segment (vni, network_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                &[vni.0.into(), network.to_string().into()],
+            )
+            .await?;
+        Ok(taken == 1)
     }
 
     /// Stores a new network.

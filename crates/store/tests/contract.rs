@@ -620,6 +620,7 @@ fn network() -> Network {
         admin_state_up: true,
         status: "ACTIVE".into(),
         shared: false,
+        physical_network: None,
         subnets: vec![subnet_id(1)],
         mtu: 1430,
         revision_number: 1,

@@ -74,6 +74,7 @@ impl World {
             id: NetworkId(Uuid::from_u128(1)),
             mtu: 1430,
             admin_state_up: true,
+            physical_network: None,
         };
         let mut plan = HostPlan::default();
         plan.entries

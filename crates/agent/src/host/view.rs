@@ -5,6 +5,7 @@ use hextet_core::link::link_plan;
 use hextet_core::report::{HostReport, PortReport, PortState};
 
 use super::Host;
+use super::unserved::unserved;
 use crate::reconcile::Addresses;
 use crate::serve::{LinkView, View};
 
@@ -81,7 +82,7 @@ impl Host {
             None => Some("no link".to_owned()),
             Some(carrier) if !carrier.admin_up => Some("the link is set down".to_owned()),
             Some(carrier) if !carrier.attached => Some("the program is not on the link".to_owned()),
-            Some(_) => None,
+            Some(_) => unserved(&self.state.plan, port),
         }
     }
 }

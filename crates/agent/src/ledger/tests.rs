@@ -121,6 +121,7 @@ fn full() -> State {
                         id: NetworkId(Uuid::from_u128(4)),
                         mtu: 1430,
                         admin_state_up: true,
+                        physical_network: None,
                     })),
                 ),
                 (

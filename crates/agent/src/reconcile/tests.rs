@@ -432,6 +432,7 @@ fn planned(
             id: NetworkId(Uuid::from_u128(4)),
             mtu: 1430,
             admin_state_up: true,
+            physical_network: None,
         }),
     );
     for number in ports {

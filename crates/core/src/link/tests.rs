@@ -213,6 +213,7 @@ fn link(subnets: &[SubnetPlan], addresses: &[&str], withdrawn: &[Ipv6Net]) -> Li
         id: NetworkId(Uuid::nil()),
         mtu: 1430,
         admin_state_up: true,
+        physical_network: None,
     };
     let mut entries = BTreeMap::from([
         (

@@ -50,6 +50,7 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
                 id: network.id,
                 mtu: network.mtu,
                 admin_state_up: network.admin_state_up,
+                physical_network: network.physical_network.clone(),
             }))
         }
         PlanKey::Subnet(id) => {

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::v1;
 
-/// VNIs have 24 bits (RFC 7348 §5); zero is never handed out.
-const VNI_MAX: u32 = (1 << 24) - 1;
-
 impl From<Generation> for v1::Generation {
     fn from(generation: Generation) -> Self {
         v1::Generation {
@@ -72,6 +69,7 @@ impl From<&PlanEntry> for v1::Entry {
                 id: network.id.0.as_bytes().to_vec(),
                 mtu: network.mtu,
                 admin_state_up: network.admin_state_up,
+                physical_network: network.physical_network.clone().unwrap_or_default(),
             }),
             PlanEntry::Subnet(subnet) => Entry::Subnet(subnet_out(subnet)),
             PlanEntry::Ipv4Subnet(subnet) => Entry::Ipv4Subnet(ipv4_subnet_out(subnet)),
@@ -94,6 +92,8 @@ impl TryFrom<&v1::Entry> for PlanEntry {
                     id: NetworkId(uuid("network.id", &network.id)?),
                     mtu: network.mtu,
                     admin_state_up: network.admin_state_up,
+                    physical_network: Some(network.physical_network.clone())
+                        .filter(|name| !name.is_empty()),
                 }),
                 Entry::Subnet(subnet) => PlanEntry::Subnet(subnet_in(subnet)?),
                 Entry::Ipv4Subnet(subnet) => PlanEntry::Ipv4Subnet(ipv4_subnet_in(subnet)?),
@@ -298,8 +298,9 @@ fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
 }
 
 fn vni(number: u32) -> Result<Vni, Malformed> {
-    if (1..=VNI_MAX).contains(&number) {
-        Ok(Vni(number))
+    let vni = Vni(number);
+    if (Vni::MIN..=Vni::MAX).contains(&vni) {
+        Ok(vni)
     } else {
         Err(Malformed::Range {
             field: "vni",

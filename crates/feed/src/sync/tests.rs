@@ -214,6 +214,7 @@ fn cloud() -> Snapshot {
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
         shared: false,
+        physical_network: None,
         subnets: vec![SubnetId(Uuid::from_u128(2))],
         mtu: 1430,
         revision_number: 1,

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use hextet_core::ids::{NetworkId, ProjectId};
+use hextet_core::ids::{NetworkId, ProjectId, Vni};
 use hextet_core::network::{self, Network};
 use hextet_core::port::{PortStatus, is_service_owner};
+use hextet_core::provider::{self, Carrier, Provider};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, NETWORK, Tx};
 use uuid::Uuid;
@@ -14,6 +15,9 @@ use uuid::Uuid;
 use super::policy::{self, NETWORK as RULES, Target};
 use super::{Ask, Change, Failure, Said, ports, quotas, written};
 use crate::identity::Caller;
+
+/// The scope of the physical networks that flat networks are.
+const FLAT_NETWORKS: &str = "flat";
 
 /// A network that is asked for.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub struct NewNetwork {
     pub shared: bool,
     /// Its MTU, bytes; the largest by default.
     pub mtu: Option<u32>,
+    /// What is to carry it.
+    pub provider: Provider,
 }
 
 /// What of a network is asked to change.
@@ -45,6 +51,8 @@ pub struct NetworkPatch {
     pub shared: Option<bool>,
     /// Its MTU, bytes.
     pub mtu: Option<u32>,
+    /// What carries it, which does not change.
+    pub provider: Provider,
 }
 
 /// What is asked of one network.
@@ -61,14 +69,11 @@ pub(crate) fn create(
             let project_id = policy::owner(&ask.caller, what.project_id.clone())?;
             RULES.may_create(&ask.caller, &Target::owned(&project_id), demands)?;
             quotas::check(tx, NETWORK, &project_id).await?;
-            let mtu = network::check_mtu(what.mtu, ask.underlay.mtu_max, [])?;
+            let carrier = ask.underlay.carrier(&what.provider)?;
             let id = NetworkId(Uuid::new_v4());
-            let vni = tx.take_vni(id).await?.ok_or_else(|| {
-                Refusal::new(
-                    RefusalKind::NoNetworkAvailable,
-                    "Unable to create the network. No available network found in maximum allowed attempts.",
-                )
-            })?;
+            let (vni, physical_network) = take_carrier(tx, id, carrier).await?;
+            let mtu_max = ask.underlay.mtu_max(physical_network.as_deref());
+            let mtu = network::check_mtu(what.mtu, mtu_max, [])?;
             let network = Network {
                 id,
                 name: what.name.clone(),
@@ -83,6 +88,7 @@ pub(crate) fn create(
                 revision_number: 1,
                 created_at: ask.now.clone(),
                 updated_at: ask.now.clone(),
+                physical_network,
                 vni,
             };
             tx.insert_network(&network).await?;
@@ -110,6 +116,7 @@ pub(crate) fn update(
         let before = found(tx, *id).await?;
         RULES.may_update(&ask.caller, &Target::network(&before), id, demands)?;
         if_match.check(before.revision_number)?;
+        patch.provider.check_unchanged(&before.provider())?;
         let mut after = before.clone();
         if let Some(name) = &patch.name {
             after.name.clone_from(name);
@@ -129,7 +136,8 @@ pub(crate) fn update(
         if let Some(mtu) = patch.mtu {
             let subnets = tx.subnets_of(*id).await?;
             let versions = subnets.iter().map(|subnet| subnet.ip_version);
-            after.mtu = network::check_mtu(Some(mtu), ask.underlay.mtu_max, versions)?;
+            let mtu_max = ask.underlay.mtu_max(before.physical_network.as_deref());
+            after.mtu = network::check_mtu(Some(mtu), mtu_max, versions)?;
         }
         if after != before {
             touch(&mut after, &ask.now);
@@ -177,6 +185,9 @@ pub(crate) fn delete(tx: &mut Tx, ask: Arc<Ask<Of<()>>>) -> BoxFuture<'_, Result
         for subnet in &network.subnets {
             tx.delete_subnet(*subnet).await?;
         }
+        if let Some(name) = &network.physical_network {
+            tx.release(FLAT_NETWORKS, name).await?;
+        }
         tx.delete_network(network.id).await?;
         Ok(())
     })
@@ -195,6 +206,34 @@ pub(super) async fn seen(tx: &mut Tx, caller: &Caller, id: NetworkId) -> Result<
         true => Ok(network),
         false => Err(RULES.unknown(id).into()),
     }
+}
+
+/// Takes what is to carry a new network: its number, and the physical network if it is flat.
+async fn take_carrier(
+    tx: &mut Tx,
+    id: NetworkId,
+    carrier: Carrier,
+) -> Result<(Vni, Option<String>), Failure> {
+    let physical_network = match carrier {
+        Carrier::Vxlan(Some(vni)) => {
+            return match tx.take_this_vni(vni, id).await? {
+                true => Ok((vni, None)),
+                false => Err(provider::vni_in_use(vni).into()),
+            };
+        }
+        Carrier::Vxlan(None) => None,
+        Carrier::Flat(name) => match tx.claim(FLAT_NETWORKS, &name, &id.to_string()).await? {
+            true => Some(name),
+            false => return Err(provider::physical_network_in_use(&name).into()),
+        },
+    };
+    let vni = tx.take_vni(id).await?.ok_or_else(|| {
+        Refusal::new(
+            RefusalKind::NoNetworkAvailable,
+            "Unable to create the network. No available network found in maximum allowed attempts.",
+        )
+    })?;
+    Ok((vni, physical_network))
 }
 
 /// Whether nobody but its owner has something on a network that is shared no more. Ports that go with the network are

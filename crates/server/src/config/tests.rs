@@ -31,7 +31,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
     let short = ServerConfig::parse(example()).unwrap();
     let long = ServerConfig::parse(&everything()).unwrap();
     assert_eq!((short.tls, long.tls.is_some()), (None, true));
-    assert_eq!(short.underlay.mtu_max, 1430);
+    assert_eq!(short.underlay.mtu_max(None), 1430);
     assert_eq!(short.underlay, long.underlay);
     assert_eq!(short.feed.listen, long.feed.listen);
     assert_eq!(short.token_lifetime, long.token_lifetime);
@@ -55,6 +55,8 @@ fn the_example_lists_every_key() {
                 "database",
                 "public_url",
                 "underlay_mtu",
+                "physical_mtu",
+                "physical_networks",
                 "dns_search",
                 "tls",
                 "feed",
@@ -122,6 +124,12 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
             "names no database",
         ),
         ("underlay_mtu = 1349", "underlay_mtu", "1350 to 65535"),
+        ("physical_mtu = 1279", "physical_mtu", "1280 to 65535"),
+        (
+            "physical_networks = [\"\"]",
+            "physical_networks",
+            "1 to 64 characters",
+        ),
         ("max_interval_s = 3", "ra.max_interval_s", "4 to 1800"),
         (
             "retrans_timer_ms = 60001",

@@ -321,6 +321,7 @@ fn network() -> Network {
         admin_state_up: true,
         status: "ACTIVE".to_owned(),
         shared: false,
+        physical_network: None,
         subnets: Vec::new(),
         mtu: 1430,
         revision_number: 1,

@@ -10,6 +10,10 @@ use uuid::Uuid;
 
 /// Longest name, description or other short text, characters.
 const TEXT_CHARS_MAX: usize = 255;
+/// Longest name of a network type, characters.
+const NETWORK_TYPE_CHARS_MAX: usize = 32;
+/// Longest name of a physical network, characters.
+const PHYSICAL_NETWORK_CHARS_MAX: usize = 64;
 
 pub(super) fn text(value: &Json) -> Result<Json, String> {
     let Json::String(text) = value else {
@@ -33,6 +37,44 @@ pub(super) fn text_or_null(value: &Json) -> Result<Json, String> {
         Json::Null => Ok(json!("")),
         value => text(value),
     }
+}
+
+/// A text of at most 32 characters or null.
+pub(super) fn network_type(value: &Json) -> Result<Json, String> {
+    short_or_null(value, NETWORK_TYPE_CHARS_MAX)
+}
+
+/// A text of at most 64 characters or null.
+pub(super) fn physical_network(value: &Json) -> Result<Json, String> {
+    short_or_null(value, PHYSICAL_NETWORK_CHARS_MAX)
+}
+
+fn short_or_null(value: &Json, chars_max: usize) -> Result<Json, String> {
+    let Json::String(said) = value else {
+        return match value {
+            Json::Null => Ok(Json::Null),
+            other => text(other),
+        };
+    };
+    match said.chars().count() {
+        length if length > chars_max => Err(format!(
+            "a text of {length} characters exceeds maximum length of {chars_max}"
+        )),
+        _ => text(value),
+    }
+}
+
+/// An integer, as a number or its text, or null.
+pub(super) fn integer_or_null(value: &Json) -> Result<Json, String> {
+    let number = match value {
+        Json::Null => return Ok(Json::Null),
+        Json::Number(number) => number.as_i64(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number
+        .map(|number| json!(number))
+        .ok_or_else(|| format!("'{}' is not an integer", plain(value)))
 }
 
 /// A list of tags, none twice.

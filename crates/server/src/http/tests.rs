@@ -4,8 +4,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use hextet_core::ids::HostId;
-use hextet_core::network::Underlay;
 use hextet_core::plan::Generation;
+use hextet_core::provider::Underlay;
 use hextet_core::report::{HostReport, PortReport, PortState};
 use hextet_core::settings::CloudSettings;
 use hextet_store::{Model, Store, StoreConfig};
@@ -25,6 +25,7 @@ mod isolation;
 mod listing;
 mod networks;
 mod ports;
+mod provider;
 mod quotas;
 mod serve;
 mod shared;
@@ -81,7 +82,11 @@ impl Cloud {
             identity,
             reported: reported.clone(),
             api: Arc::new(ApiConfig {
-                underlay: Arc::new(Underlay { mtu_max: 1430 }),
+                underlay: Arc::new(Underlay {
+                    mtu: 1500,
+                    physical_mtu: 9000,
+                    physical_networks: ["lab", "office"].map(str::to_owned).into(),
+                }),
                 public_url: None,
                 listen_url: "http://[::1]:9696".to_owned(),
             }),

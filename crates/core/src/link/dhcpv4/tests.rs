@@ -142,6 +142,7 @@ fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dh
         id: NetworkId(Uuid::from_u128(9)),
         mtu,
         admin_state_up: true,
+        physical_network: None,
     };
     let port = PortPlan {
         id: PORT,

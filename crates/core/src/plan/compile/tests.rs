@@ -147,6 +147,7 @@ fn network(n: u8, mtu: u32) -> Network {
         admin_state_up: true,
         status: "ACTIVE".into(),
         shared: false,
+        physical_network: None,
         subnets: vec![],
         mtu,
         revision_number: 0,

@@ -109,7 +109,8 @@ const UNUSABLE: &[(&str, &str, &str)] = &[
     ("no boolean", r#"{"network": {"admin_state_up": "x"}}"#, "Invalid input for admin_state_up. Reason: 'x' cannot be converted to boolean"),
     ("two projects", r#"{"network": {"project_id": "a", "tenant_id": "b"}}"#, "do not match"),
     ("external", r#"{"network": {"router:external": true}}"#, "Invalid input for router:external. Reason: 'true' is not supported; false is allowed"),
-    ("segment", r#"{"network": {"provider:segmentation_id": 7}}"#, "leave it out"),
+    ("segment", r#"{"network": {"provider:segmentation_id": "x"}}"#, "Invalid input for provider:segmentation_id. Reason: 'x' is not an integer"),
+    ("segments", r#"{"network": {"segments": []}}"#, "leave it out"),
     ("empty bulk", r#"{"networks": []}"#, "1 to 1000"),
 ];
 

@@ -43,6 +43,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A port shows whether it has addresses.",
     ),
     (
+        "l2_adjacency",
+        "L2 Adjacency",
+        "A network shows that its ports are neighbours, as they always are.",
+    ),
+    (
         "net-mtu",
         "Network MTU",
         "A network shows the largest packet that it carries.",
@@ -61,6 +66,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "project-id",
         "project_id field enabled",
         "Resources show and take project_id beside tenant_id.",
+    ),
+    (
+        "provider",
+        "Provider Network",
+        "What carries a network is shown to administrators, who may say it: VXLAN or a physical network.",
     ),
     (
         "quota-check-limit",

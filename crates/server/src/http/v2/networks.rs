@@ -1,8 +1,10 @@
 //! `/v2.0/networks`.
 
 use hextet_core::ids::{NetworkId, ProjectId};
+use hextet_core::provider::{FLAT, Provider, VXLAN};
 use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
+use hextet_store::Document;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -10,8 +12,8 @@ use crate::app::networks::{self as app, NetworkPatch, NewNetwork};
 use crate::app::policy::{self, Allowed, Target, When, Who};
 use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
-    tag_filter, writable,
+    Attribute, Convert, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only,
+    rendered, tag_filter, writable,
 };
 use crate::http::convert;
 use crate::http::v2::resource::Resource;
@@ -40,7 +42,7 @@ pub(in crate::http) const NETWORK: Noun = Noun {
         "status",
     ],
     target,
-    computed: |_, _, _| {},
+    computed,
     member,
 };
 
@@ -56,28 +58,21 @@ const ATTRIBUTES: &[Attribute] = &[
     read_only("revision_number", Some(Filter::Text)),
     read_only("created_at", None),
     read_only("updated_at", None),
-    Attribute {
-        name: "provider:segmentation_id",
-        post: Rule::Only(&[]),
-        put: Rule::Only(&[]),
-        shown: Shown::StoredAdmin,
-        filter: Some(Filter::Text),
-        guards: &[guard("provider:segmentation_id", When::Given, ADMIN)],
-    },
-    neutral(
+    provider("provider:network_type", convert::network_type).guarded(&[guard(
         "provider:network_type",
-        &["\"vxlan\""],
-        Shown::Admin("\"vxlan\""),
-        Some(Filter::Text),
-    )
-    .guarded(&[guard("provider:network_type", When::Given, ADMIN)]),
-    neutral(
+        When::Given,
+        ADMIN,
+    )]),
+    provider("provider:physical_network", convert::physical_network).guarded(&[guard(
         "provider:physical_network",
-        NULL,
-        Shown::Admin("null"),
-        Some(Filter::Text),
-    )
-    .guarded(&[guard("provider:physical_network", When::Given, ADMIN)]),
+        When::Given,
+        ADMIN,
+    )]),
+    provider("provider:segmentation_id", convert::integer_or_null).guarded(&[guard(
+        "provider:segmentation_id",
+        When::Given,
+        ADMIN,
+    )]),
     writable("shared", convert::boolean, Filter::Boolean).guarded(&[guard(
         "shared",
         When::Besides("false"),
@@ -103,19 +98,47 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("true"),
         None,
     ),
+    Attribute {
+        shown: Shown::Always("true"),
+        ..read_only("l2_adjacency", None)
+    },
+    Attribute {
+        shown: Shown::Always("null"),
+        ..read_only("ipv4_address_scope", None)
+    },
+    Attribute {
+        shown: Shown::Always("null"),
+        ..read_only("ipv6_address_scope", None)
+    },
+    neutral("segments", &[], Shown::Never, None).guarded(&[guard("segments", When::Given, ADMIN)]),
+    Attribute {
+        put: Rule::ReadOnly,
+        ..neutral("ha", FALSE, Shown::Never, None)
+    },
     neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
     neutral("qos_policy_id", NULL, Shown::Never, None),
-    neutral(
-        "availability_zone_hints",
-        EMPTY_LIST,
-        Shown::Always("[]"),
-        None,
-    ),
+    Attribute {
+        put: Rule::ReadOnly,
+        ..neutral(
+            "availability_zone_hints",
+            EMPTY_LIST,
+            Shown::Always("[]"),
+            None,
+        )
+    },
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),
     tag_filter("not-tags-any", TagRule::NotAny),
 ];
+
+/// A row of what carries a network.
+const fn provider(name: &'static str, convert: Convert) -> Attribute {
+    Attribute {
+        shown: Shown::StoredAdmin,
+        ..writable(name, convert, Filter::Text)
+    }
+}
 
 /// A POST's object after the table's check.
 #[derive(Deserialize)]
@@ -128,6 +151,8 @@ pub(super) struct Post {
     admin_state_up: Option<bool>,
     shared: Option<bool>,
     mtu: Option<u32>,
+    #[serde(flatten)]
+    carried: Carried,
 }
 
 /// A PUT's object after the table's check.
@@ -138,6 +163,29 @@ pub(super) struct Put {
     admin_state_up: Option<bool>,
     shared: Option<bool>,
     mtu: Option<u32>,
+    #[serde(flatten)]
+    carried: Carried,
+}
+
+/// What carries a network, after the table's check.
+#[derive(Deserialize)]
+struct Carried {
+    #[serde(rename = "provider:network_type")]
+    network_type: Option<String>,
+    #[serde(rename = "provider:physical_network")]
+    physical_network: Option<String>,
+    #[serde(rename = "provider:segmentation_id")]
+    segmentation_id: Option<i64>,
+}
+
+impl From<Carried> for Provider {
+    fn from(carried: Carried) -> Self {
+        Provider {
+            network_type: carried.network_type,
+            physical_network: carried.physical_network,
+            segmentation_id: carried.segmentation_id,
+        }
+    }
 }
 
 /// `/v2.0/networks`.
@@ -162,6 +210,7 @@ impl Resource for Networks {
             admin_state_up: post.admin_state_up.unwrap_or(true),
             shared: post.shared.unwrap_or_default(),
             mtu: post.mtu,
+            provider: post.carried.into(),
         })
     }
 
@@ -172,8 +221,30 @@ impl Resource for Networks {
             admin_state_up: put.admin_state_up,
             shared: put.shared,
             mtu: put.mtu,
+            provider: put.carried.into(),
         })
     }
+}
+
+/// What follows from the physical network: in a text its quotes would be escaped. A flat network's number is its hosts'
+/// alone.
+fn computed(document: &Document, admin: bool, text: &mut String) {
+    if !admin {
+        return;
+    }
+    let vxlan = document
+        .admin()
+        .ends_with("\"provider:physical_network\":null");
+    let last = document.text().rsplit_once(':');
+    let number = last.map_or("null", |(_, number)| number.trim_end_matches('}'));
+    let (network_type, number) = match vxlan {
+        true => (VXLAN, number),
+        false => (FLAT, "null"),
+    };
+    text.push_str(",\"provider:network_type\":\"");
+    text.push_str(network_type);
+    text.push_str("\",\"provider:segmentation_id\":");
+    text.push_str(number);
 }
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
@@ -190,6 +261,8 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "admin_state_up" => json!(network.admin_state_up),
         "status" => json!(network.status),
         "shared" => json!(network.shared),
+        "provider:network_type" => json!(network.provider().network_type),
+        "provider:segmentation_id" => json!(network.provider().segmentation_id),
         name => rendered(network, name),
     }
 }
