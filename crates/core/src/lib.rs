@@ -4,6 +4,7 @@
 //! argument, so that a plan is a function of a snapshot and nothing else.
 
 pub mod address;
+pub mod availability;
 pub mod errors;
 pub mod ids;
 pub mod link;

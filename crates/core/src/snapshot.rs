@@ -84,6 +84,11 @@ impl Snapshot {
         self.ports.get(&id)
     }
 
+    /// Every port, in the order of their ids.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.ports.values()
+    }
+
     /// The ports that a host carries, in the order of their ids.
     pub fn ports_on(&self, host: &HostId) -> impl Iterator<Item = &Port> {
         self.ports_on

@@ -59,6 +59,8 @@ pub(super) enum Filter {
     Address,
     /// Without regard to case.
     Caseless,
+    /// As text, with each item of a list.
+    AnyItem,
     /// `ip_address=A`, `ip_address_substr=C` and `subnet_id=B`, on one entry of the list.
     FixedIps,
     /// As a set of tags, whatever the attribute's name.

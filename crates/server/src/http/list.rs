@@ -80,7 +80,7 @@ impl Listing<'_> {
     /// The documents that can pass at all, in the order of their ids: by id where the query names some.
     fn candidates(&self) -> Vec<Arc<Document>> {
         let kind = self.noun.kind;
-        let Some(ids) = self.query.ids() else {
+        let Some(ids) = self.query.wanted("id") else {
             return self.model.documents(kind).cloned().collect();
         };
         let mut ids: Vec<&String> = ids.iter().collect();

@@ -13,6 +13,8 @@ use crate::app::TIME_FORMAT;
 
 use super::attributes::{Filter, Noun, TagRule};
 
+/// A parameter of nouns that know when they were changed.
+const CHANGED_SINCE: &str = "changed_since";
 /// Most parameters of a query.
 const PARAMETERS_MAX: usize = 1000;
 
@@ -86,7 +88,9 @@ impl Query {
                 "tenant_id" => "project_id",
                 name => name,
             };
-            if written.take(name, &value) {
+            if (name != CHANGED_SINCE || noun.attribute("updated_at").is_some())
+                && written.take(name, &value)
+            {
                 continue;
             }
             let attribute = noun.attribute(name);
@@ -130,9 +134,9 @@ impl Query {
         Ok(parsed)
     }
 
-    /// The ids that alone can pass, if any are named.
-    pub(super) fn ids(&self) -> Option<&[String]> {
-        self.filters.get("id").map(|(_, values)| values.as_slice())
+    /// The values of a filter, if any are named: nothing else passes.
+    pub(super) fn wanted(&self, name: &str) -> Option<&[String]> {
+        self.filters.get(name).map(|(_, values)| values.as_slice())
     }
 
     /// Whether a resource passes every filter, by its attributes as its reader sees them.
@@ -161,7 +165,7 @@ impl Written {
             "limit" => self.limit = Some(value.to_owned()),
             "marker" => self.marker = Some(value.to_owned()),
             "page_reverse" => self.page_reverse = Some(value.to_owned()),
-            "changed_since" => self.changed_since = Some(value.to_owned()),
+            CHANGED_SINCE => self.changed_since = Some(value.to_owned()),
             _ => return false,
         }
         true
@@ -255,6 +259,9 @@ fn matches(filter: Filter, wanted: &[String], member: &Json) -> bool {
     };
     match filter {
         Filter::Text => wanted.contains(&text),
+        Filter::AnyItem => member
+            .as_array()
+            .is_some_and(|items| items.iter().any(|item| wanted.contains(&item.to_string()))),
         Filter::Boolean => wanted.iter().any(|wanted| {
             let wanted = matches!(wanted.as_str(), "True" | "true" | "1");
             member.as_bool() == Some(wanted)

@@ -19,6 +19,7 @@ use crate::app::reports::{self, Reported};
 use crate::http::{ApiConfig, AppState, router};
 use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
+mod availability;
 mod dual_stack;
 mod generic;
 mod isolation;

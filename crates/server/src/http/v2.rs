@@ -1,5 +1,6 @@
 //! `/` and `/v2.0`: which versions, which collections; a module for each noun.
 
+mod availability;
 mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
@@ -28,6 +29,7 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/", get(versions))
         .route("/v2.0", get(resources))
+        .merge(availability::router())
         .merge(extensions::router())
         .merge(resource::router::<networks::Networks>())
         .merge(resource::router::<subnets::Subnets>())
@@ -51,7 +53,11 @@ async fn resources(State(state): State<AppState>, headers: HeaderMap) -> Result<
     state.caller(&headers).await?;
     let base = state.base_url(&headers);
     let nouns = NOUNS.iter().map(|noun| (noun.name, noun.collection));
-    let others = [("extension", "extensions"), ("quota", "quotas")];
+    let others = [
+        ("extension", "extensions"),
+        ("network_ip_availability", "network_ip_availabilities"),
+        ("quota", "quotas"),
+    ];
     let resources: Vec<_> = nouns
         .chain(others)
         .map(|(name, collection)| {

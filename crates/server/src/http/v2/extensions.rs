@@ -58,6 +58,16 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A network's MTU can be given and changed.",
     ),
     (
+        "network-ip-availability",
+        "Network IP Availability",
+        "How many addresses networks have and how many are used.",
+    ),
+    (
+        "network-ip-availability-details",
+        "Network IP Availability Details Extension",
+        "The same, in allocation pools and beside them.",
+    ),
+    (
         "pagination",
         "Pagination support",
         "Lists are cut in pages by limit, marker and page_reverse, with links to the pages beside.",
