@@ -24,6 +24,9 @@ const WRITE_QUEUE_MAX: usize = 1024;
 const COMMITS_BEHIND_MAX: usize = 1024;
 /// How long an opening waits for another process to let go of the database.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the log grows before it is written into the database, pages of 4 KiB. Most pages are written by several
+/// commits, and go into the database once.
+const CHECKPOINT_PAGES: u32 = 4000;
 /// How many prepared statements are kept.
 const STATEMENTS_KEPT: usize = 128;
 
@@ -276,7 +279,7 @@ fn start_sqlite(
     let told = audience.clone();
     std::thread::Builder::new()
         .name("store-writer".into())
-        .spawn(move || writer::run(tx, inbox, &told, lock))
+        .spawn(move || writer::write(tx, inbox, &told, lock))
         .map_err(OpenError::Thread)?;
     Ok(audience)
 }
@@ -292,6 +295,9 @@ fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<(Tx, Model), Unusabl
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // What savepoints keep to go back to is of no use after the process.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     let mut tx = Tx::new(Engine::Sqlite(connection));
     ready(tx.batch("BEGIN IMMEDIATE"))?;
     let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;

@@ -14,7 +14,7 @@ use crate::audience::Audience;
 use crate::engine::EngineError;
 use crate::lock::DatabaseLock;
 use crate::store::WriteError;
-use crate::tx::{Engine, Logged, Tx};
+use crate::tx::{Engine, Logged, Tx, View};
 
 /// Most jobs in one commit.
 pub(crate) const GROUP_MAX: usize = 64;
@@ -120,7 +120,7 @@ async fn only_the_database<T>(
 }
 
 /// The writer's thread on SQLite. Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
-pub(crate) fn run(
+pub(crate) fn write(
     mut tx: Tx,
     mut orders: mpsc::Receiver<Order>,
     audience: &Audience,
@@ -153,7 +153,8 @@ fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
     if group.is_empty() {
         return;
     }
-    let outcome = run_group(tx, &mut group);
+    let outcome = run_group(tx, &mut group, audience);
+    tx.set_view(None);
     match outcome {
         Ok(changes) => {
             audience.publish(changes);
@@ -165,7 +166,7 @@ fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
             error!(error = %fault, "a group of writes was lost");
             if !is_autocommit(tx) {
                 // Nothing of the group may leak into the next.
-                let _ = ready(tx.batch("ROLLBACK"));
+                let _ = run(tx, "ROLLBACK");
             }
             for job in group {
                 job.finish(Err(fault.retold()));
@@ -174,30 +175,44 @@ fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
     }
 }
 
+/// Runs a group in one transaction. The model is at the newest revision, because nobody else writes here, so that it
+/// answers for the documents.
 fn run_group(
     tx: &mut Tx,
     group: &mut [Box<dyn Job>],
+    audience: &Audience,
 ) -> Result<Vec<(u64, Vec<Logged>)>, EngineError> {
-    ready(tx.batch("BEGIN IMMEDIATE"))?;
+    let newest = audience.model().generation().revision;
+    tx.set_view(Some(View::new(audience.model.clone(), newest)));
+    run(tx, "BEGIN IMMEDIATE")?;
+    // A job that is alone needs no savepoint: the transaction is its own. Savepoints cost copies of the pages.
+    let savepoints = group.len() > 1;
     let mut committed = Vec::new();
     for job in group.iter_mut() {
-        ready(tx.batch("SAVEPOINT job"))?;
+        if savepoints {
+            run(tx, "SAVEPOINT job")?;
+        }
         match job.run(tx).now_or_never().unwrap_or(Err(Undo)) {
-            Ok(changes) => {
-                ready(tx.batch("RELEASE job"))?;
-                committed.extend(changes);
-            }
+            Ok(changes) => committed.extend(changes),
+            // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
+            Err(Undo) if is_autocommit(tx) => return Err(EngineError::TransactionLost),
+            Err(Undo) if savepoints => run(tx, "ROLLBACK TO job")?,
             Err(Undo) => {
-                // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
-                if is_autocommit(tx) {
-                    return Err(EngineError::TransactionLost);
-                }
-                ready(tx.batch("ROLLBACK TO job; RELEASE job"))?;
+                run(tx, "ROLLBACK")?;
+                return Ok(committed);
             }
         }
+        if savepoints {
+            run(tx, "RELEASE job")?;
+        }
     }
-    ready(tx.batch("COMMIT"))?;
+    run(tx, "COMMIT")?;
     Ok(committed)
+}
+
+/// Runs one of the statements that begin and end transactions; it is prepared once.
+fn run(tx: &mut Tx, sql: &'static str) -> Result<(), EngineError> {
+    ready(tx.exec(sql, &[])).map(|_| ())
 }
 
 /// Whether no transaction is open.
