@@ -5,24 +5,24 @@ mod cloud;
 mod disk;
 mod load;
 mod neutron;
-mod postgres;
 mod report;
 mod rows;
 mod server;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use hextet_testdb::{Cluster, Disk};
 use serde_json::json;
 
-use postgres::Postgres;
 use report::Report;
 use rows::{Bench, Size};
 
-/// Measures the networking API of a release build, every row against its target.
+/// Measures the networking API of a release build, every row against its target. The databases are below the temporary
+/// folder (TMPDIR), which should be on a disk.
 #[derive(Parser)]
 struct Cli {
     /// Rows to measure; all by default.
@@ -33,9 +33,6 @@ struct Cli {
     /// The server's program.
     #[arg(long, default_value = "target/release/hextet")]
     binary: PathBuf,
-    /// A folder on the disk to measure, which every user may pass through.
-    #[arg(long, default_value = "/var/tmp")]
-    folder: PathBuf,
     /// Where to write the figures.
     #[arg(long, default_value = "target/bench/api.json")]
     json: PathBuf,
@@ -93,8 +90,8 @@ fn run(cli: &Cli) -> Result<bool> {
     anyhow::ensure!(binary.exists(), "{} is not built", binary.display());
     let folder = tempfile::Builder::new()
         .prefix("hextet-bench-")
-        .tempdir_in(&cli.folder)
-        .with_context(|| cli.folder.display().to_string())?;
+        .tempdir()
+        .context("no temporary folder")?;
     let mut bench = Bench {
         binary,
         folder: folder.path().to_owned(),
@@ -109,7 +106,8 @@ fn run(cli: &Cli) -> Result<bool> {
         bench.ports()?;
     }
     if wanted(Rows::Postgres) {
-        on_postgres(&mut bench, folder.path())?;
+        let cluster = Cluster::start(Disk::Synced);
+        bench.postgres(&cluster.database())?;
     }
     if wanted(Rows::Scale) {
         bench.scale()?;
@@ -134,14 +132,4 @@ fn run(cli: &Cli) -> Result<bool> {
         println!("missed: {what}");
     }
     Ok(cli.quick || missed.is_empty())
-}
-
-fn on_postgres(bench: &mut Bench, folder: &Path) -> Result<()> {
-    let cluster = folder.join("postgres");
-    std::fs::create_dir(&cluster)?;
-    // PostgreSQL runs as another user, who must get there.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
-    std::fs::set_permissions(folder, open)?;
-    let postgres = Postgres::start(&cluster)?;
-    bench.postgres(&postgres.database("hextet")?)
 }

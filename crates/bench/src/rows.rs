@@ -198,6 +198,8 @@ impl Bench {
 
         let mut memory = Vec::new();
         for _ in 0..self.size.windows {
+            // A connection of its own: one that was idle for long is closed by the server.
+            let mut client = server.client()?;
             client.login()?;
             self.lists(&mut client, self.size.many)?;
             memory.push(server.pss()? as f64 / 1e6);

@@ -196,8 +196,10 @@ pub fn bench_api(args: &[String]) -> Result<()> {
             package,
         ]))?;
     }
+    // Where /tmp is in memory, /var/tmp is not.
     run(Command::new(root().join("target/release/hextet-bench"))
         .args(args)
+        .env("TMPDIR", "/var/tmp")
         .current_dir(root()))
 }
 

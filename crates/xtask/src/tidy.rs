@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hextet-fuzz",
         &["hextet-core", "hextet-wire", "hextet-proto"],
     ),
-    ("hextet-bench", &[]),
+    ("hextet-bench", &["hextet-testdb"]),
     ("hextet-testdb", &[]),
     ("xtask", &["hextet-testdb"]),
 ];
