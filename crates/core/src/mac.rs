@@ -61,6 +61,37 @@ impl Mac {
     }
 }
 
+/// How generated MACs begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseMac {
+    octets: [u8; 4],
+}
+
+impl BaseMac {
+    /// Neutron's default, fa:16:3e.
+    pub const NEUTRON: BaseMac = BaseMac {
+        octets: [0xfa, 0x16, 0x3e, 0],
+    };
+
+    /// As Neutron's `base_mac` says it: the first three octets hold, and the fourth too where it is not 00; the rest is not
+    /// looked at. `None` where such MACs name no single station or are the service's.
+    pub fn new(mac: Mac) -> Option<Self> {
+        let [a, b, c, d, ..] = mac.0;
+        let fits = !mac.is_multicast() && !mac.is_service();
+        fits.then_some(Self {
+            octets: [a, b, c, d],
+        })
+    }
+
+    /// The MAC that ends so; where four octets hold, the first of these is not used.
+    pub fn complete(self, end: [u8; 3]) -> Mac {
+        let [a, b, c, fourth] = self.octets;
+        let [d, e, f] = end;
+        let d = if fourth == 0 { d } else { fourth };
+        Mac([a, b, c, d, e, f])
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;

@@ -14,6 +14,8 @@ use crate::subnet::Subnet;
 
 /// Most addresses of a port.
 pub const FIXED_IPS_MAX: usize = 64;
+/// Largest `binding:profile`, bytes of its JSON (Neutron's column).
+pub const PROFILE_BYTES_MAX: usize = 4095;
 
 /// An address that the port has, and the subnet it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +34,17 @@ pub enum PortStatus {
     Active,
     /// Not so, or its `admin_state_up` or its network's is false.
     Down,
+}
+
+/// A port's `ip_allocation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpAllocation {
+    /// Addresses were chosen, as far as the network has any.
+    #[default]
+    Immediate,
+    /// None was asked for; an auto-address subnet gives one all the same.
+    None,
 }
 
 /// A stored port. Its JSON is its document: public members first, then those that only administrators see, then
@@ -64,13 +77,23 @@ pub struct Port {
     pub device_id: String,
     /// Who the port is for, the caller's words.
     pub device_owner: String,
+    /// Whether it has asked for addresses.
+    #[serde(default)]
+    pub ip_allocation: IpAllocation,
+    /// What a monitor outside says of the way to the guest; nobody acts on it.
+    #[serde(default)]
+    pub data_plane_status: Option<PortStatus>,
     /// Rises with each change; a change of `status` alone does not raise it.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.
     pub created_at: String,
     /// When it was last changed.
     pub updated_at: String,
-    /// The host that carries it. The first member that only administrators see.
+    /// What the caller tells the host's side, at most [`PROFILE_BYTES_MAX`] as JSON; nobody acts on it. The first member
+    /// that only administrators see.
+    #[serde(rename = "binding:profile", default)]
+    pub profile: serde_json::Map<String, serde_json::Value>,
+    /// The host that carries it.
     #[serde(rename = "binding:host_id", with = "unbound_is_empty")]
     pub host_id: Option<HostId>,
     /// Its number in the fast path. Internal, as all that follows: never shown.
@@ -116,7 +139,7 @@ pub struct FixedIpRequest {
 pub enum Wish {
     /// This one.
     Address(FixedIp),
-    /// A free one of the pools of the first of these subnets that has any.
+    /// A free one of the pools of the first of these subnets that has any, in this order.
     AnyOf(Vec<SubnetId>),
 }
 
@@ -182,13 +205,14 @@ impl Addressee<'_> {
                 }
             }
             None => {
+                self.check_served()?;
                 for ip_version in [4, 6] {
                     wishes.extend(self.any_of(ip_version));
                 }
             }
         }
         if !is_router_owner(self.device_owner) {
-            for subnet in self.subnets {
+            for subnet in self.candidates() {
                 if let Some(fixed) = subnet.auto_address(self.mac) {
                     push_new(&mut wishes, Wish::Address(fixed));
                 }
@@ -197,11 +221,33 @@ impl Addressee<'_> {
         Ok(wishes)
     }
 
+    /// The subnets that the port may have addresses of, those for its owner alone first.
+    fn candidates(&self) -> impl Iterator<Item = &Subnet> {
+        let served = |subnet: &&Subnet| subnet.serves(self.device_owner);
+        let for_owner = |subnet: &&Subnet| !subnet.service_types.is_empty();
+        let own = self.subnets.iter().filter(served).filter(for_owner);
+        let common = self.subnets.iter().filter(served);
+        own.chain(common.filter(move |subnet| !for_owner(subnet)))
+    }
+
+    /// A network whose subnets are all for other owners has none for this port.
+    fn check_served(&self) -> Result<(), Refusal> {
+        if self.subnets.is_empty() || self.candidates().next().is_some() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalKind::IpAddressGenerationFailureNoMatchingSubnet,
+            format!(
+                "No valid service subnet for the given device owner, service type '{}'.",
+                self.device_owner
+            ),
+        ))
+    }
+
     /// An address of the subnets of this family that form none from MACs; `None` where there are none of these.
     fn any_of(&self, ip_version: u8) -> Option<Wish> {
         let pooled = self
-            .subnets
-            .iter()
+            .candidates()
             .filter(|subnet| subnet.ip_version == ip_version && !subnet.modes.is_auto_address());
         let pooled: Vec<SubnetId> = pooled.map(|subnet| subnet.id).collect();
         (!pooled.is_empty()).then_some(Wish::AnyOf(pooled))
@@ -261,7 +307,7 @@ impl Addressee<'_> {
     fn wish(&self, entry: &FixedIpRequest, current: &[FixedIp]) -> Result<Option<Wish>, Refusal> {
         let named = match entry.subnet_id {
             None => None,
-            Some(id) => Some(self.named_subnet(id)?),
+            Some(id) => Some(self.named_subnet(id, current)?),
         };
         let Some(address) = entry.ip_address else {
             let subnet = named.ok_or_else(|| {
@@ -279,16 +325,7 @@ impl Addressee<'_> {
         let subnet = match named {
             Some(subnet) if subnet.cidr.contains(&address) => subnet,
             Some(subnet) => return Err(not_in_subnet(address, subnet.cidr)),
-            None => self
-                .subnets
-                .iter()
-                .find(|subnet| subnet.cidr.contains(&address))
-                .ok_or_else(|| {
-                    Refusal::new(
-                        RefusalKind::InvalidIpForNetwork,
-                        format!("IP address {address} is not a valid IP for any of the subnets on the specified network."),
-                    )
-                })?,
+            None => self.subnet_around(address, current)?,
         };
         let fixed = FixedIp {
             subnet_id: subnet.id,
@@ -298,15 +335,36 @@ impl Addressee<'_> {
         Ok(Some(Wish::Address(fixed)))
     }
 
-    fn named_subnet(&self, id: SubnetId) -> Result<&Subnet, Refusal> {
-        self.subnets
-            .iter()
-            .find(|subnet| subnet.id == id)
-            .ok_or_else(|| {
-                Refusal::invalid(format!(
-                    "fixed_ips: subnet {id} is not on the port's network"
-                ))
-            })
+    /// Whether a subnet serves the port, or did when it gave it an address.
+    fn open(&self, subnet: &Subnet, current: &[FixedIp]) -> bool {
+        subnet.serves(self.device_owner) || current.iter().any(|fixed| fixed.subnet_id == subnet.id)
+    }
+
+    fn named_subnet(&self, id: SubnetId, current: &[FixedIp]) -> Result<&Subnet, Refusal> {
+        let subnet = self.subnets.iter().find(|subnet| subnet.id == id);
+        let subnet = subnet.ok_or_else(|| {
+            Refusal::invalid(format!(
+                "fixed_ips: subnet {id} is not on the port's network"
+            ))
+        })?;
+        if self.open(subnet, current) {
+            return Ok(subnet);
+        }
+        Err(Refusal::invalid(format!(
+            "fixed_ips: the service_types of subnet {id} do not have the port's device_owner '{}'",
+            self.device_owner
+        )))
+    }
+
+    fn subnet_around(&self, address: IpAddr, current: &[FixedIp]) -> Result<&Subnet, Refusal> {
+        let around =
+            |subnet: &&Subnet| subnet.cidr.contains(&address) && self.open(subnet, current);
+        self.subnets.iter().find(around).ok_or_else(|| {
+            Refusal::new(
+                RefusalKind::InvalidIpForNetwork,
+                format!("IP address {address} is not a valid IP for any of the subnets on the specified network."),
+            )
+        })
     }
 
     fn check_address(&self, fixed: FixedIp, subnet: &Subnet) -> Result<(), Refusal> {

@@ -37,6 +37,8 @@ pub enum RefusalKind {
     IpAddressAlreadyAllocated,
     /// No free address.
     IpAddressGenerationFailure,
+    /// The network's subnets are all for ports of other owners.
+    IpAddressGenerationFailureNoMatchingSubnet,
     /// The MAC is another port's of the network.
     MacAddressInUse,
     /// No segment is left.
@@ -121,6 +123,11 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
     (
         RefusalKind::IpAddressGenerationFailure,
         "IpAddressGenerationFailure",
+        409,
+    ),
+    (
+        RefusalKind::IpAddressGenerationFailureNoMatchingSubnet,
+        "IpAddressGenerationFailureNoMatchingSubnet",
         409,
     ),
     (RefusalKind::MacAddressInUse, "MacAddressInUse", 409),

@@ -61,6 +61,9 @@ pub struct Subnet {
     /// Routes for its guests, at most [`HOST_ROUTES_MAX`]; none on an IPv6 subnet.
     #[serde(default)]
     pub host_routes: Vec<HostRoute>,
+    /// Owners of devices whose ports alone get addresses of it, as `device_owner` says them; empty: any.
+    #[serde(default)]
+    pub service_types: Vec<String>,
     /// Whether DHCP answers on it.
     pub enable_dhcp: bool,
     /// How addresses and advertisements reach its guests.
@@ -77,6 +80,11 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Whether a port of this owner gets addresses of it.
+    pub fn serves(&self, device_owner: &str) -> bool {
+        self.service_types.is_empty() || self.service_types.iter().any(|one| one == device_owner)
+    }
+
     /// The address that a port of this MAC has here whatever it asks for; `None` where the subnet forms none from MACs.
     pub fn auto_address(&self, mac: Mac) -> Option<FixedIp> {
         let IpNet::V6(prefix) = self.cidr else {

@@ -12,6 +12,7 @@ pub mod tags;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, Store, Tx, WriteError};
@@ -58,6 +59,8 @@ pub struct Ask<T> {
     pub now: String,
     /// What networks can be made of.
     pub underlay: Arc<Underlay>,
+    /// How generated MACs begin.
+    pub base_mac: BaseMac,
     /// What hosts said of their ports.
     pub reported: Reported,
     /// What for.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hextet_core::mac::BaseMac;
 use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
 use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
@@ -44,6 +45,7 @@ struct RawConfig {
     physical_mtu: u32,
     #[serde(default)]
     physical_networks: BTreeSet<String>,
+    base_mac: Option<String>,
     #[serde(default)]
     dns_search: Vec<String>,
     tls: Option<RawPair>,
@@ -154,6 +156,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// What networks can be made of.
     pub underlay: Underlay,
+    /// How generated MACs begin.
+    pub base_mac: BaseMac,
     /// The feed.
     pub feed: FeedConfig,
     /// The file of the first accounts; written with random passwords where it is not there.
@@ -223,6 +227,9 @@ impl ServerConfig {
                 cert: pair.cert,
                 key: pair.key,
             }),
+            base_mac: raw
+                .base_mac
+                .map_or(Ok(BaseMac::NEUTRON), |text| base_mac(&text))?,
             underlay: underlay(raw.underlay_mtu, raw.physical_mtu, raw.physical_networks)?,
             feed: FeedConfig {
                 listen: raw.feed.listen,
@@ -271,6 +278,17 @@ fn underlay(
         mtu,
         physical_mtu,
         physical_networks,
+    })
+}
+
+fn base_mac(text: &str) -> Result<BaseMac, ConfigError> {
+    let base = text.parse().ok().and_then(BaseMac::new);
+    base.ok_or_else(|| {
+        wrong(
+            "base_mac",
+            text,
+            "six octets as in fa:16:3e:00:00:00, of unicast addresses and not 02:68:78, are allowed",
+        )
     })
 }
 

@@ -27,6 +27,7 @@ use crate::app::reports::Reported;
 use crate::app::{self, Ask};
 use crate::identity::{self, AuthenticateError, Caller, Identity};
 use error::Problem;
+use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_store::Store;
 
@@ -60,6 +61,8 @@ pub struct AppState {
 pub struct ApiConfig {
     /// What networks can be made of.
     pub underlay: Arc<Underlay>,
+    /// How generated MACs begin.
+    pub base_mac: BaseMac,
     /// The address that clients know this server by, without a slash at the end; by default what each calls.
     pub public_url: Option<String>,
     /// The address that is listened on, for clients that name none.
@@ -136,6 +139,7 @@ impl AppState {
             caller,
             now: app::now(),
             underlay: self.api.underlay.clone(),
+            base_mac: self.api.base_mac,
             reported: self.reported.clone(),
             what,
         }

@@ -172,6 +172,7 @@ async fn state(
         reported: Reported::default(),
         api: Arc::new(ApiConfig {
             underlay: Arc::new(config.underlay.clone()),
+            base_mac: config.base_mac,
             public_url: config.public_url.clone(),
             listen_url,
         }),

@@ -38,7 +38,8 @@ impl Committed {
 fn newest_member(kind: &str) -> &'static str {
     match kind {
         NETWORK => "\"provider:physical_network\":",
-        SUBNET => "\"host_routes\":",
+        SUBNET => "\"service_types\":",
+        PORT => "\"data_plane_status\":",
         _ => "\"tags\":",
     }
 }

@@ -10,7 +10,7 @@ use crate::tx::Tx;
 use crate::{NETWORK, PORT};
 
 pub(crate) const LAYOUT: Layout = Layout {
-    first_admin: Some("binding:host_id"),
+    first_admin: Some("binding:profile"),
     first_internal: Some("number"),
 };
 

@@ -12,7 +12,7 @@ use hextet_core::mac::Mac;
 use hextet_core::modes::Ipv6Modes;
 use hextet_core::network::Network;
 use hextet_core::plan::PlanKey;
-use hextet_core::port::{FixedIp, Port, PortStatus};
+use hextet_core::port::{FixedIp, IpAllocation, Port, PortStatus};
 use hextet_core::subnet::Subnet;
 use hextet_store::{
     Counter, Database, EngineError, Layout, Model, NETWORK, OpenError, PORT, SCHEMA_VERSION, Store,
@@ -644,6 +644,7 @@ fn subnet() -> Subnet {
         allocation_pools: Vec::new(),
         dns_nameservers: Vec::new(),
         host_routes: Vec::new(),
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes::default(),
         revision_number: 0,
@@ -670,9 +671,12 @@ fn port() -> Port {
         status: PortStatus::Down,
         device_id: String::new(),
         device_owner: String::new(),
+        ip_allocation: IpAllocation::Immediate,
+        data_plane_status: None,
         revision_number: 1,
         created_at: "2026-01-01T00:00:00Z".into(),
         updated_at: "2026-01-01T00:00:00Z".into(),
+        profile: serde_json::Map::new(),
         host_id: None,
         number: PortNumber(1),
         bound_at: 0,

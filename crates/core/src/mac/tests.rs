@@ -35,3 +35,25 @@ fn text_that_is_no_mac_is_refused() {
         "fa:16:3e:00:00:01"
     );
 }
+
+#[test]
+fn generated_macs_keep_three_octets_or_four() {
+    let made = |base: &str| {
+        let base = BaseMac::new(base.parse().unwrap())?;
+        Some(base.complete([0xaa, 0xbb, 0xcc]).to_string())
+    };
+    for (base, expected) in [
+        ("fa:16:3e:00:00:00", Some("fa:16:3e:aa:bb:cc")),
+        ("fa:16:3e:4f:00:00", Some("fa:16:3e:4f:bb:cc")),
+        ("fa:16:3e:00:12:34", Some("fa:16:3e:aa:bb:cc")),
+        ("00:00:00:00:00:00", Some("00:00:00:aa:bb:cc")),
+        ("01:16:3e:00:00:00", None),
+        ("02:68:78:00:00:00", None),
+    ] {
+        assert_eq!(made(base).as_deref(), expected, "{base}");
+    }
+    assert_eq!(
+        Some(BaseMac::NEUTRON),
+        BaseMac::new("fa:16:3e:00:00:00".parse().unwrap())
+    );
+}

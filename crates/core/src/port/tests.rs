@@ -153,6 +153,103 @@ fn a_new_port_gets_what_it_asks_for_and_its_eui64_addresses() {
 }
 
 #[test]
+fn subnets_for_other_owners_give_a_port_nothing() {
+    let for_owner = |id: u128, cidr: &str, mode: Option<Ipv6Mode>, owner: &str| Subnet {
+        service_types: vec![owner.to_owned()],
+        ..make(id, cidr, mode)
+    };
+    let mut subnets = vec![
+        make(1, "10.0.0.0/24", None),
+        for_owner(2, "10.0.1.0/24", None, "network:floatingip"),
+        for_owner(3, SLAAC, Some(Ipv6Mode::Slaac), "compute:nova"),
+    ];
+    let wishes =
+        |subnets: &[Subnet], owner, asked: Option<Vec<FixedIpRequest>>, held: &[FixedIp]| {
+            let addressee = Addressee {
+                subnets,
+                mac: MAC,
+                device_owner: owner,
+            };
+            match held {
+                [] => addressee.wishes(asked.as_deref()),
+                held => addressee.wishes_after(&asked.unwrap(), held),
+            }
+        };
+    type Row<'a> = (
+        &'a str,
+        &'a str,
+        Option<Vec<FixedIpRequest>>,
+        &'a [FixedIp],
+        Answer,
+    );
+    let held = [fixed(2, "10.0.1.7")];
+    let rows: Vec<Row> = vec![
+        ("no owner", "", None, &[], Ok(vec!["any 1"])),
+        (
+            "those for the owner come first",
+            "network:floatingip",
+            None,
+            &[],
+            Ok(vec!["any 2 1"]),
+        ),
+        (
+            "its EUI-64 address",
+            "compute:nova",
+            None,
+            &[],
+            Ok(vec!["any 1", EUI64]),
+        ),
+        (
+            "named",
+            "",
+            Some(vec![subnet(2)]),
+            &[],
+            Err(RefusalKind::InvalidInput),
+        ),
+        (
+            "an address of it",
+            "",
+            Some(vec![address("10.0.1.7")]),
+            &[],
+            Err(RefusalKind::InvalidIpForNetwork),
+        ),
+        (
+            "one that the port has already",
+            "",
+            Some(vec![address("10.0.1.7")]),
+            &held,
+            Ok(vec!["10.0.1.7"]),
+        ),
+    ];
+    for (why, owner, asked, held, expected) in rows {
+        check(why, wishes(&subnets, owner, asked, held), expected);
+    }
+    subnets.remove(0);
+    let none = Err(RefusalKind::IpAddressGenerationFailureNoMatchingSubnet);
+    check("no subnet for it", wishes(&subnets, "", None, &[]), none);
+    check(
+        "none asked",
+        wishes(&subnets, "", Some(vec![]), &[]),
+        Ok(vec![]),
+    );
+}
+
+#[test]
+fn documents_of_before_these_members_are_read() {
+    let document = r#"{
+        "id": "00000000-0000-0000-0000-000000000001", "name": "", "project_id": "p",
+        "network_id": "00000000-0000-0000-0000-000000000002", "mac_address": "fa:16:3e:00:00:01",
+        "fixed_ips": [{"subnet_id": "00000000-0000-0000-0000-000000000003", "ip_address": "2001:db8::5"}],
+        "admin_state_up": true, "status": "DOWN", "device_id": "", "device_owner": "", "revision_number": 1,
+        "created_at": "", "updated_at": "", "binding:host_id": "h1", "number": 1, "bound_at": 0
+    }"#;
+    let port: Port = serde_json::from_str(document).unwrap();
+    assert_eq!(port.ip_allocation, IpAllocation::Immediate);
+    assert_eq!((port.data_plane_status, port.profile.len()), (None, 0));
+    assert_eq!(port.host_id, Some(HostId("h1".to_owned())));
+}
+
+#[test]
 fn an_update_replaces_all_but_the_eui64_addresses() {
     let subnets = subnets();
     let rows: Vec<(&str, Vec<FixedIpRequest>, Answer)> = vec![
@@ -270,6 +367,7 @@ fn make(id: u128, cidr: &str, mode: Option<Ipv6Mode>) -> Subnet {
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: Vec::new(),
         host_routes: Vec::new(),
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes,
         revision_number: 0,

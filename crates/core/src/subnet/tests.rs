@@ -568,6 +568,7 @@ fn stored(modes: Ipv6Modes) -> Subnet {
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: addressing.dns_nameservers,
         host_routes: addressing.host_routes,
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes,
         revision_number: 0,

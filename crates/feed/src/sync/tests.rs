@@ -3,7 +3,7 @@ use hextet_core::mac::Mac;
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::network::Network;
 use hextet_core::plan::compile::{compile, compile_key, keys};
-use hextet_core::port::{FixedIp, Port, PortStatus};
+use hextet_core::port::{FixedIp, IpAllocation, Port, PortStatus};
 use hextet_core::settings::CloudSettings;
 use hextet_core::snapshot::{Change, Snapshot};
 use hextet_core::subnet::Subnet;
@@ -235,6 +235,7 @@ fn cloud() -> Snapshot {
         allocation_pools: Vec::new(),
         dns_nameservers: vec!["2001:db8::53".parse().unwrap()],
         host_routes: Vec::new(),
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes {
             ra: Some(Ipv6Mode::Slaac),
@@ -267,9 +268,12 @@ fn port(number: u32, on: Option<u32>) -> Port {
         status: PortStatus::Down,
         device_id: String::new(),
         device_owner: String::new(),
+        ip_allocation: IpAllocation::Immediate,
+        data_plane_status: None,
         revision_number: 1,
         created_at: String::new(),
         updated_at: String::new(),
+        profile: Default::default(),
         host_id: on.map(host),
         number: PortNumber(number),
         bound_at: 1,

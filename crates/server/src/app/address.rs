@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hextet_core::address::AddressRange;
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
-use hextet_core::mac::Mac;
+use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::port::{FixedIp, Wish};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
@@ -18,19 +18,16 @@ const ADDRESS_PROBES: usize = 16;
 const LOW_WINDOW: u128 = 1 << 16;
 /// Tries to find a free MAC; they fail all together only in a network of millions of ports.
 const MAC_PROBES: usize = 64;
-/// The first three octets of generated MACs (Neutron's `base_mac`).
-const BASE_MAC: [u8; 3] = [0xfa, 0x16, 0x3e];
 
 /// Takes a random free MAC of a network for a port.
 pub(super) async fn take_any_mac(
     tx: &mut Tx,
     network: NetworkId,
     port: PortId,
+    base: BaseMac,
 ) -> Result<Mac, Failure> {
-    let [a, b, c] = BASE_MAC;
     for _ in 0..MAC_PROBES {
-        let [d, e, f]: [u8; 3] = rand::random();
-        let mac = Mac([a, b, c, d, e, f]);
+        let mac = base.complete(rand::random());
         if tx.take_mac(network, mac, port).await? {
             return Ok(mac);
         }
@@ -116,7 +113,8 @@ async fn take_any(
     ids: &[SubnetId],
     subnets: &[Subnet],
 ) -> Result<FixedIp, Failure> {
-    for subnet in subnets.iter().filter(|subnet| ids.contains(&subnet.id)) {
+    let of = |id: &SubnetId| subnets.iter().find(|subnet| subnet.id == *id);
+    for subnet in ids.iter().filter_map(of) {
         if let Some(ip_address) = take_from(tx, port, subnet).await? {
             return Ok(FixedIp {
                 subnet_id: subnet.id,

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
-use hextet_core::mac::Mac;
+use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
-use hextet_core::port::{Addressee, FixedIpRequest, Port, PortStatus, check_mac};
+use hextet_core::port::{Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, check_mac};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
 use hextet_store::{Counter, Document, EngineError, PORT, Tx};
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::policy::{self, PORT as RULES, SUBNET, Target};
 use super::{Ask, Change, Failure, Said, address, networks, quotas, tags, written};
-use crate::identity::Caller;
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
 const TAP_NAMES: &str = "tap";
@@ -47,6 +47,8 @@ pub struct NewPort {
     pub device_owner: String,
     /// The host that carries it; `Some(None)`: none.
     pub host_id: Option<Option<HostId>>,
+    /// What its host's side is told.
+    pub profile: Map<String, Json>,
 }
 
 /// What of a port is asked to change.
@@ -58,8 +60,8 @@ pub struct PortPatch {
     pub description: Option<String>,
     /// Whether it carries traffic.
     pub admin_state_up: Option<bool>,
-    /// Its MAC.
-    pub mac_address: Option<Mac>,
+    /// Its MAC; `Some(None)`: a random one.
+    pub mac_address: Option<Option<Mac>>,
     /// All its addresses but the EUI-64 ones.
     pub fixed_ips: Option<Vec<FixedIpRequest>>,
     /// What it is for.
@@ -68,6 +70,10 @@ pub struct PortPatch {
     pub device_owner: Option<String>,
     /// The host that carries it; `Some(None)`: none.
     pub host_id: Option<Option<HostId>>,
+    /// What its host's side is told.
+    pub profile: Option<Map<String, Json>>,
+    /// What a monitor outside says of it; `Some(None)`: nothing any more.
+    pub data_plane_status: Option<Option<PortStatus>>,
 }
 
 /// What is asked of one port.
@@ -81,7 +87,7 @@ pub(crate) fn create(
     Box::pin(async move {
         let mut made = Vec::with_capacity(ask.what.len());
         for asked in &ask.what {
-            made.push(create_one(tx, &ask.caller, asked, &ask.now).await?);
+            made.push(create_one(tx, &ask, asked).await?);
         }
         Ok(made)
     })
@@ -89,13 +95,13 @@ pub(crate) fn create(
 
 async fn create_one(
     tx: &mut Tx,
-    caller: &Caller,
+    ask: &Ask<Vec<Said<NewPort>>>,
     Said {
         what: asked,
         demands,
     }: &Said<NewPort>,
-    now: &str,
 ) -> Result<Document, Failure> {
+    let (caller, now) = (&ask.caller, &ask.now);
     let network = networks::seen(tx, caller, asked.network_id).await?;
     let project_id = policy::owner(caller, asked.project_id.clone())?;
     RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
@@ -109,7 +115,7 @@ async fn create_one(
             address::take_mac(tx, network.id, check_mac(mac)?, id).await?;
             mac
         }
-        None => address::take_any_mac(tx, network.id, id).await?,
+        None => address::take_any_mac(tx, network.id, id, ask.base_mac).await?,
     };
     let addressee = Addressee {
         subnets: &subnets,
@@ -133,9 +139,12 @@ async fn create_one(
         status: PortStatus::Down,
         device_id: asked.device_id.clone(),
         device_owner: asked.device_owner.clone(),
+        ip_allocation: ip_allocation(asked.fixed_ips.as_deref()),
+        data_plane_status: None,
         revision_number: 1,
-        created_at: now.to_owned(),
-        updated_at: now.to_owned(),
+        created_at: now.clone(),
+        updated_at: now.clone(),
+        profile: asked.profile.clone(),
         host_id: None,
         number: PortNumber(number),
         bound_at: 0,
@@ -188,23 +197,9 @@ pub(crate) fn update(
         RULES.may_update(&ask.caller, &Target::port(&before, &network), id, demands)?;
         if_match.check(before.revision_number)?;
         let mut after = before.clone();
-        if let Some(name) = &patch.name {
-            after.name.clone_from(name);
-        }
-        if let Some(description) = &patch.description {
-            after.description.clone_from(description);
-        }
-        if let Some(up) = patch.admin_state_up {
-            after.admin_state_up = up;
-        }
-        if let Some(device_id) = &patch.device_id {
-            after.device_id.clone_from(device_id);
-        }
-        if let Some(device_owner) = &patch.device_owner {
-            after.device_owner.clone_from(device_owner);
-        }
+        patch.say(&mut after);
         if patch.mac_address.is_some() || patch.fixed_ips.is_some() {
-            readdress(tx, &before, &mut after, patch).await?;
+            readdress(tx, &before, &mut after, patch, ask.base_mac).await?;
         }
         if let Some(host) = &patch.host_id {
             bind(tx, &mut after, host.clone()).await?;
@@ -218,15 +213,43 @@ pub(crate) fn update(
     })
 }
 
+impl PortPatch {
+    /// Changes what depends on nothing else.
+    fn say(&self, port: &mut Port) {
+        fn set<T: Clone>(value: &mut T, said: Option<&T>) {
+            if let Some(said) = said {
+                value.clone_from(said);
+            }
+        }
+        set(&mut port.name, self.name.as_ref());
+        set(&mut port.description, self.description.as_ref());
+        set(&mut port.admin_state_up, self.admin_state_up.as_ref());
+        set(&mut port.device_id, self.device_id.as_ref());
+        set(&mut port.device_owner, self.device_owner.as_ref());
+        set(&mut port.profile, self.profile.as_ref());
+        set(&mut port.data_plane_status, self.data_plane_status.as_ref());
+    }
+}
+
+/// Whether a port asks for addresses.
+fn ip_allocation(asked: Option<&[FixedIpRequest]>) -> IpAllocation {
+    match asked {
+        Some([]) => IpAllocation::None,
+        _ => IpAllocation::Immediate,
+    }
+}
+
 /// Changes MAC and addresses. With a new MAC the EUI-64 addresses are those of it.
 async fn readdress(
     tx: &mut Tx,
     before: &Port,
     after: &mut Port,
     patch: &PortPatch,
+    base_mac: BaseMac,
 ) -> Result<(), Failure> {
     let subnets = tx.subnets_of(before.network_id).await?;
-    if let Some(mac) = patch.mac_address.filter(|mac| *mac != before.mac_address) {
+    let new = patch.mac_address;
+    if let Some(mac) = new.filter(|mac| *mac != Some(before.mac_address)) {
         if before.host_id.is_some() {
             return Err(Refusal::new(
                 RefusalKind::PortBound,
@@ -237,9 +260,15 @@ async fn readdress(
             )
             .into());
         }
-        address::take_mac(tx, before.network_id, check_mac(mac)?, before.id).await?;
-        tx.free_mac(before.network_id, before.mac_address).await?;
-        after.mac_address = mac;
+        let network = before.network_id;
+        after.mac_address = match mac {
+            Some(mac) => {
+                address::take_mac(tx, network, check_mac(mac)?, before.id).await?;
+                mac
+            }
+            None => address::take_any_mac(tx, network, before.id, base_mac).await?,
+        };
+        tx.free_mac(network, before.mac_address).await?;
     }
     let held = renumber(before, after, &subnets);
     let owner = after.device_owner.clone();
@@ -251,6 +280,7 @@ async fn readdress(
     let wishes = match patch.fixed_ips.as_deref() {
         Some(asked) => {
             check_subnets_exist(tx, Some(asked)).await?;
+            after.ip_allocation = ip_allocation(Some(asked));
             addressee.wishes_after(asked, &held)?
         }
         None => held

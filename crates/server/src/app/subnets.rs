@@ -27,6 +27,8 @@ pub struct Asked {
     pub name: String,
     /// What its owner says of it.
     pub description: String,
+    /// Owners of devices whose ports alone get addresses of it; empty: any.
+    pub service_types: Vec<String>,
     /// Its addressing.
     pub addressing: NewSubnet,
 }
@@ -38,6 +40,8 @@ pub struct Patch {
     pub name: Option<String>,
     /// What its owner says of it.
     pub description: Option<String>,
+    /// Owners of devices whose ports alone get addresses of it from now on.
+    pub service_types: Option<Vec<String>>,
     /// Its addressing.
     pub addressing: SubnetPatch,
 }
@@ -89,6 +93,7 @@ async fn create_one(
         allocation_pools: addressing.allocation_pools,
         dns_nameservers: addressing.dns_nameservers,
         host_routes: addressing.host_routes,
+        service_types: asked.service_types.clone(),
         enable_dhcp: addressing.enable_dhcp,
         modes: addressing.modes,
         revision_number: 0,
@@ -104,10 +109,10 @@ async fn create_one(
     written(tx, SUBNET, subnet.id).await
 }
 
-/// Gives every port of the network its EUI-64 address of a new subnet, if it is an auto-address one.
+/// Gives every port that a new subnet serves its EUI-64 address of it, if it is an auto-address one.
 async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Failure> {
     for mut port in tx.ports_of(subnet.network_id).await? {
-        if is_router_owner(&port.device_owner) {
+        if is_router_owner(&port.device_owner) || !subnet.serves(&port.device_owner) {
             continue;
         }
         let Some(fixed) = subnet.auto_address(port.mac_address) else {
@@ -159,6 +164,9 @@ pub(crate) fn update(
         }
         if let Some(description) = &patch.description {
             after.description.clone_from(description);
+        }
+        if let Some(service_types) = &patch.service_types {
+            after.service_types.clone_from(service_types);
         }
         if after != before {
             touch(&mut after, &ask.now);

@@ -33,6 +33,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
     assert_eq!((short.tls, long.tls.is_some()), (None, true));
     assert_eq!(short.underlay.mtu_max(None), 1430);
     assert_eq!(short.underlay, long.underlay);
+    assert_eq!(short.base_mac, long.base_mac);
     assert_eq!(short.feed.listen, long.feed.listen);
     assert_eq!(short.token_lifetime, long.token_lifetime);
     let duid = short.settings.server_duid;
@@ -57,6 +58,7 @@ fn the_example_lists_every_key() {
                 "underlay_mtu",
                 "physical_mtu",
                 "physical_networks",
+                "base_mac",
                 "dns_search",
                 "tls",
                 "feed",
@@ -123,6 +125,9 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
             "database",
             "names no database",
         ),
+        ("base_mac = 'fa:16:3e'", "base_mac", "six octets"),
+        ("base_mac = '01:16:3e:00:00:00'", "base_mac", "of unicast"),
+        ("base_mac = '02:68:78:00:00:00'", "base_mac", "not 02:68:78"),
         ("underlay_mtu = 1349", "underlay_mtu", "1350 to 65535"),
         ("physical_mtu = 1279", "physical_mtu", "1280 to 65535"),
         (

@@ -5,7 +5,7 @@ use hextet_core::ids::{NetworkId, PortId, PortNumber, ProjectId, Vni};
 use hextet_core::mac::Mac;
 use hextet_core::network::Network;
 use hextet_core::plan::{Generation, HostPlan};
-use hextet_core::port::{Port, PortStatus};
+use hextet_core::port::{IpAllocation, Port, PortStatus};
 use hextet_core::report::{PortReport, PortState};
 use hextet_core::settings::CloudSettings;
 use hextet_feed::sync::{Incoming, hello};
@@ -345,9 +345,12 @@ fn port(number: u32) -> Port {
         status: PortStatus::Down,
         device_id: String::new(),
         device_owner: String::new(),
+        ip_allocation: IpAllocation::Immediate,
+        data_plane_status: None,
         revision_number: 1,
         created_at: String::new(),
         updated_at: String::new(),
+        profile: serde_json::Map::new(),
         host_id: None,
         number: PortNumber(number),
         bound_at: 0,

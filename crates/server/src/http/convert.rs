@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use hextet_core::mac::Mac;
 use hextet_core::modes::Ipv6Mode;
+use hextet_core::port::PROFILE_BYTES_MAX;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -143,7 +145,11 @@ pub(super) fn uuid(value: &Json) -> Result<Json, String> {
         .ok_or_else(|| format!("'{}' is not a valid UUID", plain(value)))
 }
 
+/// A MAC; null asks for a generated one.
 pub(super) fn mac(value: &Json) -> Result<Json, String> {
+    if value.is_null() {
+        return Ok(Json::Null);
+    }
     let parsed = value.as_str().and_then(|text| text.parse::<Mac>().ok());
     parsed
         .map(|mac| json!(mac.to_string()))
@@ -215,6 +221,60 @@ pub(super) fn pools(value: &Json) -> Result<Json, String> {
     pools.collect()
 }
 
+/// What a `device_owner` that a subnet is for begins with: who makes ports (Neutron's prefixes).
+const DEVICE_OWNERS: [&str; 6] = [
+    "network:",
+    "neutron:",
+    "compute:",
+    "baremetal:",
+    "manila:",
+    "trunk:",
+];
+
+pub(super) fn service_types(value: &Json) -> Result<Json, String> {
+    let mut seen = Vec::new();
+    for item in list(value)? {
+        text(item)?;
+        let owner = item.as_str().unwrap_or_default();
+        if !DEVICE_OWNERS.iter().any(|prefix| owner.starts_with(prefix)) {
+            return Err(format!(
+                "'{owner}' is no device owner: texts that begin with {} are allowed",
+                DEVICE_OWNERS.join(", ")
+            ));
+        }
+        if seen.contains(&item) {
+            return Err(format!("'{owner}' is there twice"));
+        }
+        seen.push(item);
+    }
+    Ok(value.clone())
+}
+
+/// An object of at most [`PROFILE_BYTES_MAX`] bytes of JSON; null is the empty one.
+pub(super) fn profile(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(json!({})),
+        Json::Object(_) => {
+            let bytes = value.to_string().len();
+            if bytes > PROFILE_BYTES_MAX {
+                return Err(format!(
+                    "an object of {bytes} bytes exceeds the maximum of {PROFILE_BYTES_MAX}"
+                ));
+            }
+            Ok(value.clone())
+        }
+        _ => Err(format!("'{}' is not an object", plain(value))),
+    }
+}
+
+pub(super) fn data_plane_status(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(Json::Null),
+        Json::String(text) if text == "ACTIVE" || text == "DOWN" => Ok(value.clone()),
+        _ => Err(format!("'{}' is not in ACTIVE, DOWN or null", plain(value))),
+    }
+}
+
 pub(super) fn host_routes(value: &Json) -> Result<Json, String> {
     let routes = list(value)?.iter().map(|route| {
         let members = members(route, &["destination", "nexthop"])?;
@@ -243,6 +303,15 @@ pub(super) fn fixed_ips(value: &Json) -> Result<Json, String> {
         Ok(Json::Object(entry))
     });
     entries.collect()
+}
+
+/// A member that is there, even if it is null: for the types that requests are read into.
+pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn list(value: &Json) -> Result<&[Json], String> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use hextet_core::ids::HostId;
+use hextet_core::mac::BaseMac;
 use hextet_core::plan::Generation;
 use hextet_core::provider::Underlay;
 use hextet_core::report::{HostReport, PortReport, PortState};
@@ -19,6 +20,7 @@ use crate::app::reports::{self, Reported};
 use crate::http::{ApiConfig, AppState, router};
 use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
+mod attributes;
 mod availability;
 mod dual_stack;
 mod generic;
@@ -88,6 +90,7 @@ impl Cloud {
                     physical_mtu: 9000,
                     physical_networks: ["lab", "office"].map(str::to_owned).into(),
                 }),
+                base_mac: BaseMac::NEUTRON,
                 public_url: None,
                 listen_url: "http://[::1]:9696".to_owned(),
             }),

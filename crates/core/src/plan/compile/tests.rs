@@ -10,7 +10,7 @@ use crate::ids::{NetworkId, PortId, PortNumber, ProjectId, SubnetId, Vni};
 use crate::mac::Mac;
 use crate::modes::{Ipv6Mode, Ipv6Modes};
 use crate::network::Network;
-use crate::port::{FixedIp, Port, PortStatus};
+use crate::port::{FixedIp, IpAllocation, Port, PortStatus};
 use crate::settings::CloudSettings;
 use crate::snapshot::Change;
 
@@ -184,6 +184,7 @@ fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
         allocation_pools: default_pools(cidr, None),
         dns_nameservers: vec![],
         host_routes: vec![],
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes: Ipv6Modes {
             ra: mode,
@@ -213,9 +214,12 @@ fn port(n: u8, network: u8, host: Option<u8>) -> Port {
         status: PortStatus::Down,
         device_id: String::new(),
         device_owner: String::new(),
+        ip_allocation: IpAllocation::Immediate,
+        data_plane_status: None,
         revision_number: 0,
         created_at: String::new(),
         updated_at: String::new(),
+        profile: serde_json::Map::new(),
         host_id: host.map(host_id),
         number: PortNumber(u32::from(n) + 1),
         bound_at: 0,

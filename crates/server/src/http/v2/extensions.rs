@@ -23,6 +23,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A port is put on a host by binding:host_id, and shows what carries it there.",
     ),
     (
+        "data-plane-status",
+        "Status of the underlying data plane",
+        "A port shows what the administrator's monitor says of the way to its guest.",
+    ),
+    (
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "A filter with an empty value matches the empty text.",
@@ -71,6 +76,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "pagination",
         "Pagination support",
         "Lists are cut in pages by limit, marker and page_reverse, with links to the pages beside.",
+    ),
+    (
+        "port-mac-address-regenerate",
+        "Port MAC address regenerate",
+        "A port's MAC is chosen anew by setting it to null.",
     ),
     (
         "project-id",
@@ -136,6 +146,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "subnet-external-network",
         "Subnet belongs to external network",
         "Subnets show whether their network is external.",
+    ),
+    (
+        "subnet-service-types",
+        "Subnet service types",
+        "A subnet can be kept for ports of certain device owners.",
     ),
     (
         "tag-creation",

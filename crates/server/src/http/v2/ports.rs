@@ -5,26 +5,27 @@ use std::net::IpAddr;
 
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
-use hextet_core::port::FixedIpRequest;
+use hextet_core::port::{FixedIpRequest, PortStatus};
 use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
 use hextet_store::Document;
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::app::policy::{self, Allowed, Guard, Target, When, Who};
 use crate::app::ports::{self as app, NewPort, PortPatch};
 use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
+    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
     tag_filter, writable,
 };
-use crate::http::convert;
+use crate::http::convert::{self, given};
 use crate::http::v2::resource::Resource;
 
 const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
 const INSIDERS: Allowed = &[Who::Admin, Who::Service];
+const ADMIN: Allowed = &[Who::Admin];
 const ON_NETWORK: Allowed = &[Who::Admin, Who::Service, Who::NetworkMember];
 const ON_SHARED: Allowed = &[
     Who::Admin,
@@ -109,13 +110,14 @@ const ATTRIBUTES: &[Attribute] = &[
         ..read_only("binding:vif_type", None)
     },
     read_only("ip_allocation", Some(Filter::Text)),
-    neutral("binding:profile", &["{}", "null"], Shown::Admin("{}"), None).guarded(&[guard(
-        "binding:profile",
-        When::Given,
-        INSIDERS,
-    )]),
     Attribute {
-        shown: Shown::Admin("{}"),
+        shown: Shown::StoredAdmin,
+        filter: None,
+        ..writable("binding:profile", convert::profile, Filter::Text)
+    }
+    .guarded(&[guard("binding:profile", When::Given, INSIDERS)]),
+    Attribute {
+        shown: Shown::StoredAdmin,
         ..read_only("binding:vif_details", None)
     },
     neutral(
@@ -143,18 +145,40 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("true"),
         None,
     ),
-    neutral("propagate_uplink_status", &["true"], Shown::Never, None),
+    neutral(
+        "propagate_uplink_status",
+        &["true"],
+        Shown::Always("true"),
+        None,
+    ),
     neutral("dns_name", EMPTY_TEXT, Shown::Never, None),
     neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
-    neutral("qos_policy_id", NULL, Shown::Never, None),
-    neutral("device_profile", NULL, Shown::Never, None),
-    neutral("numa_affinity_policy", NULL, Shown::Never, None),
+    neutral("qos_policy_id", NULL, Shown::Always("null"), None),
+    Attribute {
+        shown: Shown::Always("null"),
+        ..read_only("qos_network_policy_id", None)
+    },
+    Attribute {
+        put: Rule::ReadOnly,
+        ..neutral("device_profile", NULL, Shown::Always("null"), None)
+    },
+    neutral("numa_affinity_policy", NULL, Shown::Always("null"), None),
     neutral("hints", NULL, Shown::Never, None).guarded(&[guard(
         "hints",
         When::Besides("null"),
-        &[Who::Admin],
+        ADMIN,
     )]),
-    neutral("data_plane_status", NULL, Shown::Never, None),
+    neutral("trusted", &["null", "false"], Shown::Never, None).guarded(&[guard(
+        "trusted",
+        When::Besides("null"),
+        ADMIN,
+    )]),
+    Attribute {
+        post: Rule::ReadOnly,
+        put: Rule::Takes(convert::data_plane_status),
+        ..read_only("data_plane_status", None)
+    }
+    .guarded(&[guard("data_plane_status", When::Given, ADMIN)]),
     fixed("tags", convert::tags, Filter::Tags(TagRule::All)),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),
@@ -181,6 +205,8 @@ pub(super) struct Post {
     device_owner: String,
     #[serde(rename = "binding:host_id")]
     host_id: Option<String>,
+    #[serde(rename = "binding:profile", default)]
+    profile: Map<String, Json>,
 }
 
 /// A PUT's object after the table's check.
@@ -189,12 +215,17 @@ pub(super) struct Put {
     name: Option<String>,
     description: Option<String>,
     admin_state_up: Option<bool>,
-    mac_address: Option<Mac>,
+    #[serde(default, deserialize_with = "given")]
+    mac_address: Option<Option<Mac>>,
     fixed_ips: Option<Vec<Entry>>,
     device_id: Option<String>,
     device_owner: Option<String>,
     #[serde(rename = "binding:host_id")]
     host_id: Option<String>,
+    #[serde(rename = "binding:profile")]
+    profile: Option<Map<String, Json>>,
+    #[serde(default, deserialize_with = "given")]
+    data_plane_status: Option<Option<PortStatus>>,
 }
 
 /// An entry of `fixed_ips` after the table's check.
@@ -233,6 +264,7 @@ impl Resource for Ports {
             device_id: post.device_id,
             device_owner: post.device_owner,
             host_id: post.host_id.map(host),
+            profile: post.profile,
         })
     }
 
@@ -246,28 +278,24 @@ impl Resource for Ports {
             device_id: put.device_id,
             device_owner: put.device_owner,
             host_id: put.host_id.map(host),
+            profile: put.profile,
+            data_plane_status: put.data_plane_status,
         })
     }
 }
 
-/// What follows from the document: quotes inside its texts are escaped, so that these patterns are members.
+/// What follows from the document: quotes inside its texts are escaped, so that this pattern is a member.
 fn computed(document: &Document, admin: bool, text: &mut String) {
-    let unaddressed = document.public().contains("\"fixed_ips\":[]");
-    text.push_str(",\"ip_allocation\":\"");
-    text.push_str(ip_allocation(unaddressed));
-    text.push('"');
     if admin {
         let unbound = document.admin().ends_with("\"binding:host_id\":\"\"");
-        let vif_type = if unbound { "unbound" } else { "tap" };
-        text.push_str(",\"binding:vif_type\":\"");
-        text.push_str(vif_type);
-        text.push('"');
+        text.push_str(if unbound { UNBOUND } else { BOUND });
     }
 }
 
-fn ip_allocation(unaddressed: bool) -> &'static str {
-    if unaddressed { "none" } else { "immediate" }
-}
+/// What carries a port that is on no host.
+const UNBOUND: &str = ",\"binding:vif_type\":\"unbound\",\"binding:vif_details\":{}";
+/// What carries a port on its host: the agent filters what the guest sends, so that nobody else need.
+const BOUND: &str = ",\"binding:vif_type\":\"tap\",\"binding:vif_details\":{\"port_filter\":true}";
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     let id = id.parse().ok().map(PortId);
@@ -287,7 +315,7 @@ fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
         "status" => json!(port.status),
         "device_id" => json!(port.device_id),
         "device_owner" => json!(port.device_owner),
-        "ip_allocation" => json!(ip_allocation(port.fixed_ips.is_empty())),
+        "ip_allocation" => json!(port.ip_allocation),
         name => rendered(port, name),
     }
 }

@@ -8,7 +8,7 @@ use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
 use hextet_core::subnet::{HostRoute, NewSubnet, Subnet, SubnetPatch};
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::app::policy::{self, Allowed, Target, When, Who};
@@ -18,10 +18,9 @@ use crate::http::attributes::{
     Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
     tag_filter, writable,
 };
-use crate::http::convert;
+use crate::http::convert::{self, given};
 use crate::http::v2::resource::Resource;
 
-const EMPTY_LIST: &[&str] = &["[]"];
 const ADMIN: Allowed = &[Who::Admin];
 const NULL: &[&str] = &["null"];
 
@@ -44,6 +43,7 @@ pub(in crate::http) const SUBNET: Noun = Noun {
         "name",
         "network_id",
         "project_id",
+        "segment_id",
         "subnetpool_id",
     ],
     target,
@@ -104,17 +104,22 @@ const ATTRIBUTES: &[Attribute] = &[
         filter: None,
         ..writable("host_routes", convert::host_routes, Filter::Text)
     },
-    neutral("service_types", EMPTY_LIST, Shown::Always("[]"), None).guarded(&[guard(
-        "service_types",
-        When::Given,
-        ADMIN,
-    )]),
-    neutral("segment_id", NULL, Shown::Never, None).guarded(&[guard(
+    Attribute {
+        filter: None,
+        ..writable("service_types", convert::service_types, Filter::Text)
+    }
+    .guarded(&[guard("service_types", When::Given, ADMIN)]),
+    neutral("segment_id", NULL, Shown::Admin("null"), Some(Filter::Text)).guarded(&[guard(
         "segment_id",
         When::Besides("null"),
         ADMIN,
     )]),
-    neutral("dns_publish_fixed_ip", &["false"], Shown::Never, None),
+    neutral(
+        "dns_publish_fixed_ip",
+        &["false"],
+        Shown::Always("false"),
+        None,
+    ),
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),
@@ -139,6 +144,8 @@ pub(super) struct Post {
     dns_nameservers: Vec<IpAddr>,
     #[serde(default)]
     host_routes: Vec<HostRoute>,
+    #[serde(default)]
+    service_types: Vec<String>,
     enable_dhcp: Option<bool>,
     ipv6_ra_mode: Option<Ipv6Mode>,
     ipv6_address_mode: Option<Ipv6Mode>,
@@ -155,6 +162,7 @@ pub(super) struct Put {
     allocation_pools: Option<Vec<(IpAddr, IpAddr)>>,
     dns_nameservers: Option<Vec<IpAddr>>,
     host_routes: Option<Vec<HostRoute>>,
+    service_types: Option<Vec<String>>,
     enable_dhcp: Option<bool>,
 }
 
@@ -184,6 +192,7 @@ impl Resource for Subnets {
             network_id: post.network_id,
             name: post.name,
             description: post.description,
+            service_types: post.service_types,
             addressing: NewSubnet {
                 ip_version: post.ip_version,
                 cidr: post.cidr,
@@ -204,6 +213,7 @@ impl Resource for Subnets {
         Ok(Patch {
             name: put.name,
             description: put.description,
+            service_types: put.service_types,
             addressing: SubnetPatch {
                 gateway_ip: put.gateway_ip,
                 allocation_pools: put.allocation_pools,
@@ -245,9 +255,4 @@ fn target<'a>(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>> {
     let subnet = snapshot.subnet(id.parse().ok().map(SubnetId)?)?;
     let network = snapshot.network(subnet.network_id)?;
     Some(Target::on(network, &subnet.project_id))
-}
-
-/// A member that is there, even if it is null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<IpAddr>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
