@@ -158,6 +158,26 @@ def test_the_command_line_makes_an_ipv4_subnet_with_routes_and_a_port_on_it(clou
     assert (changed["host_routes"], changed["gateway_ip"]) == ([], "192.0.2.254")
 
 
+def test_a_network_may_give_later_subnets_to_the_ports_that_there_are(cloud, demo, network, name):
+    port = demo.network.create_port(network_id=network.id)
+    demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="192.0.2.0/24")
+    assert demo.network.get_port(port.id).fixed_ips == []
+    assert demo.network.find_extension("hextet-address-policy").alias == "hextet-address-policy"
+    cloud.openstack(
+        "network", "set", "--extra-property", "type=str,name=hextet:address_policy,value=all-ports", network.name,
+        json_output=False,
+    )
+    shown = demo.network.get(f"/networks/{network.id}").json()["network"]
+    assert shown["hextet:address_policy"] == "all-ports"
+    later = demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="198.51.100.0/24")
+    [fixed] = demo.network.get_port(port.id).fixed_ips
+    assert fixed["subnet_id"] == later.id
+    full = demo.network.post("/subnets", json={"subnet": {
+        "network_id": network.id, "ip_version": 6, "cidr": PREFIX, "allocation_pools": [],
+    }})
+    assert (full.status_code, full.json()["NeutronError"]["type"]) == (409, "IpAddressGenerationFailure")
+
+
 def test_prefixes_of_a_network_do_not_overlap_and_those_of_two_may(demo, network, name):
     demo.network.create_subnet(network_id=network.id, ip_version=6, cidr=PREFIX)
     with pytest.raises(openstack.exceptions.BadRequestException) as refused:

@@ -13,6 +13,25 @@ pub const MTU_MIN: u32 = 1280;
 /// What VXLAN over IPv6 adds to each frame: 40 IPv6, 8 UDP, 8 VXLAN, 14 inner Ethernet, bytes.
 pub const OVERLAY_OVERHEAD: u32 = 70;
 
+/// Which ports get an address of a subnet that their network gets later; an auto-address one reaches all in any case.
+/// Ports of routers choose their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressPolicy {
+    /// Those that are made after it, as in Neutron.
+    #[default]
+    NewPorts,
+    /// Those that there are, too, but for the service's own.
+    AllPorts,
+}
+
+impl AddressPolicy {
+    /// The name of the attribute.
+    pub const ATTRIBUTE: &'static str = "hextet:address_policy";
+    /// Every value, as the API spells it.
+    pub const NAMES: [&'static str; 2] = ["new-ports", "all-ports"];
+}
+
 /// A stored network. Its JSON is its document: public members first, then those that only administrators see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
@@ -39,6 +58,9 @@ pub struct Network {
     pub subnets: Vec<SubnetId>,
     /// Largest IP packet, bytes, at least [`MTU_MIN`] once there is an IPv6 subnet.
     pub mtu: u32,
+    /// Which ports get an address of a subnet that is added.
+    #[serde(rename = "hextet:address_policy", default)]
+    pub address_policy: AddressPolicy,
     /// Rises with each change.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.

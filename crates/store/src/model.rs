@@ -37,7 +37,7 @@ impl Committed {
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
 fn newest_member(kind: &str) -> &'static str {
     match kind {
-        NETWORK => "\"provider:physical_network\":",
+        NETWORK => "\"hextet:address_policy\":",
         SUBNET => "\"service_types\":",
         PORT => "\"data_plane_status\":",
         _ => "\"tags\":",

@@ -623,6 +623,7 @@ fn network() -> Network {
         physical_network: None,
         subnets: vec![subnet_id(1)],
         mtu: 1430,
+        address_policy: Default::default(),
         revision_number: 1,
         created_at: "2026-01-01T00:00:00Z".into(),
         updated_at: "2026-01-01T00:00:00Z".into(),

@@ -217,6 +217,7 @@ fn cloud() -> Snapshot {
         physical_network: None,
         subnets: vec![SubnetId(Uuid::from_u128(2))],
         mtu: 1430,
+        address_policy: Default::default(),
         revision_number: 1,
         created_at: String::new(),
         updated_at: String::new(),

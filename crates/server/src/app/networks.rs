@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hextet_core::ids::{NetworkId, ProjectId, Vni};
-use hextet_core::network::{self, Network};
+use hextet_core::network::{self, AddressPolicy, Network};
 use hextet_core::port::{PortStatus, is_service_owner};
 use hextet_core::provider::{self, Carrier, Provider};
 use hextet_core::refusal::{Refusal, RefusalKind};
@@ -36,6 +36,8 @@ pub struct NewNetwork {
     pub mtu: Option<u32>,
     /// What is to carry it.
     pub provider: Provider,
+    /// Which ports get an address of a subnet that is added.
+    pub address_policy: AddressPolicy,
 }
 
 /// What of a network is asked to change.
@@ -53,6 +55,8 @@ pub struct NetworkPatch {
     pub mtu: Option<u32>,
     /// What carries it, which does not change.
     pub provider: Provider,
+    /// Which ports get an address of a subnet that is added from now on.
+    pub address_policy: Option<AddressPolicy>,
 }
 
 /// What is asked of one network.
@@ -85,6 +89,7 @@ pub(crate) fn create(
                 status: "ACTIVE".to_owned(),
                 subnets: Vec::new(),
                 mtu,
+                address_policy: what.address_policy,
                 revision_number: 1,
                 created_at: ask.now.clone(),
                 updated_at: ask.now.clone(),
@@ -138,6 +143,9 @@ pub(crate) fn update(
             let versions = subnets.iter().map(|subnet| subnet.ip_version);
             let mtu_max = ask.underlay.mtu_max(before.physical_network.as_deref());
             after.mtu = network::check_mtu(Some(mtu), mtu_max, versions)?;
+        }
+        if let Some(address_policy) = patch.address_policy {
+            after.address_policy = address_policy;
         }
         if after != before {
             touch(&mut after, &ask.now);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hextet_core::ids::{NetworkId, ProjectId, SubnetId};
-use hextet_core::network::{self, Network};
-use hextet_core::port::{Port, is_router_owner, is_service_owner};
+use hextet_core::network::{self, AddressPolicy, Network};
+use hextet_core::port::{Port, Wish, is_router_owner, is_service_owner};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
 use hextet_store::{Counter, Document, EngineError, SUBNET, Tx};
 use uuid::Uuid;
 
 use super::policy::{self, SUBNET as RULES, Target};
-use super::{Ask, Change, Failure, Said, networks, ports, quotas, written};
+use super::{Ask, Change, Failure, Said, address, networks, ports, quotas, written};
 use crate::identity::Caller;
 
 /// A subnet that is asked for.
@@ -49,7 +49,7 @@ pub struct Patch {
 /// What is asked of one subnet.
 type Of<P> = Change<SubnetId, P>;
 
-/// Makes subnets, all or none. Ports of the network get their EUI-64 address of an auto-address subnet.
+/// Makes subnets, all or none. What ports of the network get of them, its address policy says.
 pub(crate) fn create(
     tx: &mut Tx,
     ask: Arc<Ask<Vec<Said<Asked>>>>,
@@ -105,30 +105,60 @@ async fn create_one(
     network.subnets.push(subnet.id);
     networks::touch(&mut network, now);
     tx.update_network(&network).await?;
-    address_ports(tx, &subnet, now).await?;
+    address_ports(tx, &subnet, network.address_policy, now).await?;
     written(tx, SUBNET, subnet.id).await
 }
 
-/// Gives every port that a new subnet serves its EUI-64 address of it, if it is an auto-address one.
-async fn address_ports(tx: &mut Tx, subnet: &Subnet, now: &str) -> Result<(), Failure> {
-    for mut port in tx.ports_of(subnet.network_id).await? {
-        if is_router_owner(&port.device_owner) || !subnet.serves(&port.device_owner) {
-            continue;
-        }
-        let Some(fixed) = subnet.auto_address(port.mac_address) else {
-            return Ok(());
+/// Gives ports of the network that a new subnet serves an address of it: their EUI-64 address of an auto-address one, one
+/// of its pools where the network's policy says so.
+async fn address_ports(
+    tx: &mut Tx,
+    subnet: &Subnet,
+    policy: AddressPolicy,
+    now: &str,
+) -> Result<(), Failure> {
+    let auto = subnet.modes.is_auto_address();
+    if !auto && policy == AddressPolicy::NewPorts {
+        return Ok(());
+    }
+    let mut ports = tx.ports_of(subnet.network_id).await?;
+    ports.retain(|port| {
+        subnet.serves(&port.device_owner)
+            && !is_router_owner(&port.device_owner)
+            && (auto || !is_service_owner(&port.device_owner))
+    });
+    if !auto {
+        check_room(subnet, ports.len())?;
+    }
+    for mut port in ports {
+        let wish = match subnet.auto_address(port.mac_address) {
+            Some(fixed) => Wish::Address(fixed),
+            None => Wish::AnyOf(vec![subnet.id]),
         };
-        if !tx
-            .take_address(fixed.subnet_id, fixed.ip_address, port.id)
-            .await?
-        {
-            return Err(EngineError::Unsound("new subnet: it has addresses handed out").into());
-        }
-        port.fixed_ips.push(fixed);
+        let wishes = [wish];
+        let subnets = std::slice::from_ref(subnet);
+        let given = address::fulfil(tx, port.id, &wishes, subnets, &[]).await?;
+        port.fixed_ips.extend(given);
         ports::touch(&mut port, now);
         tx.update_port(&port).await?;
     }
     Ok(())
+}
+
+/// Whether the pools of a new subnet have an address for each of so many ports.
+fn check_room(subnet: &Subnet, ports: usize) -> Result<(), Refusal> {
+    let pools = subnet.allocation_pools.iter();
+    let room = pools.fold(0_u128, |sum, pool| sum.saturating_add(pool.len()));
+    if room >= ports as u128 {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalKind::IpAddressGenerationFailure,
+        format!(
+            "No more IP addresses available for subnet {}: its allocation_pools have {room}, and with hextet:address_policy all-ports each of the network's {ports} ports gets one.",
+            subnet.cidr
+        ),
+    ))
 }
 
 /// Changes a subnet.

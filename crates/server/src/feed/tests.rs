@@ -324,6 +324,7 @@ fn network() -> Network {
         physical_network: None,
         subnets: Vec::new(),
         mtu: 1430,
+        address_policy: Default::default(),
         revision_number: 1,
         created_at: String::new(),
         updated_at: String::new(),

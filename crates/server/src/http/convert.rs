@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use hextet_core::mac::Mac;
 use hextet_core::modes::Ipv6Mode;
+use hextet_core::network::AddressPolicy;
 use hextet_core::port::PROFILE_BYTES_MAX;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json, json};
@@ -272,6 +273,17 @@ pub(super) fn data_plane_status(value: &Json) -> Result<Json, String> {
         Json::Null => Ok(Json::Null),
         Json::String(text) if text == "ACTIVE" || text == "DOWN" => Ok(value.clone()),
         _ => Err(format!("'{}' is not in ACTIVE, DOWN or null", plain(value))),
+    }
+}
+
+pub(super) fn address_policy(value: &Json) -> Result<Json, String> {
+    match value.as_str() {
+        Some(name) if AddressPolicy::NAMES.contains(&name) => Ok(value.clone()),
+        _ => Err(format!(
+            "'{}' is not in {}",
+            plain(value),
+            AddressPolicy::NAMES.join(", ")
+        )),
     }
 }
 

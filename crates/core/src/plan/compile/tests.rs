@@ -150,6 +150,7 @@ fn network(n: u8, mtu: u32) -> Network {
         physical_network: None,
         subnets: vec![],
         mtu,
+        address_policy: Default::default(),
         revision_number: 0,
         created_at: String::new(),
         updated_at: String::new(),

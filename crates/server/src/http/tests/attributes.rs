@@ -1,5 +1,7 @@
 //! The attributes of subnets and ports that have a rule of their own, and the values that are refused.
 
+use hextet_core::plan::compile::compile;
+
 use super::*;
 
 /// Noun, verb, who, what is said, status, type. A PUT is sent to a resource of project demo.
@@ -299,4 +301,119 @@ async fn pools_may_leave_addresses_outside_that_are_handed_out() {
         409,
         "IpAddressGenerationFailure",
     );
+}
+
+/// Ports of project demo: one that is bound, one that asked for no address, one of the service, one of a router.
+async fn ports_of_all_kinds(cloud: &Cloud, network: &str) -> Vec<String> {
+    let mut ports = Vec::new();
+    for more in [
+        json!({}),
+        json!({"fixed_ips": []}),
+        json!({"device_owner": "network:dhcp"}),
+        json!({"device_owner": "network:router_interface"}),
+    ] {
+        ports.push(cloud.port("demo", network, more).await.made("port"));
+    }
+    let bind = json!({"port": {"binding:host_id": "h1"}});
+    let path = format!("ports/{}", ports[0]);
+    cloud.put("nova", &path, bind).await.check("bind", 200, "");
+    ports
+}
+
+#[tokio::test]
+async fn all_ports_get_an_address_of_a_later_subnet_where_their_network_says_so() {
+    let cloud = Cloud::new().await;
+    let network = cloud.network("demo").await;
+    let shown = cloud.get("demo", &format!("networks/{network}")).await;
+    let attribute = "hextet:address_policy";
+    assert_eq!(shown.body["network"][attribute], "new-ports");
+    let ports = ports_of_all_kinds(&cloud, &network).await;
+    cloud
+        .subnet("demo", &network, "2001:db8:1::/64", None)
+        .await;
+    let counts = async || {
+        let mut counts = Vec::new();
+        for port in &ports {
+            let shown = cloud.get("demo", &format!("ports/{port}")).await;
+            let port = &shown.body["port"];
+            counts.push((addresses(port).len(), port["revision_number"].clone()));
+        }
+        counts
+    };
+    let first = counts().await;
+    assert!(first.iter().all(|(count, _)| *count == 0), "{first:?}");
+    let path = format!("networks/{network}");
+    let all = json!({"network": {attribute: "all-ports"}});
+    let set = cloud.put("demo", &path, all.clone()).await;
+    assert_eq!(set.body["network"][attribute], "all-ports");
+    assert_eq!(counts().await, first, "what there is already stays");
+    for (cidr, mode) in [
+        ("2001:db8:2::/64", Some("dhcpv6-stateful")),
+        ("2001:db8:3::/64", Some("slaac")),
+    ] {
+        let before = revision(&cloud).await;
+        cloud.subnet("demo", &network, cidr, mode).await;
+        assert_eq!(revision(&cloud).await, before + 1, "one transaction");
+    }
+    let ipv4 = json!({"subnet": {"network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24"}});
+    cloud.post("demo", "subnets", ipv4).await.made("subnet");
+    let after = counts().await;
+    let held: Vec<usize> = after.iter().map(|(count, _)| *count).collect();
+    assert_eq!(held, [3, 3, 1, 0], "a service's port has its EUI-64 address");
+    let bound = cloud.get("demo", &format!("ports/{}", ports[0])).await;
+    let planned = cloud.store.read(|model| {
+        let id = ports[0].parse().unwrap();
+        let plan = compile(model.snapshot(), &HostId("h1".to_owned()), model.generation());
+        let port = plan.port(id).unwrap();
+        let addresses = port.fixed_ips.iter();
+        addresses.map(|fixed| fixed.ip_address.to_string()).collect::<Vec<_>>()
+    });
+    assert_eq!(planned.await.unwrap(), addresses(&bound.body["port"]));
+    for (value, status) in [("new-ports", 200), ("some-ports", 400), ("", 400)] {
+        let body = json!({"network": {attribute: value}});
+        let answer = cloud.put("demo", &path, body).await;
+        let kind = if status == 400 { "HTTPBadRequest" } else { "" };
+        answer.check(value, status, kind);
+    }
+    let made = cloud.post("demo", "networks", all).await.made("network");
+    let query = "networks?hextet:address_policy=all-ports";
+    assert_eq!(cloud.get("demo", query).await.ids("networks"), [&made]);
+    let denied = json!({"network": {attribute: "new-ports"}});
+    let denied = cloud.put("rita", &path, denied).await;
+    denied.check("a reader", 403, "PolicyNotAuthorized");
+}
+
+#[tokio::test]
+async fn a_later_subnet_with_too_few_addresses_is_refused_whole() {
+    let cloud = Cloud::new().await;
+    let asked = json!({"network": {"hextet:address_policy": "all-ports"}});
+    let network = cloud.post("demo", "networks", asked).await.made("network");
+    for _ in 0..3 {
+        cloud.port("demo", &network, json!({})).await.made("port");
+    }
+    let subnet = |last: &str| {
+        json!({"subnet": {
+            "network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24",
+            "allocation_pools": [{"start": "10.0.0.10", "end": last}],
+        }})
+    };
+    let before = revision(&cloud).await;
+    let few = cloud.post("demo", "subnets", subnet("10.0.0.11")).await;
+    few.check("two for three", 409, "IpAddressGenerationFailure");
+    assert!(few.message().contains("have 2"), "{}", few.message());
+    assert_eq!(revision(&cloud).await, before);
+    let found = cloud.get("demo", "subnets").await;
+    assert!(found.ids("subnets").is_empty());
+    let enough = cloud.post("demo", "subnets", subnet("10.0.0.12")).await;
+    enough.check("three for three", 201, "");
+    let found = cloud.get("demo", "ports").await;
+    let ports = found.body["ports"].as_array().unwrap();
+    let mut all: Vec<&str> = ports.iter().flat_map(addresses).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["10.0.0.10", "10.0.0.11", "10.0.0.12"]);
+}
+
+async fn revision(cloud: &Cloud) -> u64 {
+    let generation = cloud.store.read(Model::generation).await;
+    generation.unwrap().revision
 }

@@ -38,6 +38,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A filter by what is no attribute to filter by is refused.",
     ),
     (
+        "hextet-address-policy",
+        "Addresses of later subnets",
+        "A network says by hextet:address_policy whether a subnet that is added gives the ports that there are an address: new-ports or all-ports.",
+    ),
+    (
         "ip-substring-filtering",
         "IP address substring filtering",
         "Ports are filtered by a part of an address.",

@@ -1,6 +1,7 @@
 //! `/v2.0/networks`.
 
 use hextet_core::ids::{NetworkId, ProjectId};
+use hextet_core::network::AddressPolicy;
 use hextet_core::provider::{FLAT, Provider, VXLAN};
 use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
@@ -126,6 +127,11 @@ const ATTRIBUTES: &[Attribute] = &[
             None,
         )
     },
+    writable(
+        AddressPolicy::ATTRIBUTE,
+        convert::address_policy,
+        Filter::Text,
+    ),
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),
@@ -151,6 +157,8 @@ pub(super) struct Post {
     admin_state_up: Option<bool>,
     shared: Option<bool>,
     mtu: Option<u32>,
+    #[serde(rename = "hextet:address_policy")]
+    address_policy: Option<AddressPolicy>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -163,6 +171,8 @@ pub(super) struct Put {
     admin_state_up: Option<bool>,
     shared: Option<bool>,
     mtu: Option<u32>,
+    #[serde(rename = "hextet:address_policy")]
+    address_policy: Option<AddressPolicy>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -211,6 +221,7 @@ impl Resource for Networks {
             shared: post.shared.unwrap_or_default(),
             mtu: post.mtu,
             provider: post.carried.into(),
+            address_policy: post.address_policy.unwrap_or_default(),
         })
     }
 
@@ -222,6 +233,7 @@ impl Resource for Networks {
             shared: put.shared,
             mtu: put.mtu,
             provider: put.carried.into(),
+            address_policy: put.address_policy,
         })
     }
 }
