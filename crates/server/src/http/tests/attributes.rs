@@ -359,14 +359,24 @@ async fn all_ports_get_an_address_of_a_later_subnet_where_their_network_says_so(
     cloud.post("demo", "subnets", ipv4).await.made("subnet");
     let after = counts().await;
     let held: Vec<usize> = after.iter().map(|(count, _)| *count).collect();
-    assert_eq!(held, [3, 3, 1, 0], "a service's port has its EUI-64 address");
+    assert_eq!(
+        held,
+        [3, 3, 1, 0],
+        "a service's port has its EUI-64 address"
+    );
     let bound = cloud.get("demo", &format!("ports/{}", ports[0])).await;
     let planned = cloud.store.read(|model| {
         let id = ports[0].parse().unwrap();
-        let plan = compile(model.snapshot(), &HostId("h1".to_owned()), model.generation());
+        let plan = compile(
+            model.snapshot(),
+            &HostId("h1".to_owned()),
+            model.generation(),
+        );
         let port = plan.port(id).unwrap();
         let addresses = port.fixed_ips.iter();
-        addresses.map(|fixed| fixed.ip_address.to_string()).collect::<Vec<_>>()
+        addresses
+            .map(|fixed| fixed.ip_address.to_string())
+            .collect::<Vec<_>>()
     });
     assert_eq!(planned.await.unwrap(), addresses(&bound.body["port"]));
     for (value, status) in [("new-ports", 200), ("some-ports", 400), ("", 400)] {
