@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use futures::future::join_all;
+use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_server::app::reports::Reported;
@@ -387,6 +388,7 @@ async fn server(database: &str) -> Router {
                 physical_mtu: 1500,
                 physical_networks: ["lab".to_owned()].into(),
             }),
+            base_mac: BaseMac::NEUTRON,
             public_url: None,
             listen_url,
         }),
