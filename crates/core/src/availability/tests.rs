@@ -19,6 +19,7 @@ fn subnet(cidr: &str, pools: &[(&str, &str)]) -> Subnet {
         allocation_pools: pools.collect(),
         dns_nameservers: Vec::new(),
         host_routes: Vec::new(),
+        service_types: Vec::new(),
         enable_dhcp: true,
         modes: crate::modes::Ipv6Modes {
             ra: None,
