@@ -162,7 +162,7 @@ async fn connections_that_are_cut_come_back_and_no_commit_is_missed() {
         put(&stores[0], &format!("{round}-before"), json!({})).await;
         cluster.sql(
             "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hextet'",
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'hextet'",
         );
         for store in &stores {
             back(store).await;
@@ -190,7 +190,7 @@ async fn a_database_that_was_put_back_meanwhile_is_read_anew() {
         // As an operator would: nobody connected, the tables as an earlier copy has them.
         cluster.sql(
             "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hextet'",
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'hextet'",
         );
         cluster.sql(&url, and);
     };

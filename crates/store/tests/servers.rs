@@ -296,7 +296,7 @@ async fn readers_are_not_held_up_by_the_writers_lock() {
     };
     let waits = "SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                  WHERE NOT granted AND d.datname = current_database()";
-    while bed.sql(waits) != "1" {
+    while bed.sql(waits) != "1" && !blocked.is_finished() {
         tokio::task::yield_now().await;
     }
     for store in &stores {
@@ -312,7 +312,7 @@ async fn readers_are_not_held_up_by_the_writers_lock() {
     };
     assert!(why.contains("lock timeout"), "{why}");
     bed.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity \
          WHERE datname = current_database() AND query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()",
     );
     assert!(holder.join().unwrap().is_err());

@@ -174,13 +174,18 @@ impl Cluster {
         std::thread::spawn(move || server.wait());
     }
 
-    /// Sends the server's first process a signal and waits until it is gone. `SIGKILL` takes it away as it stands;
-    /// `SIGINT` ends it in peace, connections cut.
+    /// Sends the server's first process a signal and waits until it is gone, and those of its connections, which may
+    /// outlive it for a moment. `SIGKILL` takes it away as it stands; `SIGINT` ends it in peace, connections cut.
     pub fn kill(&self, signal: Signal) {
         let pid = self.pid().expect("the server runs");
+        let mut all = children(pid);
+        all.push(pid);
         kill(Pid::from_raw(pid), signal).expect("it is ours");
         let begin = Instant::now();
-        while Path::new(&format!("/proc/{pid}")).exists() {
+        while all
+            .iter()
+            .any(|pid| Path::new(&format!("/proc/{pid}")).exists())
+        {
             assert!(begin.elapsed() < PATIENCE, "PostgreSQL does not end");
             std::thread::sleep(LOOK_EVERY);
         }
@@ -281,6 +286,19 @@ impl Drop for Cluster {
         drop(self.guardian.stdin.take());
         let _ = self.guardian.wait();
     }
+}
+
+/// The processes that a process has started.
+fn children(of: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything; the state and the parent come after it.
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        after.split_whitespace().nth(1) == Some(&of.to_string())
+    })
+    .collect()
 }
 
 /// Where the package has put the newest version that is installed.
