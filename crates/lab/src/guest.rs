@@ -25,7 +25,7 @@ use crate::seen::{
 pub const INTERFACE: &str = "eth0";
 
 /// What a client finds in its `/etc`, copied from the machine's.
-const ETC_FILES: [&str; 9] = [
+const ETC_FILES: [&str; 10] = [
     "passwd",
     "group",
     "nsswitch.conf",
@@ -35,6 +35,7 @@ const ETC_FILES: [&str; 9] = [
     "dhcp/dhclient.conf",
     "dhcp/dhclient-exit-hooks.d/rfc3442-classless-routes",
     "udhcpc/default.script",
+    "wide-dhcpv6/dhcp6c-script",
 ];
 
 /// Privacy addresses are admitted only once they are learned, so dhcpcd is told to form the port's own.
@@ -45,11 +46,21 @@ option classless_static_routes, interface_mtu
 option rapid_commit
 ";
 
+/// WIDE's client asks for nothing that its file does not name.
+const DHCP6C_CONF: &str = "\
+interface eth0 {
+  send ia-na 0;
+  request domain-name-servers, domain-name;
+  script \"/etc/wide-dhcpv6/dhcp6c-script\";
+};
+id-assoc na 0 { };
+";
+
 /// Puts the client's files over the machine's, for the client alone.
 const PRIVATE_FILES: &str = "mount --bind $0/etc /etc && mount --bind $0/lib /var/lib && \
                              mount --bind $0/run /run && exec \"$@\"";
 
-/// dhclient cannot bind a tentative link-local address, so what starts it waits, as distributions' scripts do.
+/// dhclient and dhcp6c cannot bind a tentative link-local address, so what starts them waits, as distributions' scripts do.
 const START_DHCLIENT: &str = "ip link set eth0 up; n=0; \
      until ip -6 addr show dev eth0 scope link -tentative | grep -q inet6; \
      do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; exec \"$@\"";
@@ -75,6 +86,10 @@ pub enum Client {
     Dhclient,
     /// ISC `dhclient -6 -S`: the kernel's SLAAC, options by DHCPv6.
     DhclientStateless,
+    /// ISC `dhclient -6` as before 4.3.6: it makes a /64 of its address, whatever the subnet's length.
+    Dhclient64,
+    /// WIDE `dhcp6c`: addresses and options by DHCPv6.
+    Wide,
     /// `dhcpcd` with `slaac hwaddr`: RA and DHCPv6, in place of the kernel.
     Dhcpcd,
     /// The kernel's SLAAC, IPv4 by ISC `dhclient -4`.
@@ -92,6 +107,8 @@ impl Client {
             Client::Kernel => "kernel",
             Client::Dhclient => "dhclient",
             Client::DhclientStateless => "dhclient-s",
+            Client::Dhclient64 => "dhclient-64",
+            Client::Wide => "wide",
             Client::Dhcpcd => "dhcpcd",
             Client::Dhclient4 => "dhclient-4",
             Client::Udhcpc => "udhcpc",
@@ -108,9 +125,12 @@ impl Client {
     pub fn dns_source(self) -> DnsSource {
         match self {
             Client::Kernel | Client::Dhclient4 | Client::Udhcpc => DnsSource::Ra,
-            Client::Dhclient | Client::DhclientStateless | Client::Dhcpcd | Client::DhcpcdDual => {
-                DnsSource::ResolvConf
-            }
+            Client::Dhclient
+            | Client::DhclientStateless
+            | Client::Dhclient64
+            | Client::Wide
+            | Client::Dhcpcd
+            | Client::DhcpcdDual => DnsSource::ResolvConf,
         }
     }
 
@@ -120,6 +140,13 @@ impl Client {
             Client::Kernel => Vec::new(),
             Client::Dhclient => dhclient(START_DHCLIENT, &["-6"]),
             Client::DhclientStateless => dhclient(START_DHCLIENT, &["-6", "-S"]),
+            Client::Dhclient64 => dhclient(START_DHCLIENT, &["-6", "--address-prefix-len", "64"]),
+            Client::Wide => {
+                let mut command = vec!["sh", "-c", START_DHCLIENT, "sh", "dhcp6c", "-f"];
+                command.extend(["-c", "/etc/wide-dhcpv6/dhcp6c.conf"]);
+                command.extend(["-p", "/run/dhcp6c.pid", INTERFACE]);
+                command
+            }
             Client::Dhcpcd => vec!["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
             Client::Dhclient4 => dhclient(START_IPV4, &["-4"]),
             Client::Udhcpc => {
@@ -149,6 +176,8 @@ impl fmt::Display for Client {
             Client::Kernel => "kernel SLAAC",
             Client::Dhclient => "dhclient -6",
             Client::DhclientStateless => "kernel SLAAC, dhclient -6 -S",
+            Client::Dhclient64 => "dhclient -6, which makes a /64",
+            Client::Wide => "WIDE dhcp6c",
             Client::Dhcpcd => "dhcpcd, slaac hwaddr",
             Client::Dhclient4 => "kernel SLAAC, dhclient -4",
             Client::Udhcpc => "kernel SLAAC, udhcpc",
@@ -184,7 +213,9 @@ impl Guest {
         for part in [
             "etc/dhcp/dhclient-exit-hooks.d",
             "etc/udhcpc",
+            "etc/wide-dhcpv6",
             "lib/dhcpcd",
+            "lib/dhcpv6",
             "run",
         ] {
             let path = directory.join(part);
@@ -194,6 +225,7 @@ impl Guest {
             File::create(directory.join(file))?;
         }
         fs::write(directory.join("etc/dhcpcd.conf"), DHCPCD_CONF)?;
+        fs::write(directory.join("etc/wide-dhcpv6/dhcp6c.conf"), DHCP6C_CONF)?;
         for file in ETC_FILES {
             // What the machine lacks, the client does without too.
             let from = Path::new("/etc").join(file);
@@ -295,6 +327,7 @@ impl Guest {
         Ok(Seen {
             age_s: u32::try_from(age.unwrap_or(0))?,
             addresses,
+            lifetimes_by_client: self.client == Client::Wide,
             on_link,
             default_routes,
             dns,

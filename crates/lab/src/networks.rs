@@ -61,7 +61,12 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateful",
         mtu: Some(1280),
         ipv4: None,
-        guests: &[Client::Dhclient, Client::Dhclient, Client::Dhcpcd],
+        guests: &[
+            Client::Dhclient,
+            Client::Dhclient64,
+            Client::Wide,
+            Client::Dhcpcd,
+        ],
     },
     // The subnet of ZStack's guide, whose guests ended with a /64 or without a route to their neighbours.
     NetworkSpec {

@@ -16,6 +16,8 @@ pub struct Seen {
     pub age_s: u32,
     /// Global addresses on the link.
     pub addresses: Vec<AddressSeen>,
+    /// The client watches the lifetimes of its addresses by itself and tells the kernel of none.
+    pub lifetimes_by_client: bool,
     /// Routes without a gateway out of the link, link-local ones left out.
     pub on_link: Vec<Ipv6Net>,
     /// Default routes, by gateway.

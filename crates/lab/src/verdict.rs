@@ -228,6 +228,10 @@ fn lifetimes(promised: &Promised, seen: &Seen) -> Judged {
             reasons.push(format!("{wanted} is missing"));
             continue;
         };
+        if seen.lifetimes_by_client {
+            got.push("watched by the client".to_owned());
+            continue;
+        }
         got.push(format!("{} / {} s left", held.valid_s, held.preferred_s));
         for (name, left, given) in [
             ("valid", held.valid_s, promised.valid_lifetime_s),

@@ -117,6 +117,19 @@ fn without_an_advertisement_a_kernel_guest_has_no_dns_for_that_reason() {
 }
 
 #[test]
+fn lifetimes_that_the_client_watches_are_judged_by_the_advertisement_alone() {
+    let mut guests = three();
+    let seen = &mut guests[0].1;
+    seen.lifetimes_by_client = true;
+    seen.addresses[0].valid_s = u32::MAX;
+    let column = Column::Lifetimes;
+    assert!(judge(column, &guests[0].0, &guests[0].1).is_right());
+    let seen = &mut guests[0].1;
+    seen.ra.as_mut().unwrap().prefixes[0].valid_s = 1;
+    assert!(!judge(column, &guests[0].0, &guests[0].1).is_right());
+}
+
+#[test]
 fn a_guest_without_ipv4_has_no_line_about_it() {
     let mut guests = three();
     guests[0].0.ipv4 = None;
@@ -199,6 +212,7 @@ fn three() -> Vec<(Promised, Seen)> {
         let seen = Seen {
             age_s: 10,
             addresses: vec![address(own)],
+            lifetimes_by_client: false,
             on_link: vec![prefix, Ipv6Net::from(promised.addresses[0])],
             default_routes: Vec::new(),
             dns: promised.dns.clone(),
