@@ -361,3 +361,6 @@ pub fn forbidden(rule: &str) -> Refusal {
         format!("{rule} is disallowed by policy."),
     )
 }
+
+#[cfg(test)]
+mod tests;

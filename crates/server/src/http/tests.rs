@@ -27,6 +27,7 @@ mod generic;
 mod isolation;
 mod listing;
 mod networks;
+mod observed;
 mod ports;
 mod provider;
 mod quotas;

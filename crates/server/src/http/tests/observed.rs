@@ -1,0 +1,184 @@
+use super::*;
+use crate::http::attributes::{Rule, Shown};
+
+/// Case, method, path, body, status, type: what Neutron answered to an administrator. `NET` is a network, `NONE` is none.
+#[rustfmt::skip]
+const GENERIC: &[(&str, &str, &str, &str, u16, &str)] = &[
+    ("404 net", "GET", "networks/NONE", "", 404, "NetworkNotFound"),
+    ("unknown collection", "GET", "nothings", "", 404, "HTTPNotFound"),
+    ("bad json", "POST", "networks", "{", 400, "HTTPBadRequest"),
+    ("no resource key", "POST", "networks", r#"{"name": "x"}"#, 400, "HTTPBadRequest"),
+    ("unknown attribute", "POST", "networks", r#"{"network": {"bogus": 1}}"#, 400, "HTTPBadRequest"),
+    ("read only attribute", "POST", "networks", r#"{"network": {"status": "ACTIVE"}}"#, 400, "HTTPBadRequest"),
+    ("put id", "PUT", "networks/NET", r#"{"network": {"id": "x"}}"#, 400, "HTTPBadRequest"),
+    ("bad filter", "GET", "networks?bogus=1", "", 400, "HTTPBadRequest"),
+    ("bad sort key", "GET", "networks?sort_key=bogus&sort_dir=asc", "", 400, "HTTPBadRequest"),
+    ("sort key without dir", "GET", "networks?sort_key=name", "", 400, "HTTPBadRequest"),
+    ("bad limit", "GET", "networks?limit=x", "", 400, "BadRequest"),
+    ("bad marker", "GET", "networks?limit=1&marker=NONE", "", 404, "NetworkNotFound"),
+    ("method", "PATCH", "networks/NET", "", 405, "HTTPMethodNotAllowed"),
+    ("method", "POST", "networks/NET", "", 405, "HTTPMethodNotAllowed"),
+    ("long name", "POST", "networks", r#"{"network": {"name": "LONG"}}"#, 400, "HTTPBadRequest"),
+    ("bulk", "POST", "networks", r#"{"networks": [{"name": "a"}, {"name": "b"}]}"#, 201, ""),
+    ("bulk empty", "POST", "networks", r#"{"networks": []}"#, 400, "HTTPBadRequest"),
+    ("delete twice", "DELETE", "networks/NONE", "", 404, "NetworkNotFound"),
+    ("quota bad", "PUT", "quotas/p", r#"{"quota": {"network": "x"}}"#, 400, "HTTPBadRequest"),
+    ("quota neg", "PUT", "quotas/p", r#"{"quota": {"network": -2}}"#, 400, "HTTPBadRequest"),
+    ("tag put", "PUT", "networks/NET/tags/x", "", 201, ""),
+    ("tag get", "GET", "networks/NET/tags/x", "", 204, ""),
+    ("tag get missing", "GET", "networks/NET/tags/y", "", 404, "TagNotFound"),
+    ("tag del missing", "DELETE", "networks/NET/tags/y", "", 404, "TagNotFound"),
+    ("tags put", "PUT", "networks/NET/tags", r#"{"tags": ["a", "b"]}"#, 200, ""),
+    ("tags post", "POST", "networks/NET/tags", r#"{"tags": ["c"]}"#, 200, ""),
+    ("tags filter", "GET", "networks?tags=a,b", "", 200, ""),
+    ("tags del", "DELETE", "networks/NET/tags", "", 204, ""),
+    ("tags on unknown", "PUT", "networks/NONE/tags", r#"{"tags": ["a"]}"#, 404, "NetworkNotFound"),
+];
+
+#[tokio::test]
+async fn the_generic_answers_are_neutrons() {
+    let cloud = Cloud::new().await;
+    let network = cloud.network("admin").await;
+    let none = uuid::Uuid::from_u128(9).to_string();
+    for (case, method, path, body, status, kind) in GENERIC {
+        let path = path.replace("NET", &network).replace("NONE", &none);
+        let path = format!("/v2.0/{path}");
+        let body = body.replace("LONG", &"x".repeat(256));
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = cloud.call("admin", method, &path, &[], body).await;
+        answer.check(case, *status, kind);
+    }
+}
+
+/// Attribute, a value that the first network has and the second has not, as filters say it; `-`: none finds it.
+#[rustfmt::skip]
+const FILTERS: &[(&str, &str, &str)] = &[
+    ("admin_state_up", "False", "True"),
+    ("description", "one", ""),
+    ("mtu", "1400", "9000"),
+    ("name", "a", "b"),
+    ("not-tags", "green", "red"),
+    ("not-tags-any", "green,blue", "red,blue"),
+    ("provider:network_type", "vxlan", "flat"),
+    ("provider:physical_network", "-", "lab"),
+    ("provider:segmentation_id", "77", "-"),
+    ("revision_number", "3", "2"),
+    ("shared", "true", "0"),
+    ("tags", "red", "green"),
+    ("tags-any", "red,blue", "green,blue"),
+];
+
+#[tokio::test]
+async fn every_filter_of_networks_tells_two_apart() {
+    let cloud = Cloud::new().await;
+    let one = json!({"network": {"name": "a", "description": "one", "admin_state_up": false, "mtu": 1400,
+        "shared": true, "provider:network_type": "vxlan", "provider:segmentation_id": 77}});
+    let one = cloud.post("admin", "networks", one).await.made("network");
+    let two = json!({"network": {"name": "b", "provider:network_type": "flat", "provider:physical_network": "lab"}});
+    let two = cloud.post("admin", "networks", two).await.made("network");
+    let red = format!("networks/{one}/tags/red");
+    cloud
+        .put("admin", &red, Json::Null)
+        .await
+        .check("tag", 201, "");
+    let green = format!("networks/{two}/tags/green");
+    cloud
+        .put("admin", &green, Json::Null)
+        .await
+        .check("tag", 201, "");
+    let path = format!("networks/{one}/tags/old");
+    cloud
+        .put("admin", &path, Json::Null)
+        .await
+        .check("tag", 201, "");
+    for (name, of_one, of_two) in FILTERS {
+        for (value, expected) in [(of_one, &one), (of_two, &two)] {
+            if *value == "-" {
+                continue;
+            }
+            let path = format!("networks?{name}={value}");
+            let found = cloud.get("admin", &path).await;
+            let ids = found.ids("networks");
+            assert_eq!(ids, [expected], "{path}");
+        }
+    }
+}
+
+/// What both have, or neither.
+const SAME: [&str; 5] = [
+    "id",
+    "project_id",
+    "status",
+    "router:external",
+    "is_default",
+];
+
+/// Attribute, what Neutron's table of networks says: settable at creation, updatable, visible, filter, sort key; and what
+/// is so here where it differs.
+#[rustfmt::skip]
+const ACCESS: &[(&str, &str, &str)] = &[
+    ("admin_state_up", "CUVFS", ""),
+    ("availability_zone_hints", "C-V-S", ""),
+    ("created_at", "--V--", ""),
+    ("description", "CUVF-", ""),
+    // Not shown: its extension is not listed.
+    ("dns_domain", "CUV--", "CU---"),
+    ("ha", "C----", ""),
+    ("id", "--VFS", ""),
+    ("ipv4_address_scope", "--V--", ""),
+    ("ipv6_address_scope", "--V--", ""),
+    ("is_default", "CUVF-", ""),
+    ("l2_adjacency", "--V--", ""),
+    ("mtu", "CUVFS", ""),
+    ("name", "CUVFS", ""),
+    ("not-tags", "---F-", ""),
+    ("not-tags-any", "---F-", ""),
+    ("port_security_enabled", "CUV--", ""),
+    ("project_id", "C-VFS", ""),
+    ("provider:network_type", "CUVF-", ""),
+    ("provider:physical_network", "CUVF-", ""),
+    ("provider:segmentation_id", "CUVF-", ""),
+    // Not shown: its extension is not listed.
+    ("qos_policy_id", "CUV--", "CU---"),
+    ("revision_number", "--VF-", ""),
+    ("router:external", "CUVF-", ""),
+    // Not shown: its extension is not listed.
+    ("segments", "CUV--", "CU---"),
+    ("shared", "CUVF-", ""),
+    ("status", "--VFS", ""),
+    ("subnets", "--V--", ""),
+    ("tags", "--VF-", ""),
+    ("tags-any", "---F-", ""),
+    ("updated_at", "--V--", ""),
+];
+
+#[test]
+fn networks_have_the_attributes_of_neutrons_table() {
+    let noun = &crate::http::v2::networks::NETWORK;
+    let mut names: Vec<&str> = noun.attributes.iter().map(|row| row.name).collect();
+    names.retain(|name| !name.starts_with("hextet:"));
+    names.sort_unstable();
+    let listed: Vec<&str> = ACCESS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names, listed);
+    for (name, neutron, here) in ACCESS {
+        let row = noun.attribute(name).unwrap();
+        let flag = |letter: char, holds: bool| if holds { letter } else { '-' };
+        let access: String = [
+            flag('C', !matches!(row.post, Rule::ReadOnly)),
+            flag('U', !matches!(row.put, Rule::ReadOnly)),
+            flag('V', !matches!(row.shown, Shown::Hidden | Shown::Never)),
+            flag('F', row.filter.is_some()),
+            flag('S', noun.sortable.contains(name)),
+        ]
+        .iter()
+        .collect();
+        let expected = if here.is_empty() { neutron } else { here };
+        assert_eq!(access, **expected, "{name}");
+        let filtered = FILTERS.iter().any(|(filter, ..)| filter == name) || SAME.contains(name);
+        assert_eq!(
+            row.filter.is_some(),
+            filtered,
+            "{name} is in FILTERS or SAME"
+        );
+    }
+}
