@@ -96,7 +96,7 @@ fn run(cli: &Cli) -> Result<bool> {
         binary,
         folder: folder.path().to_owned(),
         size: if cli.quick { QUICK } else { FULL },
-        report: Report::default(),
+        report: Report::new(!cli.quick),
     };
     let wanted = |rows| cli.rows.is_empty() || cli.rows.contains(&rows);
     if wanted(Rows::Chains) {
@@ -131,5 +131,5 @@ fn run(cli: &Cli) -> Result<bool> {
     for what in &missed {
         println!("missed: {what}");
     }
-    Ok(cli.quick || missed.is_empty())
+    Ok(missed.is_empty())
 }

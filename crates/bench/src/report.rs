@@ -98,8 +98,6 @@ impl Row {
     }
 
     fn line(&self) -> String {
-        let low = self.values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = self.values.iter().copied().fold(0.0, f64::max);
         let bound = match self.unit {
             Unit::PerSecond => ">=",
             Unit::Milliseconds | Unit::Megabytes | Unit::Times => "<=",
@@ -110,8 +108,8 @@ impl Row {
             self.what,
             digits(self.median()),
             self.unit.name(),
-            digits(low),
-            digits(high),
+            digits(self.low()),
+            digits(self.high()),
             self.values.len(),
             or_dash(self.reference.map(digits)),
             or_dash(self.ratio().map(digits)),
@@ -126,6 +124,39 @@ impl Row {
             },
             self.note,
         )
+    }
+
+    /// A row of the table in `docs/performance.md`.
+    fn markdown(&self) -> String {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        let unit = self.unit.name();
+        let target = self.target.map(|target| {
+            let met = if self.met() == Some(true) {
+                "met"
+            } else {
+                "**missed**"
+            };
+            format!("{} {unit}: {met}", digits(target))
+        });
+        format!(
+            "| {} | {} {unit} | {} to {} | {} | {} | {} | {} |\n",
+            self.what,
+            digits(self.median()),
+            digits(self.low()),
+            digits(self.high()),
+            or_dash(self.reference.map(digits)),
+            or_dash(self.ratio().map(|ratio| format!("{} ×", digits(ratio)))),
+            or_dash(target),
+            self.note,
+        )
+    }
+
+    fn low(&self) -> f64 {
+        self.values.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn high(&self) -> f64 {
+        self.values.iter().copied().fold(0.0, f64::max)
     }
 
     fn json(&self) -> Json {
@@ -144,14 +175,26 @@ impl Row {
 }
 
 /// The rows of a run, printed as they come.
-#[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,
+    judges: bool,
 }
 
 impl Report {
+    /// No rows yet. One that does not judge shows neither peer nor target: its sizes are not theirs.
+    pub fn new(judges: bool) -> Self {
+        Self {
+            rows: Vec::new(),
+            judges,
+        }
+    }
+
     /// Takes a row in and prints it.
-    pub fn add(&mut self, row: Row) {
+    pub fn add(&mut self, mut row: Row) {
+        if !self.judges {
+            row.reference = None;
+            row.target = None;
+        }
         if self.rows.is_empty() {
             println!(
                 "{:<46} {:>9} {:<3} {:>9} {:>9} {:>3} {:>9} {:>7} {:>9}",
@@ -162,7 +205,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Writes everything to a file.
+    /// Writes everything to a file, and the table for the documents beside it, as `.md`.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -173,6 +216,9 @@ impl Report {
         let rows: Vec<Json> = self.rows.iter().map(Row::json).collect();
         let all = json!({"conditions": conditions, "rows": rows});
         std::fs::write(path, serde_json::to_string_pretty(&all)?)?;
+        let mut table = "| What | Median | Windows | Neutron 29 | Better | Target | |\n|---|---|---|---|---|---|---|\n".to_owned();
+        table.extend(self.rows.iter().map(Row::markdown));
+        std::fs::write(path.with_extension("md"), table)?;
         Ok(())
     }
 
