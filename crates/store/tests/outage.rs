@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hextet_store::{EngineError, OpenError, Store, WriteError};
+use hextet_store::{EngineError, OpenError, Store};
 use hextet_testdb::{Cluster, Disk};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::{Bed, Refused, put, try_put};
+use support::{Bed, put, try_put};
 
 /// Writers at once in each of two stores.
 const WRITERS: usize = 8;
@@ -103,8 +103,8 @@ async fn write_until(
                 seen.acknowledged.push(id);
                 count.send(()).unwrap();
             }
-            Err(WriteError::Engine(EngineError::OutcomeUnknown(_))) => seen.unknown.push(id),
-            Err(WriteError::Engine(error)) if error.is_passing() => {
+            Err(EngineError::OutcomeUnknown(_)) => seen.unknown.push(id),
+            Err(error) if error.is_passing() => {
                 seen.refused.push(id);
                 tokio::task::yield_now().await;
             }
@@ -120,9 +120,9 @@ async fn unavailable(store: &Store) {
     assert!(matches!(read, Err(EngineError::Unavailable(_))), "{read:?}");
     loop {
         match try_put(store, "no", json!({})).await {
-            Err(WriteError::Engine(EngineError::Unavailable(_))) => return,
+            Err(EngineError::Unavailable(_)) => return,
             // The first to meet the dead connection may meet it at its commit.
-            Err(WriteError::Engine(EngineError::OutcomeUnknown(_))) => {}
+            Err(EngineError::OutcomeUnknown(_)) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -144,7 +144,7 @@ async fn back(store: &Store) {
     loop {
         match try_put(store, "back", json!({})).await {
             Ok(()) => return,
-            Err(WriteError::Engine(error)) if error.is_passing() => {
+            Err(error) if error.is_passing() => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             other => panic!("{other:?}"),
@@ -284,9 +284,9 @@ async fn a_server_whose_tables_a_newer_program_changed_says_so() {
         matches!(&read, Err(EngineError::Unavailable(why)) if why.contains("newer program")),
         "{read:?}"
     );
-    let written: Result<(), WriteError<Refused>> = try_put(&store, "a", json!({})).await;
+    let written = try_put(&store, "a", json!({})).await;
     assert!(
-        matches!(&written, Err(WriteError::Engine(EngineError::Unavailable(why))) if why.contains("newer program")),
+        matches!(&written, Err(EngineError::Unavailable(why)) if why.contains("newer program")),
         "{written:?}"
     );
 }

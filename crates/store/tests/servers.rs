@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hextet_store::{Counter, EngineError, Model, Store, WriteError};
+use hextet_store::{Counter, EngineError, Model, Store};
 use hextet_testdb::Cluster;
 use serde_json::{Value as Json, json};
 use support::{Bed, Refused, put, try_put, write};
@@ -253,7 +253,7 @@ async fn attempts_are_bounded_and_nothing_is_changed_then() {
     let store = bed.open().await;
     fail_commits(&bed, 1000);
     let refused = try_put(&store, "a", json!({})).await;
-    let Err(WriteError::Engine(error)) = refused else {
+    let Err(error) = refused else {
         panic!("{refused:?}");
     };
     assert!(matches!(error, EngineError::Contended(8)), "{error}");
@@ -307,7 +307,7 @@ async fn readers_are_not_held_up_by_the_writers_lock() {
     }
     // The writer gives up on a lock that it does not get, and says so.
     let refused = blocked.await.unwrap();
-    let Err(WriteError::Engine(EngineError::Unavailable(why))) = refused else {
+    let Err(EngineError::Unavailable(why)) = refused else {
         panic!("{refused:?}");
     };
     assert!(why.contains("lock timeout"), "{why}");

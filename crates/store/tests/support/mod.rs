@@ -116,10 +116,10 @@ pub async fn put(store: &Store, id: &str, value: Json) {
     try_put(store, id, value).await.unwrap();
 }
 
-/// As [`put`]; with the error.
-pub async fn try_put(store: &Store, id: &str, value: Json) -> Result<(), WriteError<Refused>> {
+/// As [`put`]; with the database's error, whether the job met it or the commit.
+pub async fn try_put(store: &Store, id: &str, value: Json) -> Result<(), EngineError> {
     let id = id.to_owned();
-    write(store, move |tx| {
+    let written = write(store, move |tx| {
         let (id, value) = (id.clone(), value.clone());
         Box::pin(async move {
             if !tx
@@ -131,5 +131,9 @@ pub async fn try_put(store: &Store, id: &str, value: Json) -> Result<(), WriteEr
             Ok(())
         })
     })
-    .await
+    .await;
+    written.map_err(|error| match error {
+        WriteError::Engine(error) | WriteError::Refused(Refused::Engine(error)) => error,
+        WriteError::Refused(Refused::No) => panic!("nobody refuses this"),
+    })
 }
