@@ -104,18 +104,24 @@ async fn frame(State(requests): State<Arc<Semaphore>>, request: Request, next: N
 }
 
 /// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at. But a tag may
-/// end as it likes.
+/// end as it likes. Identity answers without its prefix, too.
 async fn normalise(mut request: Request) -> Request {
     let path = request.uri().path();
     let mut plain = path.trim_end_matches('/');
     if plain.starts_with("/v2.0/") && !plain.contains("/tags/") {
         plain = plain.strip_suffix(".json").unwrap_or(plain);
     }
-    if plain != path {
-        let plain = if plain.is_empty() { "/" } else { plain };
+    let short = plain == "/v3" || plain.starts_with("/v3/");
+    if plain != path || short {
+        let plain = match plain {
+            "" => "/".to_owned(),
+            // Clients that are given the server's address alone look for identity there.
+            plain if short => format!("/identity{plain}"),
+            plain => plain.to_owned(),
+        };
         let text = match request.uri().query() {
             Some(query) => format!("{plain}?{query}"),
-            None => plain.to_owned(),
+            None => plain,
         };
         if let Ok(uri) = text.parse::<Uri>() {
             *request.uri_mut() = uri;

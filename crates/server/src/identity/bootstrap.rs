@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::request::{check_project_name, check_user_name};
 use super::role::Role;
 use super::secret::Secret;
 
@@ -100,7 +101,13 @@ impl Bootstrap {
         };
         let read: Self =
             toml::from_str(&text).map_err(|error| content(error.message().to_owned()))?;
+        for project in &read.projects {
+            check_project_name(project)
+                .map_err(|refusal| content(format!("project {project:?}: {refusal}")))?;
+        }
         for user in &read.users {
+            check_user_name(&user.name)
+                .map_err(|refusal| content(format!("user {:?}: {refusal}", user.name)))?;
             if !read.projects.contains(&user.project) {
                 return Err(content(format!(
                     "user {}: project {} is not in projects",

@@ -340,6 +340,11 @@ pub fn check_user_name(name: &str) -> Result<(), Failure> {
     check_name(Some(name), USER_NAME_CHARS_MAX)
 }
 
+/// As [`ProjectFields::check`], of a name alone.
+pub fn check_project_name(name: &str) -> Result<(), Failure> {
+    check_name(Some(name), PROJECT_NAME_CHARS_MAX)
+}
+
 /// Passwords are at least one octet and at most [`PASSWORD_BYTES_MAX`].
 pub fn check_password(password: &Secret) -> Result<(), Failure> {
     match password.expose().len() {

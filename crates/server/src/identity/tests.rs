@@ -15,7 +15,8 @@ use super::{
 };
 use hextet_core::ids::ProjectId;
 use hextet_core::settings::CloudSettings;
-use hextet_store::{Store, StoreConfig};
+use hextet_store::{Database, Store, StoreConfig};
+use hextet_testdb::Cluster;
 
 mod accounts;
 mod calls;
@@ -29,7 +30,7 @@ const START_MS: u64 = 1_767_225_600_000;
 /// A cloud of its own, on a database in a temporary folder, whose time stands still until it is moved.
 struct Cloud {
     _folder: TempDir,
-    path: std::path::PathBuf,
+    database: Database,
     store: Store,
     identity: Identity,
     router: Router,
@@ -47,20 +48,19 @@ struct Answer {
 impl Cloud {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hextet.db");
-        Self::on(folder, path, Bootstrap::random(), START_MS).await
+        let database = Database::from(folder.path().join("hextet.db").as_path());
+        Self::on(folder, database, Bootstrap::random(), START_MS).await
     }
 
-    async fn on(
-        folder: TempDir,
-        path: std::path::PathBuf,
-        bootstrap: Bootstrap,
-        start: u64,
-    ) -> Self {
-        let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
-        let store = Store::open(StoreConfig::new(&path, settings))
-            .await
-            .unwrap();
+    /// On a PostgreSQL.
+    async fn postgres() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Cluster::shared().database().parse().unwrap();
+        Self::on(folder, database, Bootstrap::random(), START_MS).await
+    }
+
+    async fn on(folder: TempDir, database: Database, bootstrap: Bootstrap, start: u64) -> Self {
+        let store = opened(&database).await;
         let now_ms = Arc::new(AtomicU64::new(start));
         let clock = {
             let now_ms = now_ms.clone();
@@ -73,7 +73,7 @@ impl Cloud {
         let router = router(identity.clone());
         Self {
             _folder: folder,
-            path,
+            database,
             store,
             identity,
             router,
@@ -87,12 +87,12 @@ impl Cloud {
         self.store.close().await;
         let Self {
             _folder,
-            path,
+            database,
             bootstrap,
             now_ms,
             ..
         } = self;
-        Self::on(_folder, path, bootstrap, now_ms.load(Ordering::SeqCst)).await
+        Self::on(_folder, database, bootstrap, now_ms.load(Ordering::SeqCst)).await
     }
 
     fn pass(&self, time: Duration) {
@@ -173,14 +173,16 @@ impl Cloud {
             .await
     }
 
-    /// Another server on the same database.
+    /// Another server on the same database: with a store of its own where the engine lets it.
     async fn second(&self) -> Identity {
+        let store = match &self.database {
+            Database::Sqlite(_) => self.store.clone(),
+            shared => opened(shared).await,
+        };
         let now_ms = self.now_ms.clone();
         let clock = Box::new(move || now_ms.load(Ordering::SeqCst));
         let config = IdentityConfig::new("http://[::2]:9696");
-        Identity::open_at(self.store.clone(), config, None, clock)
-            .await
-            .unwrap()
+        Identity::open_at(store, config, None, clock).await.unwrap()
     }
 
     async fn caller(&self, token: &str) -> Result<Caller, Unauthorized> {
@@ -202,6 +204,12 @@ impl Cloud {
             .unwrap();
         self.send(request).await
     }
+}
+
+async fn opened(database: &Database) -> Store {
+    let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
+    let config = StoreConfig::of(database.clone(), settings);
+    Store::open(config).await.unwrap()
 }
 
 fn by_password(user: &str, password: &str) -> Json {

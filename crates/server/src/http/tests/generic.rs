@@ -292,3 +292,21 @@ async fn every_extension_that_is_listed_can_be_shown() {
         assert_eq!(shown.body["extension"], *extension);
     }
 }
+
+#[tokio::test]
+async fn identity_answers_without_its_prefix_too_and_names_itself_with_it() {
+    let cloud = Cloud::new().await;
+    for path in ["/v3", "/v3/", "/v3/auth/projects?x=1", "/v3x"] {
+        let request = Request::get(path)
+            .header("host", "cloud.example")
+            .header("x-auth-token", &cloud.tokens["demo"]);
+        let request = request.body(Body::empty()).unwrap();
+        let response = cloud.router.clone().oneshot(request).await.unwrap();
+        let known = path != "/v3x";
+        assert_eq!(response.status() == StatusCode::OK, known, "{path}");
+        let octets = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(octets.to_vec()).unwrap();
+        let link = "http://cloud.example/identity/v3/";
+        assert_eq!(text.contains(link), known, "{path}: {text}");
+    }
+}

@@ -69,3 +69,16 @@ fn check(text: &str) -> String {
     assert!(matches!(error, BootstrapError::Content { .. }));
     format!("{error} {error:?}")
 }
+
+#[test]
+fn names_that_the_api_would_refuse_are_refused_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("identity.toml");
+    let user = "[[user]]\nname = \"NAME\"\npassword = \"pw\"\nproject = \"p\"\nrole = \"admin\"\n";
+    for (projects, name) in [("[\"p\", \"a\\u0000b\"]", "u"), ("[\"p\"]", " u")] {
+        let text = format!("projects = {projects}\n{}", user.replace("NAME", name));
+        std::fs::write(&path, text).unwrap();
+        let refused = Bootstrap::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("1 to "), "{refused}");
+    }
+}

@@ -194,8 +194,7 @@ const CALLS: &[(&str, &str, &str, [u16; 4])] = &[
 ];
 
 /// A cloud with a stranger, and what the placeholders stand for.
-async fn peopled() -> (Cloud, [String; 4], Vec<(&'static str, String)>) {
-    let cloud = Cloud::new().await;
+async fn peopled(cloud: Cloud) -> (Cloud, [String; 4], Vec<(&'static str, String)>) {
     let (admin, demo) = (cloud.token("admin").await, cloud.token("demo").await);
     let body = json!({"project": {"name": "elsewhere"}});
     let made = cloud
@@ -235,7 +234,7 @@ fn filled(text: &str, places: &[(&'static str, String)]) -> String {
 
 #[tokio::test]
 async fn each_call_answers_each_kind_of_caller() {
-    let (cloud, tokens, places) = peopled().await;
+    let (cloud, tokens, places) = peopled(Cloud::new().await).await;
     let mut wrong = Vec::new();
     for (method, path, body, statuses) in CALLS {
         for (token, status) in tokens.iter().zip(statuses) {
@@ -263,10 +262,19 @@ async fn each_call_answers_each_kind_of_caller() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is no request, for every call that takes a body and for every id.
 #[tokio::test]
 async fn hostile_bodies_and_ids_are_the_callers_fault() {
-    let (cloud, [.., admin], places) = peopled().await;
+    hostile(Cloud::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_bodies_and_ids_are_the_callers_fault_on_postgresql() {
+    hostile(Cloud::postgres().await).await;
+}
+
+/// What is no request, for every call that takes a body and for every id.
+async fn hostile(cloud: Cloud) {
+    let (cloud, [.., admin], places) = peopled(cloud).await;
     let deep = "[".repeat(16_000);
     let deeper = r#"{"auth":"#.repeat(3_000);
     let bodies = [

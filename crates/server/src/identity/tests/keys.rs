@@ -10,20 +10,55 @@ async fn rotate(cloud: &Cloud, token: &str, end_tokens: bool) -> Answer {
 }
 
 #[tokio::test]
-async fn tokens_and_revocations_of_one_server_hold_on_the_other_at_once() {
-    let cloud = Cloud::new().await;
+async fn what_one_server_does_holds_on_the_other_at_once() {
+    both_servers(Cloud::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_server_does_holds_on_the_other_at_once_on_postgresql() {
+    both_servers(Cloud::postgres().await).await;
+}
+
+/// Tokens, revocations, accounts and keys of each of two servers, on the other.
+async fn both_servers(cloud: Cloud) {
     let second = cloud.second().await;
-    let token = cloud.token("demo").await;
-    assert!(second.authenticate(&token).await.is_ok());
-    let other = Cloud {
-        router: router(second.clone()),
-        ..cloud
-    };
+    let (admin, token) = (cloud.token("admin").await, cloud.token("demo").await);
+    let user = second.authenticate(&token).await.unwrap().user_id;
+    let mut other = Cloud::new().await;
+    other.identity = second.clone();
+    other.router = router(second.clone());
+
     let theirs = other.again(&token).await.token.unwrap();
-    assert!(other.caller(&theirs).await.is_ok(), "the first server's");
+    assert!(
+        cloud.caller(&theirs).await.is_ok(),
+        "the second server's token"
+    );
     other.about(Method::DELETE, &theirs, &theirs).await;
-    assert_eq!(other.caller(&theirs).await, Err(Unauthorized));
-    assert!(second.authenticate(&token).await.is_ok());
+    assert_eq!(cloud.caller(&theirs).await, Err(Unauthorized));
+    assert!(cloud.caller(&token).await.is_ok());
+
+    let path = format!("/users/{user}");
+    let body = json!({"user": {"password": "from-the-second"}});
+    let changed = other.call(Method::PATCH, &path, &admin, Some(body)).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    assert_eq!(cloud.caller(&token).await, Err(Unauthorized));
+    cloud.pass(Duration::from_millis(1));
+    let answer = cloud.log_in("demo", "from-the-second", "demo").await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    let token = answer.token.unwrap();
+
+    assert_eq!(
+        rotate(&other, &admin, false).await.status,
+        StatusCode::CREATED
+    );
+    let new = cloud.again(&token).await.token.unwrap();
+    assert_ne!(header_of(&new)["kid"], header_of(&token)["kid"]);
+    assert!(second.authenticate(&new).await.is_ok());
+    assert_eq!(
+        rotate(&cloud, &admin, true).await.status,
+        StatusCode::CREATED
+    );
+    assert!(second.authenticate(&new).await.is_err());
 }
 
 #[tokio::test]
