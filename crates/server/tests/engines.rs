@@ -56,6 +56,7 @@ on_both_engines! {
     each_address_of_a_small_subnet_is_given_once_and_then_there_is_none,
     a_mac_is_given_to_one_port_of_a_network,
     networks_made_at_once_get_segments_of_their_own,
+    a_number_and_a_physical_network_are_one_networks,
     of_two_overlapping_subnets_exactly_one_is_made,
     a_quota_holds_however_many_ask_at_once,
 }
@@ -130,6 +131,27 @@ async fn networks_made_at_once_get_segments_of_their_own(cloud: Cloud) {
             .map(|network| network["provider:segmentation_id"].as_u64().unwrap())
             .collect();
         assert_eq!(segments.len(), networks.len());
+    }
+}
+
+async fn a_number_and_a_physical_network_are_one_networks(cloud: Cloud) {
+    for (asked, kind) in [
+        (
+            json!({"provider:network_type": "vxlan", "provider:segmentation_id": 77}),
+            "TunnelIdInUse",
+        ),
+        (
+            json!({"provider:network_type": "flat", "provider:physical_network": "lab"}),
+            "FlatNetworkInUse",
+        ),
+    ] {
+        let network = json!({"network": asked});
+        let (made, refused) = cloud.race("admin", "networks", |_| network.clone()).await;
+        assert_eq!((made, refused.len()), (1, CLIENTS - 1));
+        for answer in refused {
+            assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
+            assert_eq!(answer.body["NeutronError"]["type"], kind);
+        }
     }
 }
 
