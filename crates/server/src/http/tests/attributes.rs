@@ -9,7 +9,8 @@ use super::*;
 const SAID: &[(&str, &str, &str, &str, u16, &str)] = &[
     ("subnet", "POST", "admin", r#"{"service_types": ["compute:nova", "network:dhcp"]}"#, 201, ""),
     ("subnet", "POST", "demo", r#"{"service_types": ["compute:nova"]}"#, 403, "PolicyNotAuthorized"),
-    ("subnet", "POST", "admin", r#"{"service_types": ["nova"]}"#, 400, "HTTPBadRequest"),
+    ("subnet", "POST", "admin", r#"{"service_types": ["test:type_1"]}"#, 201, ""),
+    ("subnet", "POST", "admin", r#"{"service_types": [""]}"#, 400, "HTTPBadRequest"),
     ("subnet", "POST", "admin", r#"{"service_types": [1]}"#, 400, "HTTPBadRequest"),
     ("subnet", "POST", "admin", r#"{"service_types": ["compute:nova", "compute:nova"]}"#, 400, "HTTPBadRequest"),
     ("subnet", "PUT", "admin", r#"{"service_types": ["compute:nova"]}"#, 200, ""),

@@ -1,7 +1,7 @@
 use super::*;
 
-/// Neutron 29's observed answers, as far as they are not about IPv4, subnet pools or routes; the rules themselves are
-/// tested where they are, in `hextet_core`. Why, what is added to a plain /64 (`"-"` takes a member away), status, type.
+/// Neutron 29's observed answers, as far as they are not about subnet pools; the rules themselves are tested where they are,
+/// in `hextet_core`. Why, what is added to a plain /64 (`"-"` takes a member away), status, type.
 #[rustfmt::skip]
 const OBSERVED: &[(&str, &str, u16, &str)] = &[
     ("no mode", r#"{}"#, 201, ""),
