@@ -21,6 +21,8 @@ pub enum RefusalKind {
     HttpMethodNotAllowed,
     /// No resource under that path.
     HttpNotFound,
+    /// Neutron has the path and does not offer the method either.
+    HttpNotImplemented,
     /// More routes than a subnet may have.
     HostRoutesExhausted,
     /// A semantic check of a body failed.
@@ -101,6 +103,7 @@ const KINDS: &[(RefusalKind, &str, u16)] = &[
         405,
     ),
     (RefusalKind::HttpNotFound, "HTTPNotFound", 404),
+    (RefusalKind::HttpNotImplemented, "HTTPNotImplemented", 501),
     (RefusalKind::HostRoutesExhausted, "HostRoutesExhausted", 400),
     (
         RefusalKind::InvalidAllocationPool,

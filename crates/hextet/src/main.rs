@@ -69,9 +69,10 @@ enum Command {
     /// Run the server alone
     #[command(
         after_help = "Example:\n  hextet server --config /var/lib/hextet/server.toml\n\n\
-        `hextet up` writes a configuration to start from; hextet.example.toml lists every key."
+        `hextet up` writes a configuration to start from; hextet.example.toml lists every key. \
+        --check-config reads it, says what is wrong with it, and starts nothing."
     )]
-    Server(ConfigArgs),
+    Server(ServerArgs),
 
     /// Run the agent alone
     #[command(
@@ -117,6 +118,16 @@ enum Command {
 }
 
 #[derive(Args)]
+struct ServerArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Only say whether the configuration can be used
+    #[arg(long)]
+    check_config: bool,
+}
+
+#[derive(Args)]
 struct ConfigArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
@@ -140,7 +151,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Up(args) => up::run(&paths, &args).map(|()| done),
         Command::Down => down::run(&paths).map(|()| done),
-        Command::Server(args) => run::server(&args.config).map(|()| done),
+        Command::Server(args) => run::server(&args.config.config, args.check_config).map(|()| done),
         Command::Agent(args) => run::agent(&args.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),
         Command::Identity(command) => identity::run(&paths, command).map(|()| done),

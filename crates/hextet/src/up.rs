@@ -36,7 +36,7 @@ pub struct UpArgs {
 
 /// Ends at SIGTERM or SIGINT, or when one of the two cannot be started.
 pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
-    crate::logs::start();
+    crate::logs::start(hextet_server::LogFormat::Text);
     std::fs::create_dir_all(paths.run())
         .with_context(|| format!("could not make {}", paths.run().display()))?;
     let _lock = lock(paths)?;

@@ -19,6 +19,7 @@ use hextet_store::{Document, EngineError, Store, Tx, WriteError};
 
 use crate::identity::Caller;
 use policy::Demand;
+use quotas::Defaults;
 use reports::Reported;
 
 /// Most resources that one request may make.
@@ -63,6 +64,8 @@ pub struct Ask<T> {
     pub base_mac: BaseMac,
     /// What hosts said of their ports.
     pub reported: Reported,
+    /// How much a project may have that has no limits of its own.
+    pub quotas: Arc<Defaults>,
     /// What for.
     pub what: T,
 }

@@ -13,6 +13,7 @@ use hextet_store::{Database, DatabaseError};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::app::quotas::{Defaults, LIMIT_MAX, UNLIMITED};
 use crate::feed::FeedConfig;
 use crate::http::TlsConfig;
 use crate::identity::IdentityConfig;
@@ -48,13 +49,31 @@ struct RawConfig {
     base_mac: Option<String>,
     #[serde(default)]
     dns_search: Vec<String>,
+    #[serde(default = "defaults::access_log")]
+    access_log: bool,
+    #[serde(default)]
+    log_format: LogFormat,
+    metrics_listen: Option<SocketAddr>,
     tls: Option<RawPair>,
     feed: RawFeed,
     identity: RawIdentity,
     #[serde(default)]
+    quotas: RawQuotas,
+    #[serde(default)]
     ra: RawRa,
     #[serde(default)]
     lifetimes: RawLifetimes,
+}
+
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object for each line.
+    Json,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +110,14 @@ struct RawIdentity {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct RawQuotas {
+    network: i64,
+    subnet: i64,
+    port: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RawRa {
     max_interval_s: u16,
     retrans_timer_ms: u32,
@@ -104,7 +131,7 @@ struct RawLifetimes {
 }
 
 mod defaults {
-    use super::{CloudSettings, IdentityConfig, RawLifetimes, RawRa, SocketAddr, Uuid};
+    use super::{CloudSettings, IdentityConfig, RawLifetimes, RawQuotas, RawRa, SocketAddr, Uuid};
 
     pub(super) fn underlay_mtu() -> u32 {
         1500
@@ -114,12 +141,26 @@ mod defaults {
         1500
     }
 
+    pub(super) fn access_log() -> bool {
+        true
+    }
+
     pub(super) fn feed_listen() -> SocketAddr {
         SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0))
     }
 
     pub(super) fn token_lifetime_s() -> u64 {
         IdentityConfig::TOKEN_LIFETIME.as_secs()
+    }
+
+    impl Default for RawQuotas {
+        fn default() -> Self {
+            Self {
+                network: 100,
+                subnet: 100,
+                port: 500,
+            }
+        }
     }
 
     impl Default for RawRa {
@@ -152,6 +193,12 @@ pub struct ServerConfig {
     pub database: Database,
     /// The address that clients know this server by, without a slash at the end.
     pub public_url: Option<String>,
+    /// Whether each request has its line in the log.
+    pub access_log: bool,
+    /// How lines of the log are written.
+    pub log_format: LogFormat,
+    /// Where whoever reads the metrics finds them, without a token; nowhere if it is not set.
+    pub metrics_listen: Option<SocketAddr>,
     /// The certificate of HTTPS; without one it is HTTP.
     pub tls: Option<TlsConfig>,
     /// What networks can be made of.
@@ -164,6 +211,8 @@ pub struct ServerConfig {
     pub accounts: PathBuf,
     /// How long a token holds.
     pub token_lifetime: Duration,
+    /// How much a project may have that has no limits of its own.
+    pub quotas: Defaults,
     /// What guests are told. `server_duid` is a proposal that a new database keeps.
     pub settings: CloudSettings,
 }
@@ -223,6 +272,9 @@ impl ServerConfig {
             listen: raw.listen,
             database,
             public_url: raw.public_url.as_deref().map(public_url).transpose()?,
+            access_log: raw.access_log,
+            log_format: raw.log_format,
+            metrics_listen: raw.metrics_listen,
             tls: raw.tls.map(|pair| TlsConfig {
                 cert: pair.cert,
                 key: pair.key,
@@ -240,6 +292,7 @@ impl ServerConfig {
             },
             accounts: raw.identity.accounts,
             token_lifetime: token_lifetime(raw.identity.token_lifetime_s)?,
+            quotas: quotas(&raw.quotas)?,
             settings: settings(&raw.ra, &raw.lifetimes, raw.dns_search)?,
         })
     }
@@ -312,6 +365,14 @@ fn token_lifetime(seconds: u64) -> Result<Duration, ConfigError> {
         IdentityConfig::TOKEN_LIFETIME_MIN.as_secs()..=IdentityConfig::TOKEN_LIFETIME_MAX.as_secs();
     within("identity.token_lifetime_s", seconds, &allowed, "seconds")?;
     Ok(Duration::from_secs(seconds))
+}
+
+fn quotas(raw: &RawQuotas) -> Result<Defaults, ConfigError> {
+    let allowed = UNLIMITED..=LIMIT_MAX;
+    within("quotas.network", raw.network, &allowed, "networks")?;
+    within("quotas.subnet", raw.subnet, &allowed, "subnets")?;
+    within("quotas.port", raw.port, &allowed, "ports")?;
+    Ok(Defaults::new(raw.network, raw.port, raw.subnet))
 }
 
 fn settings(

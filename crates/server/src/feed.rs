@@ -1,6 +1,7 @@
 //! The feed: each agent's stream of what differs in its plan, and its reports. Mutual TLS; an agent's certificate names
 //! its host, and the host that it names is the only one whose plan it reads and whose ports it reports.
 
+mod hosts;
 mod session;
 
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
+
+pub use hosts::{Hosts, Seen};
 
 /// Most agents at once; the next is refused and tries again.
 const AGENTS_MAX: usize = 4096;
@@ -120,11 +123,13 @@ impl BoundFeed {
         self,
         store: Store,
         reports: Reports,
+        hosts: Hosts,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), FeedError> {
         let service = FeedService {
             store,
             reports,
+            hosts: hosts.clone(),
             agents: Arc::new(Semaphore::new(AGENTS_MAX)),
         };
         // A stream of a live agent never ends, so its connections are not waited for.
@@ -134,16 +139,20 @@ impl BoundFeed {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .add_service(FeedServer::new(service))
             .serve_with_incoming(TcpListenerStream::new(self.listener));
-        tokio::select! {
+        hosts.serve(true);
+        let ended = tokio::select! {
             ended = serving => ended.map_err(FeedError::from),
             () = shutdown => Ok(()),
-        }
+        };
+        hosts.serve(false);
+        ended
     }
 }
 
 struct FeedService {
     store: Store,
     reports: Reports,
+    hosts: Hosts,
     agents: Arc<Semaphore>,
 }
 
@@ -168,6 +177,7 @@ impl Feed for FeedService {
         let session = session::Session::new(
             self.store.clone(),
             self.reports.clone(),
+            self.hosts.clone(),
             certificate,
             request.into_inner(),
             outgoing,

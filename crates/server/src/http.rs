@@ -2,9 +2,16 @@
 
 mod attributes;
 mod body;
+mod bounds;
 mod convert;
 mod error;
+mod frame;
+mod health;
+mod intake;
 mod list;
+mod metrics;
+mod openapi;
+mod pace;
 mod query;
 mod serve;
 mod tls;
@@ -12,34 +19,30 @@ mod v2;
 mod view;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state, map_request};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use tokio::sync::Semaphore;
-use tracing::Instrument;
-use uuid::Uuid;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::routing::get;
+use http::{HeaderMap, HeaderName, Uri, header};
 
+use crate::app::quotas::Defaults;
 use crate::app::reports::Reported;
 use crate::app::{self, Ask};
+use crate::feed::Hosts;
 use crate::identity::{self, AuthenticateError, Caller, Identity};
 use error::Problem;
+use frame::Edge;
 use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_store::Store;
 
-pub use serve::serve;
+pub use bounds::Bounds;
+pub(crate) use frame::tell_caller;
+pub use metrics::{Metrics, metrics_router};
+pub use serve::{Site, serve};
 pub use tls::{Tls, TlsConfig, TlsError};
 
-/// Most requests under way at once; the next is told to come back.
-const REQUESTS_MAX: usize = 1024;
-/// How long a request may take, its body's arrival included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The name under which clients report a request.
-const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 /// The caller's token.
 const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
@@ -54,6 +57,10 @@ pub struct AppState {
     pub reported: Reported,
     /// What of the configuration the API depends on.
     pub api: Arc<ApiConfig>,
+    /// Which hosts follow the feed.
+    pub hosts: Hosts,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// What of the configuration the API depends on.
@@ -67,40 +74,34 @@ pub struct ApiConfig {
     pub public_url: Option<String>,
     /// The address that is listened on, for clients that name none.
     pub listen_url: String,
+    /// How much a project may have that has no limits of its own.
+    pub quotas: Arc<Defaults>,
+    /// What clients may cost.
+    pub bounds: Bounds,
+    /// Whether each request has its line in the log.
+    pub access_log: bool,
 }
 
 /// Every path of the server.
 pub fn router(state: AppState) -> Router {
+    let edge = Edge::new(
+        state.api.bounds,
+        state.identity.clone(),
+        state.metrics.clone(),
+        state.api.access_log,
+    );
     let api = v2::router()
+        .route("/healthz", get(health::show))
+        .route("/openapi.json", get(openapi::show))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(state.clone())
-        .merge(identity::router(state.identity));
-    let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        .merge(identity::router(state.identity))
+        .route_layer(from_fn(frame::tell_route));
     Router::new()
         .fallback_service(api)
         .layer(map_request(normalise))
-        .layer(from_fn_with_state(requests, frame))
-}
-
-/// What surrounds every request: its id, its span, its bounds.
-async fn frame(State(requests): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let id = format!("req-{}", Uuid::new_v4());
-    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
-    let answer = async {
-        let Ok(_permit) = requests.try_acquire() else {
-            return Problem::Busy.into_response();
-        };
-        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Problem::Busy.into_response(),
-        }
-    };
-    let mut response = answer.instrument(span.clone()).await;
-    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
-    let id = HeaderValue::from_str(&id).expect("a UUID is visible ASCII");
-    response.headers_mut().insert(X_OPENSTACK_REQUEST_ID, id);
-    response
+        .layer(from_fn_with_state(edge, frame::frame))
 }
 
 /// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at. But a tag may
@@ -147,6 +148,7 @@ impl AppState {
             underlay: self.api.underlay.clone(),
             base_mac: self.api.base_mac,
             reported: self.reported.clone(),
+            quotas: self.api.quotas.clone(),
             what,
         }
     }
@@ -158,13 +160,16 @@ impl AppState {
             .get(X_AUTH_TOKEN)
             .and_then(|token| token.to_str().ok())
             .ok_or_else(unauthorized)?;
-        self.identity
+        let caller = self
+            .identity
             .authenticate(token)
             .await
             .map_err(|error| match error {
                 AuthenticateError::Unauthorized(_) => unauthorized(),
-                AuthenticateError::Accounts(error) => error.into(),
-            })
+                AuthenticateError::Accounts(error) => Problem::from(error),
+            })?;
+        tell_caller(&caller.user_id, Some(caller.project_id.0.as_str()));
+        Ok(caller)
     }
 
     fn base_url(&self, headers: &HeaderMap) -> String {

@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod http;
 mod login;
+mod logins;
 mod password;
 mod query;
 mod records;
@@ -34,6 +35,7 @@ use hextet_store::{EngineError, Store};
 pub use bootstrap::{Bootstrap, BootstrapError, BootstrapUser};
 pub use caller::{AuthenticateError, Caller, Unauthorized};
 pub use http::router;
+pub use logins::Logins;
 pub use recover::{Recovered, recover_administrator};
 pub use role::{Role, UnknownRole, effective};
 pub use secret::Secret;
@@ -99,6 +101,7 @@ struct Inner {
     config: IdentityConfig,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
+    logins: logins::Counts,
     clock: Clock,
 }
 
@@ -150,6 +153,7 @@ impl Identity {
                 config,
                 hasher,
                 throttle,
+                logins: logins::Counts::default(),
                 clock,
             }),
         })
@@ -167,6 +171,16 @@ impl Identity {
             project_id: ProjectId(project.id),
             roles: session.roles,
         })
+    }
+
+    /// How logins by a proof went since the start.
+    pub fn logins(&self) -> Logins {
+        self.inner.logins.read()
+    }
+
+    /// Whether a token opens anything now, if only identity's own paths.
+    pub(crate) async fn opens(&self, token: &str) -> bool {
+        matches!(self.session(token).await, Ok(Some(_)))
     }
 
     /// The session that a token opens now.

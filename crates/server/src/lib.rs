@@ -10,6 +10,6 @@ pub mod http;
 pub mod identity;
 mod run;
 
-pub use config::{ConfigError, ServerConfig};
+pub use config::{ConfigError, LogFormat, ServerConfig};
 pub use hextet_store::{Database, maintenance};
 pub use run::{RunError, recover_administrator, run};

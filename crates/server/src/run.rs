@@ -8,12 +8,13 @@ use std::time::Duration;
 use hextet_store::{OpenError, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
-use crate::feed::{self, FeedError, Reports};
-use crate::http::{self, ApiConfig, AppState, Tls, TlsError};
+use crate::feed::{self, FeedError, Hosts, Reports};
+use crate::http::{self, ApiConfig, AppState, Bounds, Metrics, Site, Tls, TlsError};
 use crate::identity::{
     self, Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError, Recovered, Secret,
 };
@@ -21,6 +22,9 @@ use crate::identity::{
 /// How long requests under way may take to end once the server is told to stop. Well below the time after which a
 /// supervisor kills (`hextet up` waits 10 s), so that the database is closed in peace.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Most connections of those who read the metrics.
+const METRICS_CONNECTIONS_MAX: usize = 64;
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -106,16 +110,25 @@ async fn serve(
     info!(%address, https = tls.is_some(), feed = %bound.address, "server listens");
 
     let (stop, stopped) = watch::channel(false);
-    let told = |mut stopped: watch::Receiver<bool>| async move {
-        // A sender that is gone says the same.
-        let _ = stopped.wait_for(|stop| *stop).await;
+    // What ends with the server, and may be cut off.
+    let mut beside = JoinSet::new();
+    if let Some(tls) = &tls {
+        beside.spawn(tls.clone().follow());
+    }
+    if let Some(listen) = config.metrics_listen {
+        let metrics = metrics(listen, &state).await?;
+        beside.spawn(metrics);
+    }
+    let reports = reports_of(store.clone(), state.reported.clone());
+    let feed = bound.serve(store, reports, state.hosts.clone(), told(stopped.clone()));
+    let mut feed = tokio::spawn(feed);
+    let site = Site {
+        bounds: state.api.bounds,
+        metrics: state.metrics.clone(),
+        tls,
+        router: http::router(state),
     };
-    let reported = state.reported.clone();
-    let reports = reports_of(store.clone(), reported);
-    let mut feed = tokio::spawn(bound.serve(store, reports, told(stopped.clone())));
-    let following = tls.clone().map(|tls| tokio::spawn(tls.follow()));
-    let router = http::router(state);
-    let mut api = tokio::spawn(http::serve(listener, tls, router, told(stopped)));
+    let mut api = tokio::spawn(http::serve(listener, site, told(stopped)));
     let ended = tokio::select! {
         () = shutdown => None,
         ended = &mut feed => Some(ended.map_err(RunError::from).and_then(|ended| Ok(ended?))),
@@ -123,9 +136,6 @@ async fn serve(
     };
     // Receivers that are gone need not be told.
     let _ = stop.send(true);
-    if let Some(following) = following {
-        following.abort();
-    }
     if let Some(ended) = ended {
         feed.abort();
         api.abort();
@@ -145,6 +155,37 @@ async fn serve(
             Ok(())
         }
     }
+}
+
+/// Returns when the server is to stop.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone says the same.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Listens for whoever reads the metrics.
+async fn metrics(
+    listen: SocketAddr,
+    state: &AppState,
+) -> Result<impl Future<Output = ()> + use<>, RunError> {
+    let failed = |source| RunError::Listen {
+        address: listen,
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    info!(%address, "metrics listen");
+    let site = Site {
+        router: http::metrics_router(state.clone()),
+        tls: None,
+        bounds: Bounds {
+            connections: METRICS_CONNECTIONS_MAX,
+            ..state.api.bounds
+        },
+        // Connections of readers are not of interest.
+        metrics: Metrics::default(),
+    };
+    Ok(http::serve(listener, site, std::future::pending()))
 }
 
 async fn state(
@@ -175,7 +216,12 @@ async fn state(
             base_mac: config.base_mac,
             public_url: config.public_url.clone(),
             listen_url,
+            quotas: Arc::new(config.quotas.clone()),
+            bounds: Bounds::default(),
+            access_log: config.access_log,
         }),
+        hosts: Hosts::default(),
+        metrics: Metrics::default(),
     })
 }
 

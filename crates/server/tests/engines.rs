@@ -14,7 +14,8 @@ use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_server::app::reports::Reported;
-use hextet_server::http::{ApiConfig, AppState, router};
+use hextet_server::feed::Hosts;
+use hextet_server::http::{ApiConfig, AppState, Bounds, Metrics, router};
 use hextet_server::identity::{Bootstrap, Identity, IdentityConfig};
 use hextet_store::{Store, StoreConfig};
 use hextet_testdb::{Cluster, Disk};
@@ -413,7 +414,12 @@ async fn server(database: &str) -> Router {
             base_mac: BaseMac::NEUTRON,
             public_url: None,
             listen_url,
+            quotas: Arc::default(),
+            bounds: Bounds::default(),
+            access_log: true,
         }),
+        hosts: Hosts::default(),
+        metrics: Metrics::default(),
     })
 }
 

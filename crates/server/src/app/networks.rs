@@ -72,7 +72,7 @@ pub(crate) fn create(
         for Said { what, demands } in &ask.what {
             let project_id = policy::owner(&ask.caller, what.project_id.clone())?;
             RULES.may_create(&ask.caller, &Target::owned(&project_id), demands)?;
-            quotas::check(tx, NETWORK, &project_id).await?;
+            quotas::check(tx, &ask.quotas, NETWORK, &project_id).await?;
             let carrier = ask.underlay.carrier(&what.provider)?;
             let id = NetworkId(Uuid::new_v4());
             let (vni, physical_network) = take_carrier(tx, id, carrier).await?;

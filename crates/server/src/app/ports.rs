@@ -105,7 +105,7 @@ async fn create_one(
     let network = networks::seen(tx, caller, asked.network_id).await?;
     let project_id = policy::owner(caller, asked.project_id.clone())?;
     RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
-    quotas::check(tx, PORT, &project_id).await?;
+    quotas::check(tx, &ask.quotas, PORT, &project_id).await?;
     tags::check(&asked.tags)?;
     let subnets = tx.subnets_of(network.id).await?;
     check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;

@@ -12,13 +12,19 @@ use super::{Failure, transact};
 
 /// The kind of the documents that hold projects' own limits.
 pub const QUOTA: &str = "quota";
-/// What is limited, by its kind, and the limit of a project that has none of its own (Neutron's defaults).
-pub const DEFAULTS: &[(&str, i64)] = &[(NETWORK, 100), (PORT, 500), (SUBNET, 100)];
+/// What is limited, by its kind.
+pub const KINDS: [&str; 3] = [NETWORK, PORT, SUBNET];
 /// A limit that limits nothing.
 pub const UNLIMITED: i64 = -1;
+/// Highest limit (Neutron's database holds no more).
+pub const LIMIT_MAX: i64 = 2_147_483_647;
 
 /// Limits by kind, at least [`UNLIMITED`].
 pub type Limits = BTreeMap<String, i64>;
+
+/// The limits of a project that has none of its own, one for each of [`KINDS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults(Limits);
 
 /// A limit and what is used of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,26 +36,49 @@ pub struct Usage {
 }
 
 struct Set {
+    defaults: Arc<Defaults>,
     project: ProjectId,
     limits: Limits,
     force: bool,
 }
 
-/// All limits of a project that has these of its own.
-pub fn effective(own: &Limits) -> Limits {
-    let limits = DEFAULTS.iter().map(|(kind, default)| {
-        let limit = own.get(*kind).copied().unwrap_or(*default);
-        ((*kind).to_owned(), limit)
-    });
-    limits.collect()
+impl Default for Defaults {
+    /// Neutron's.
+    fn default() -> Self {
+        Self::new(100, 500, 100)
+    }
+}
+
+impl Defaults {
+    /// Each at least [`UNLIMITED`].
+    pub fn new(network: i64, port: i64, subnet: i64) -> Self {
+        let limits = KINDS.into_iter().zip([network, port, subnet]);
+        Self(
+            limits
+                .map(|(kind, limit)| (kind.to_owned(), limit))
+                .collect(),
+        )
+    }
+
+    /// All limits of a project that has these of its own.
+    pub fn effective(&self, own: &Limits) -> Limits {
+        let mut limits = self.0.clone();
+        limits.extend(own.clone());
+        limits
+    }
 }
 
 /// Whether the project may have one more of a kind.
 ///
 /// # Errors
 /// `OverQuota` where it may not.
-pub(super) async fn check(tx: &mut Tx, kind: &str, project: &ProjectId) -> Result<(), Failure> {
-    let limits = effective(&own(tx, project).await?);
+pub(super) async fn check(
+    tx: &mut Tx,
+    defaults: &Defaults,
+    kind: &str,
+    project: &ProjectId,
+) -> Result<(), Failure> {
+    let limits = defaults.effective(&own(tx, project).await?);
     let limit = limits.get(kind).copied().unwrap_or(UNLIMITED);
     if fits(tx.used(kind, project).await? + 1, limit) {
         return Ok(());
@@ -67,11 +96,12 @@ pub(super) async fn check(tx: &mut Tx, kind: &str, project: &ProjectId) -> Resul
 /// `BadRequest` for a limit below what is used, unless `force` says so.
 pub async fn set(
     store: &Store,
+    defaults: Arc<Defaults>,
     project: ProjectId,
-    limits: Limits,
-    force: bool,
+    (limits, force): (Limits, bool),
 ) -> Result<Limits, Failure> {
     let set = Set {
+        defaults,
         project,
         limits,
         force,
@@ -101,7 +131,7 @@ fn set_in(tx: &mut Tx, set: Arc<Set>) -> BoxFuture<'_, Result<Limits, Failure>> 
         if !tx.update(QUOTA, id, &limits, layout).await? {
             tx.insert(QUOTA, id, id, &limits, layout).await?;
         }
-        Ok(effective(&limits))
+        Ok(set.defaults.effective(&limits))
     })
 }
 
@@ -132,19 +162,21 @@ fn reset_in(tx: &mut Tx, project: Arc<ProjectId>) -> BoxFuture<'_, Result<(), Fa
 /// When the database fails.
 pub async fn details(
     store: &Store,
+    defaults: Arc<Defaults>,
     project: ProjectId,
 ) -> Result<BTreeMap<String, Usage>, Failure> {
-    transact(store, project, details_in).await
+    transact(store, (defaults, project), details_in).await
 }
 
 fn details_in(
     tx: &mut Tx,
-    project: Arc<ProjectId>,
+    of: Arc<(Arc<Defaults>, ProjectId)>,
 ) -> BoxFuture<'_, Result<BTreeMap<String, Usage>, Failure>> {
     Box::pin(async move {
+        let (defaults, project) = &*of;
         let mut details = BTreeMap::new();
-        for (kind, limit) in effective(&own(tx, &project).await?) {
-            let used = tx.used(&kind, &project).await?;
+        for (kind, limit) in defaults.effective(&own(tx, project).await?) {
+            let used = tx.used(&kind, project).await?;
             details.insert(kind, Usage { limit, used });
         }
         Ok(details)

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::policy::{self, SUBNET as RULES, Target};
 use super::{Ask, Change, Failure, Said, address, networks, ports, quotas, written};
-use crate::identity::Caller;
 
 /// A subnet that is asked for.
 #[derive(Clone, Debug)]
@@ -57,25 +56,25 @@ pub(crate) fn create(
     Box::pin(async move {
         let mut made = Vec::with_capacity(ask.what.len());
         for asked in &ask.what {
-            made.push(create_one(tx, &ask.caller, asked, &ask.now).await?);
+            made.push(create_one(tx, &ask, asked).await?);
         }
         Ok(made)
     })
 }
 
-async fn create_one(
+async fn create_one<T: Sync>(
     tx: &mut Tx,
-    caller: &Caller,
+    ask: &Ask<T>,
     Said {
         what: asked,
         demands,
     }: &Said<Asked>,
-    now: &str,
 ) -> Result<Document, Failure> {
+    let (caller, now) = (&ask.caller, ask.now.as_str());
     let mut network = networks::seen(tx, caller, asked.network_id).await?;
     let project_id = policy::owner(caller, asked.project_id.clone())?;
     RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
-    quotas::check(tx, SUBNET, &project_id).await?;
+    quotas::check(tx, &ask.quotas, SUBNET, &project_id).await?;
     let siblings = tx.subnets_of(network.id).await?;
     let prefixes: Vec<_> = siblings.iter().map(|subnet| subnet.cidr).collect();
     let addressing = asked.addressing.check(&prefixes)?;

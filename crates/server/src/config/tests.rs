@@ -31,6 +31,14 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
     let short = ServerConfig::parse(example()).unwrap();
     let long = ServerConfig::parse(&everything()).unwrap();
     assert_eq!((short.tls, long.tls.is_some()), (None, true));
+    assert_eq!((short.access_log, long.access_log), (true, true));
+    assert_eq!(short.log_format, long.log_format);
+    assert_eq!(short.quotas, long.quotas);
+    assert_eq!(short.quotas, Defaults::default());
+    assert_eq!(
+        (short.metrics_listen, long.metrics_listen.is_some()),
+        (None, true)
+    );
     assert_eq!(short.underlay.mtu_max(None), 1430);
     assert_eq!(short.underlay, long.underlay);
     assert_eq!(short.base_mac, long.base_mac);
@@ -48,7 +56,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
 /// Every key that the file can have, by asking the parser for each in turn what it misses or knows.
 #[test]
 fn the_example_lists_every_key() {
-    let sections: [(&str, &[&str]); 7] = [
+    let sections: [(&str, &[&str]); 8] = [
         (
             "",
             &[
@@ -60,9 +68,13 @@ fn the_example_lists_every_key() {
                 "physical_networks",
                 "base_mac",
                 "dns_search",
+                "access_log",
+                "log_format",
+                "metrics_listen",
                 "tls",
                 "feed",
                 "identity",
+                "quotas",
                 "ra",
                 "lifetimes",
             ],
@@ -71,6 +83,7 @@ fn the_example_lists_every_key() {
         ("feed", &["listen", "address_file", "tls"]),
         ("feed.tls", &["ca", "cert", "key"]),
         ("identity", &["accounts", "token_lifetime_s"]),
+        ("quotas", &["network", "subnet", "port"]),
         ("ra", &["max_interval_s", "retrans_timer_ms"]),
         ("lifetimes", &["preferred_s", "valid_s"]),
     ];

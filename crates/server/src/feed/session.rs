@@ -19,7 +19,8 @@ use tokio::sync::{broadcast, mpsc};
 use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
-use super::Reports;
+use super::hosts::Stream;
+use super::{Hosts, Reports};
 
 /// How long an agent may take to say what it holds.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Session {
     store: Store,
     reports: Reports,
+    hosts: Hosts,
     certificate: CertificateDer<'static>,
     incoming: Streaming<v1::AgentMessage>,
     outgoing: mpsc::Sender<Result<v1::ServerMessage, Status>>,
@@ -45,12 +47,15 @@ struct Agent {
     sent: Sent,
     /// The generation that it was last told.
     told: Generation,
+    /// For those who watch.
+    stream: Stream,
 }
 
 impl Session {
     pub(super) fn new(
         store: Store,
         reports: Reports,
+        hosts: Hosts,
         certificate: CertificateDer<'static>,
         incoming: Streaming<v1::AgentMessage>,
         outgoing: mpsc::Sender<Result<v1::ServerMessage, Status>>,
@@ -58,6 +63,7 @@ impl Session {
         Self {
             store,
             reports,
+            hosts,
             certificate,
             incoming,
             outgoing,
@@ -90,6 +96,7 @@ impl Session {
             host: HostId(greeting.host),
             sent: Sent::new(greeting.held),
             told: greeting.generation,
+            stream: self.hosts.enter(greeting.generation.revision),
         };
         info!(host = %agent.host, "agent connected");
         self.send(&mut agent, Look::Whole).await?;
@@ -97,6 +104,9 @@ impl Session {
             tokio::select! {
                 commit = commits.recv() => {
                     let look = gather(commit, &mut commits, &agent.host)?;
+                    if matches!(look, Look::Whole) {
+                        agent.stream.count_lagged();
+                    }
                     self.send(&mut agent, look).await?;
                 }
                 message = self.incoming.message() => {
@@ -165,6 +175,7 @@ impl Session {
                 );
                 if !messages.is_empty() {
                     agent.told = generation;
+                    agent.stream.tell(generation.revision);
                 }
                 messages
             })
@@ -198,6 +209,7 @@ impl Session {
             // An unbinding that the agent has not heard of yet, or an agent that oversteps.
             info!(host = %agent.host, ignored = all - report.ports.len(), "report on ports of others");
         }
+        agent.stream.reach(report.generation.revision);
         (self.reports)(agent.host.clone(), report).await;
         Ok(())
     }

@@ -204,7 +204,12 @@ impl Cloud {
             heard.lock().unwrap().push((host, report));
             Box::pin(std::future::ready(()))
         });
-        tokio::spawn(bound.serve(store.clone(), take, std::future::pending()));
+        tokio::spawn(bound.serve(
+            store.clone(),
+            take,
+            Hosts::default(),
+            std::future::pending(),
+        ));
         let cloud = Self {
             authority,
             address,

@@ -8,11 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::attributes::{Noun, Verb};
+use super::bounds::BODY_BYTES_MAX;
 use super::error::{Problem, respond};
 use crate::app::{BULK_MAX, IfMatch, Said};
-
-/// Largest request body, bytes: a thousand ports fit.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The objects of a POST, and whether they came as a list.
 pub(super) struct Posted<T> {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 /// Longest name, description or other short text, characters.
-const TEXT_CHARS_MAX: usize = 255;
+pub(super) const TEXT_CHARS_MAX: usize = 255;
 /// Longest name of a network type, characters.
 const NETWORK_TYPE_CHARS_MAX: usize = 32;
 /// Longest name of a physical network, characters.

@@ -22,8 +22,6 @@ pub(crate) enum Problem {
     Unauthorized(String),
     /// Ours.
     Fault(Failure),
-    /// Too much at once, or too slow.
-    Busy,
     /// The database is away, or was lost on the way. The store says so in the log, once for each time.
     Away(EngineError),
 }
@@ -107,9 +105,6 @@ impl IntoResponse for Problem {
                     ),
                 )
             }
-            Problem::Busy => unavailable(
-                "The server is busy: too many requests are under way, or this one took too long.",
-            ),
             Problem::Away(EngineError::OutcomeUnknown(_)) => unavailable(
                 "The database was lost while the request was carried out: see whether it was before you repeat it.",
             ),

@@ -12,11 +12,10 @@ use serde_json::Value as Json;
 use crate::app::TIME_FORMAT;
 
 use super::attributes::{Filter, Noun, TagRule};
+use super::bounds::QUERY_PARAMETERS_MAX;
 
 /// A parameter of nouns that know when they were changed.
 const CHANGED_SINCE: &str = "changed_since";
-/// Most parameters of a query.
-const PARAMETERS_MAX: usize = 1000;
 
 /// A parsed query.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -74,9 +73,9 @@ impl Query {
         for (count, (name, value)) in
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).enumerate()
         {
-            if count >= PARAMETERS_MAX {
+            if count >= QUERY_PARAMETERS_MAX {
                 return Err(bad(format!(
-                    "at most {PARAMETERS_MAX} parameters are allowed"
+                    "at most {QUERY_PARAMETERS_MAX} parameters are allowed"
                 )));
             }
             let value = value.into_owned();

@@ -1,50 +1,130 @@
 //! The accept loop: bounded connections, bounded waits, an end that lets requests finish.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures::future::BoxFuture;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::Service as _;
 use tracing::{debug, warn};
 
+use super::bounds::{Bound, Bounds, HEAD_BUFFER_MAX, HEADERS_PARSED_MAX};
+use super::metrics::Metrics;
+use super::pace::{Pace, Paced};
 use super::tls::Tls;
 use crate::identity::Source;
 
-/// Most connections at once; the next waits in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4096;
-/// How long a client may take to say what it wants.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept, which most often means that descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Octets of an unread body that are looked at in one step, to be thrown away.
+const LINGER_STEP: usize = 16 * 1024;
 
-/// Serves until `shutdown`, and then until the requests under way have ended. With `tls` it is HTTPS alone.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    router: Router,
-    shutdown: impl Future<Output = ()>,
-) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// What is served at an address.
+#[derive(Clone)]
+pub struct Site {
+    /// The paths.
+    pub router: Router,
+    /// With it, it is HTTPS alone.
+    pub tls: Option<Tls>,
+    /// What clients may cost.
+    pub bounds: Bounds,
+    /// Where connections are counted.
+    pub metrics: Metrics,
+}
+
+/// The open connections.
+#[derive(Clone, Default)]
+struct Table(Arc<Mutex<Rows>>);
+
+#[derive(Default)]
+struct Rows {
+    next: u64,
+    open: HashMap<u64, Arc<Pace>>,
+}
+
+/// A connection's row, taken away with it.
+struct Row {
+    table: Table,
+    number: u64,
+    pace: Arc<Pace>,
+}
+
+impl Table {
+    /// Notes a connection. Where there are too many the one that waits longest for its client has to go; where each is
+    /// busy there is no place.
+    fn enter(&self, site: &Site) -> Option<Row> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.open.len() >= site.bounds.connections && !rows.evict() {
+            return None;
+        }
+        let pace = Pace::new();
+        rows.next += 1;
+        let number = rows.next;
+        rows.open.insert(number, pace.clone());
+        Some(Row {
+            table: self.clone(),
+            number,
+            pace,
+        })
+    }
+}
+
+impl Rows {
+    /// Ends the connection that waits longest for its client, if any waits.
+    fn evict(&mut self) -> bool {
+        let waiting = self.open.iter();
+        let longest = waiting
+            .filter_map(|(number, pace)| Some((pace.idle_since()?, *number)))
+            .min();
+        let Some(pace) = longest.and_then(|(_, number)| self.open.remove(&number)) else {
+            return false;
+        };
+        pace.evict();
+        true
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        let mut rows = self.table.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.open.remove(&self.number);
+    }
+}
+
+/// Serves until `shutdown`, and then until the requests under way have ended.
+pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
+    let table = Table::default();
     let (stop, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listener, &table) => accepted,
             // What has ended is forgotten at once.
             Some(_) = open.join_next() => continue,
         };
-        if let Some((stream, source, permit)) = accepted {
-            let (door, stopped) = ((router.clone(), source), stopped.clone());
-            open.spawn(connection(stream, tls.clone(), door, stopped, permit));
+        let Some((stream, source)) = accepted else {
+            continue;
+        };
+        match table.enter(&site) {
+            Some(row) => {
+                open.spawn(keep(stream, (site.clone(), source), row, stopped.clone()));
+            }
+            None => site.metrics.count_refused("connections"),
         }
     }
     drop(listener);
@@ -53,34 +133,45 @@ pub async fn serve(
     while open.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, Source, OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, table: &Table) -> Option<(TcpStream, Source)> {
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, Source::of(peer.ip()), permit)),
+        Ok((stream, peer)) => Some((stream, Source::of(peer.ip()))),
         Err(error) => {
             warn!(%error, "a connection could not be accepted");
+            // Where descriptors are short one comes free.
+            table
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .evict();
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
     }
 }
 
+/// A connection until it ends or another needs its place.
+async fn keep(stream: TcpStream, door: (Site, Source), row: Row, stopped: watch::Receiver<bool>) {
+    let metrics = door.0.metrics.clone();
+    let _open = metrics.open();
+    tokio::select! {
+        () = connection(stream, door, row.pace.clone(), stopped) => {}
+        () = row.pace.evicted() => metrics.count_evicted(),
+    }
+}
+
 async fn connection(
     stream: TcpStream,
-    tls: Option<Tls>,
-    door: (Router, Source),
+    door: (Site, Source),
+    pace: Arc<Pace>,
     mut stopped: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
 ) {
     // Answers are small; without it the second half of one waits for the first's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection cannot be hurried");
     }
-    let Some(tls) = tls else {
-        return converse(stream, door, stopped).await;
+    let Some(tls) = &door.0.tls else {
+        return converse(stream, door, pace, stopped).await;
     };
     let opened = tokio::select! {
         opened = tls.accept(stream) => opened,
@@ -88,40 +179,91 @@ async fn connection(
         _ = stopped.wait_for(|stop| *stop) => return,
     };
     match opened {
-        Ok(stream) => converse(stream, door, stopped).await,
+        Ok(stream) => converse(stream, door, pace, stopped).await,
         Err(error) => debug!(%error, "a handshake failed"),
     }
 }
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    (router, source): (Router, Source),
+    (site, source): (Site, Source),
+    pace: Arc<Pace>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let service = TowerToHyperService::new(router);
-    let sourced = service_fn(|mut request: hyper::Request<_>| {
-        // Logins are slowed down by where they come from.
-        request.extensions_mut().insert(source);
-        service.call(request)
-    });
-    let mut serving = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), sourced)
-    );
-    let told = async {
-        // A sender that is gone says the same.
-        let _ = stopped.wait_for(|stop| *stop).await;
+    let service = Requests {
+        router: site.router,
+        pace: pace.clone(),
+        source,
     };
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = told => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let stream = Paced::new(stream, pace.clone(), site.bounds);
+    let mut serving = http1::Builder::new()
+        // A connection's times are our own, since a rest and a head differ.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BUFFER_MAX)
+        .max_headers(HEADERS_PARSED_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = std::future::poll_fn(|context| serving.poll_without_shutdown(context)) => break ended,
+            // A sender that is gone says the same.
+            _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                Pin::new(&mut serving).graceful_shutdown();
+            }
         }
     };
+    let too_slow = ended.as_ref().is_err_and(is_timeout) && pace.is_in_head();
     if let Err(error) = ended {
         debug!(%error, "a connection ended early");
+    }
+    let mut stream = serving.into_parts().io.into_inner().into_inner();
+    let farewell = async {
+        if too_slow {
+            site.metrics.count_refused(Bound::HeadTooSlow.reason());
+            stream.write_all(&Bound::HeadTooSlow.last_words()).await?;
+        }
+        stream.shutdown().await?;
+        // Were the connection closed under a client that still sends, it would lose the answer that it has not read.
+        let mut thrown_away = vec![0; LINGER_STEP];
+        while pace.is_unread() && stream.read(&mut thrown_away).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    match tokio::time::timeout(site.bounds.linger_time, farewell).await {
+        Ok(Ok(())) | Err(_) => {}
+        Ok(Err(error)) => debug!(%error, "a connection was broken off"),
+    }
+}
+
+fn is_timeout(error: &hyper::Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+/// The requests of one connection.
+struct Requests {
+    router: Router,
+    pace: Arc<Pace>,
+    source: Source,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = Response;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<'static, Result<Response, std::convert::Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (mut router, pace) = (self.router.clone(), self.pace.clone());
+        pace.handle_request();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(pace.clone());
+        request.extensions_mut().insert(self.source);
+        Box::pin(async move {
+            let answer = router.call(request).await;
+            pace.handle_answer();
+            answer
+        })
     }
 }

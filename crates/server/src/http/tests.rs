@@ -17,17 +17,20 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::app::reports::{self, Reported};
-use crate::http::{ApiConfig, AppState, router};
+use crate::feed::Hosts;
+use crate::http::{ApiConfig, AppState, Bounds, Metrics, router};
 use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
 mod attributes;
 mod availability;
 mod dual_stack;
+mod edge;
 mod generic;
 mod isolation;
 mod listing;
 mod networks;
 mod observed;
+mod openapi;
 mod ports;
 mod provider;
 mod quotas;
@@ -36,6 +39,7 @@ mod shared;
 mod status;
 mod subnets;
 mod tags;
+mod watch;
 
 /// `admin` is an administrator; `demo` and `other` are members of the projects of their names, `rita` reads in project
 /// demo, `max` manages it, `nova` is a service.
@@ -56,12 +60,14 @@ struct Cloud {
     _folder: TempDir,
     store: Store,
     reported: Reported,
+    metrics: Metrics,
     router: Router,
+    state: AppState,
     tokens: BTreeMap<String, String>,
 }
 
 /// An answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -70,6 +76,10 @@ struct Answer {
 
 impl Cloud {
     async fn new() -> Self {
+        Self::within(Bounds::default()).await
+    }
+
+    async fn within(bounds: Bounds) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
         let store = Store::open(StoreConfig::new(folder.path().join("hextet.db"), settings))
@@ -80,11 +90,10 @@ impl Cloud {
         let identity = Identity::open(store.clone(), config, Some(&bootstrap))
             .await
             .unwrap();
-        let reported = Reported::default();
         let state = AppState {
             store: store.clone(),
             identity,
-            reported: reported.clone(),
+            reported: Reported::default(),
             api: Arc::new(ApiConfig {
                 underlay: Arc::new(Underlay {
                     mtu: 1500,
@@ -94,13 +103,20 @@ impl Cloud {
                 base_mac: BaseMac::NEUTRON,
                 public_url: None,
                 listen_url: "http://[::1]:9696".to_owned(),
+                quotas: Arc::default(),
+                bounds,
+                access_log: true,
             }),
+            hosts: Hosts::default(),
+            metrics: Metrics::default(),
         };
         let mut cloud = Self {
             _folder: folder,
             store,
-            reported,
-            router: router(state),
+            reported: state.reported.clone(),
+            metrics: state.metrics.clone(),
+            router: router(state.clone()),
+            state,
             tokens: BTreeMap::new(),
         };
         for user in &bootstrap.users {
@@ -108,6 +124,18 @@ impl Cloud {
             cloud.tokens.insert(user.name.clone(), token);
         }
         cloud
+    }
+
+    /// What a router on this cloud shares, within other bounds.
+    fn state(&self, bounds: Bounds) -> AppState {
+        let api = ApiConfig {
+            bounds,
+            ..self.state.api.as_ref().clone()
+        };
+        AppState {
+            api: Arc::new(api),
+            ..self.state.clone()
+        }
     }
 
     async fn log_in(&self, name: &str) -> String {

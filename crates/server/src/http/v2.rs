@@ -1,10 +1,10 @@
 //! `/` and `/v2.0`: which versions, which collections; a module for each noun.
 
-mod availability;
+pub(super) mod availability;
 mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
-mod quotas;
+pub(super) mod quotas;
 mod resource;
 pub(super) mod subnets;
 mod tags;
@@ -15,6 +15,8 @@ use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
+
+pub(super) use tags::{TAG_CHARS_MAX, is_taggable};
 
 use super::AppState;
 use super::attributes::Noun;

@@ -199,10 +199,13 @@ async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Session, Fai
         .get(X_AUTH_TOKEN)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(Failure::unauthorized)?;
-    identity
+    let session = identity
         .session(token)
         .await?
-        .ok_or_else(Failure::unauthorized)
+        .ok_or_else(Failure::unauthorized)?;
+    let project = session.project.as_ref();
+    crate::http::tell_caller(&session.user.id, project.map(|project| project.id.as_str()));
+    Ok(session)
 }
 
 /// The session of an administrator; without one 401 or 403.

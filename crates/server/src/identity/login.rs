@@ -153,6 +153,7 @@ async fn judge(
     let guessed = match known {
         Some((id, _)) if right => {
             identity.throttle().handle_success(id);
+            identity.inner.logins.count_success();
             return Ok(());
         }
         Some((id, _)) => Guessed::Known(id.to_owned()),
@@ -161,6 +162,7 @@ async fn judge(
     let delay = identity
         .throttle()
         .handle_failure(&guessed, source, Instant::now());
+    identity.inner.logins.count_failure(delay);
     info!("login refused");
     identity.hasher().delay(source, delay).await?;
     Err(Failure::unauthorized())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Delay after the first failure; it doubles with each further one.
-const DELAY_FIRST: Duration = Duration::from_millis(100);
+pub const DELAY_FIRST: Duration = Duration::from_millis(100);
 
 /// Longest delay.
 pub const DELAY_MAX: Duration = Duration::from_secs(3);

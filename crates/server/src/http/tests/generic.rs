@@ -120,15 +120,13 @@ async fn a_body_that_cannot_be_used_is_refused_by_name() {
     let id = cloud.network("demo").await;
     let long = json!({"network": {"name": "x".repeat(256)}}).to_string();
     let deep = format!("{{\"network\":{}{}}}", "[".repeat(200), "]".repeat(200));
-    let large = json!({"network": {"name": "x".repeat(1024 * 1024)}}).to_string();
     let made = [
         (
             "long name",
             long.as_str(),
             "Invalid input for name. Reason: a text of 256 characters exceeds maximum length of 255",
         ),
-        ("too deep", deep.as_str(), "not JSON"),
-        ("too large", large.as_str(), "1048576 bytes"),
+        ("too deep", deep.as_str(), "32 deep"),
     ];
     for (why, body, told) in UNUSABLE.iter().chain(&made) {
         let answer = cloud

@@ -1,7 +1,7 @@
 use super::*;
 
 impl Cloud {
-    async fn project(&self, who: &str) -> String {
+    pub(super) async fn project(&self, who: &str) -> String {
         let answer = self.get(who, "quotas/project").await;
         let id = &answer.body["project"]["project_id"];
         assert_eq!(answer.body["project"]["tenant_id"], *id);
@@ -169,19 +169,86 @@ async fn what_is_used_is_counted_and_nothing_is_made_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn many_at_once_make_what_the_limit_allows() {
+async fn eight_clients_at_once_make_exactly_what_the_limit_allows() {
+    const CLIENTS: usize = 8;
+    const LIMIT: usize = 20;
     let cloud = Cloud::new().await;
     let demo = cloud.project("demo").await;
     let network = cloud.network("demo").await;
     cloud
-        .limit(&demo, json!({"port": 5}))
+        .limit(&demo, json!({"port": LIMIT, "network": LIMIT}))
         .await
         .check("limit", 200, "");
-    let body = json!({"port": {"network_id": network}}).to_string();
     let headers = [("x-auth-token", cloud.tokens["demo"].as_str())];
-    let asked = (0..16).map(|_| cloud.send(Method::POST, "/v2.0/ports", &headers, body.clone()));
-    let answers = futures::future::join_all(asked).await;
-    let made = answers.iter().filter(|answer| answer.status == 201).count();
-    let refused = answers.iter().filter(|answer| answer.kind() == "OverQuota");
-    assert_eq!((made, refused.count()), (5, 11));
+    // One network there is.
+    for (noun, room) in [("port", LIMIT), ("network", LIMIT - 1)] {
+        let body = match noun {
+            "port" => json!({"port": {"network_id": network}}),
+            noun => json!({noun: {}}),
+        };
+        let (path, body) = (format!("/v2.0/{noun}s"), body.to_string());
+        let (path, body, headers, cloud) = (&path, &body, &headers, &cloud);
+        let client = |_| async move {
+            let mut answers = Vec::new();
+            for _ in 0..5 {
+                answers.push(cloud.send(Method::POST, path, headers, body.clone()).await);
+            }
+            answers
+        };
+        let answers = futures::future::join_all((0..CLIENTS).map(client))
+            .await
+            .concat();
+        let made = answers.iter().filter(|answer| answer.status == 201).count();
+        let refused = answers
+            .iter()
+            .filter(|answer| answer.kind() == "OverQuota")
+            .count();
+        assert_eq!((made, refused), (room, CLIENTS * 5 - room), "{noun}");
+    }
+    assert_eq!(cloud.used(&demo).await, [20, 0, 20]);
+}
+
+#[tokio::test]
+async fn the_configuration_says_what_a_project_without_limits_may_have() {
+    let cloud = Cloud::new().await;
+    let mut state = cloud.state.clone();
+    let api = ApiConfig {
+        quotas: Arc::new(crate::app::quotas::Defaults::new(1, -1, 0)),
+        ..state.api.as_ref().clone()
+    };
+    state.api = Arc::new(api);
+    let cloud = Cloud {
+        router: router(state),
+        ..cloud
+    };
+    let demo = cloud.project("demo").await;
+    let limits = json!({"quota": {"network": 1, "port": -1, "subnet": 0}});
+    for path in [format!("quotas/{demo}"), format!("quotas/{demo}/default")] {
+        assert_eq!(cloud.get("demo", &path).await.body, limits, "{path}");
+    }
+    let network = cloud.network("demo").await;
+    let subnet =
+        json!({"subnet": {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64"}});
+    for (path, body) in [("networks", json!({"network": {}})), ("subnets", subnet)] {
+        let answer = cloud.post("demo", path, body).await;
+        answer.check(path, 409, "OverQuota");
+    }
+    cloud.port("demo", &network, json!({})).await.made("port");
+    // What a project has of its own goes before.
+    cloud
+        .limit(&demo, json!({"network": 2}))
+        .await
+        .check("limit", 200, "");
+    cloud.network("demo").await;
+}
+
+#[tokio::test]
+async fn quotas_are_not_created() {
+    let cloud = Cloud::new().await;
+    let answer = cloud.post("admin", "quotas", json!({"quota": {}})).await;
+    answer.check("POST", 501, "HTTPNotImplemented");
+    let nobody = cloud
+        .send(Method::POST, "/v2.0/quotas", &[], String::new())
+        .await;
+    assert_eq!(nobody.status, 401);
 }

@@ -10,14 +10,15 @@ async fn a_request_under_way_ends_before_the_server_does_and_an_idle_connection_
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(crate::http::serve(
-        listener,
-        None,
-        cloud.router.clone(),
-        async {
-            let _ = stopped.await;
-        },
-    ));
+    let site = crate::http::Site {
+        router: cloud.router.clone(),
+        tls: None,
+        bounds: Bounds::default(),
+        metrics: cloud.metrics.clone(),
+    };
+    let serving = tokio::spawn(crate::http::serve(listener, site, async {
+        let _ = stopped.await;
+    }));
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         .await

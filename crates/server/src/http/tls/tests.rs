@@ -80,12 +80,13 @@ async fn serving(tls: Tls) -> SocketAddr {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/", get(|| async { "here" }));
-    tokio::spawn(crate::http::serve(
-        listener,
-        Some(tls),
+    let site = crate::http::Site {
         router,
-        std::future::pending(),
-    ));
+        tls: Some(tls),
+        bounds: crate::http::Bounds::default(),
+        metrics: crate::http::Metrics::default(),
+    };
+    tokio::spawn(crate::http::serve(listener, site, std::future::pending()));
     address
 }
 

@@ -31,7 +31,7 @@ const RULES: Rules = Rules {
     delete: &[],
 };
 
-const AVAILABILITY: Noun = Noun {
+pub(in crate::http) const AVAILABILITY: Noun = Noun {
     name: "network_ip_availability",
     collection: "network_ip_availabilities",
     kind: hextet_store::NETWORK,

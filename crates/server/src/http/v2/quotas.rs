@@ -6,30 +6,43 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::ids::ProjectId;
-use hextet_core::refusal::Refusal;
-use http::{HeaderMap, StatusCode};
+use hextet_core::refusal::{Refusal, RefusalKind};
+use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Map, Value as Json, json};
 
 use super::{deleted, text};
 use crate::app::policy;
-use crate::app::quotas::{self as app, DEFAULTS, Limits, QUOTA, UNLIMITED};
+use crate::app::quotas::{self as app, Limits, QUOTA};
+pub(in crate::http) use crate::app::quotas::{KINDS, LIMIT_MAX, UNLIMITED};
 use crate::http::AppState;
 use crate::http::body::member;
 use crate::http::convert;
 use crate::http::error::Problem;
 
-/// Highest limit (Neutron's database holds no more).
-const LIMIT_MAX: i64 = 2_147_483_647;
+/// What beside limits a request may say: whether one may be below what is used, and the other word for not.
+pub(in crate::http) const FLAGS: [&str; 2] = ["force", "check_limit"];
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
-        .route("/v2.0/quotas", get(list))
+        .route("/v2.0/quotas", get(list).post(create))
+        .route("/v2.0/quotas/project", get(whose))
+        .route("/v2.0/quotas/tenant", get(whose))
         .route(
             "/v2.0/quotas/{project}",
             get(show).put(update).delete(reset),
         )
         .route("/v2.0/quotas/{project}/default", get(default))
         .route("/v2.0/quotas/{project}/details", get(details))
+}
+
+/// Neutron does not offer it either: a limit is made by setting it.
+async fn create(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+    state.caller(&headers).await?;
+    Err(Refusal::new(
+        RefusalKind::HttpNotImplemented,
+        "Quotas are not created: PUT /v2.0/quotas/{project} sets them.",
+    )
+    .into())
 }
 
 /// The projects that have limits of their own.
@@ -42,7 +55,7 @@ async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Respo
             documents
                 .map(|document| {
                     let own: Limits = document.parse(QUOTA).unwrap_or_default();
-                    let mut quota = json!(app::effective(&own));
+                    let mut quota = json!(state.api.quotas.effective(&own));
                     quota["project_id"] = json!(document.id);
                     quota["tenant_id"] = json!(document.id);
                     quota
@@ -53,17 +66,24 @@ async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Respo
     Ok(text(StatusCode::OK, json!({"quotas": quotas}).to_string()))
 }
 
-/// A project's limits. `project` and `tenant` in its place tell the caller's.
+/// Which project the caller's is, under the word that the path ends with.
+async fn whose(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let id = state.caller(&headers).await?.project_id;
+    let word = uri.path().rsplit('/').next().unwrap_or_default();
+    let told = json!({word: {"project_id": id, "tenant_id": id}});
+    Ok(text(StatusCode::OK, told.to_string()))
+}
+
+/// A project's limits.
 async fn show(
     State(state): State<AppState>,
     headers: HeaderMap,
     Path(project): Path<String>,
 ) -> Result<Response, Problem> {
-    if matches!(project.as_str(), "project" | "tenant") {
-        let id = state.caller(&headers).await?.project_id;
-        let told = json!({"project_id": id, "tenant_id": id});
-        return Ok(text(StatusCode::OK, json!({project: told}).to_string()));
-    }
     let project = readable(&state, &headers, project).await?;
     let own: Limits = state
         .store
@@ -73,7 +93,7 @@ async fn show(
         })
         .await?
         .unwrap_or_default();
-    Ok(told(&app::effective(&own)))
+    Ok(told(&state.api.quotas.effective(&own)))
 }
 
 async fn default(
@@ -82,7 +102,7 @@ async fn default(
     Path(project): Path<String>,
 ) -> Result<Response, Problem> {
     readable(&state, &headers, project).await?;
-    Ok(told(&app::effective(&Limits::new())))
+    Ok(told(&state.api.quotas.effective(&Limits::new())))
 }
 
 async fn details(
@@ -91,7 +111,7 @@ async fn details(
     Path(project): Path<String>,
 ) -> Result<Response, Problem> {
     let project = readable(&state, &headers, project).await?;
-    let details = app::details(&state.store, project).await?;
+    let details = app::details(&state.store, state.api.quotas.clone(), project).await?;
     let quota: Map<String, Json> = details
         .into_iter()
         .map(|(kind, usage)| {
@@ -109,8 +129,9 @@ async fn update(
     body: Body,
 ) -> Result<Response, Problem> {
     administrator(&state, &headers, "update_quota").await?;
-    let (limits, force) = asked(&member("quota", body).await?)?;
-    let limits = app::set(&state.store, ProjectId(project), limits, force).await?;
+    let asked = asked(&member("quota", body).await?)?;
+    let defaults = state.api.quotas.clone();
+    let limits = app::set(&state.store, defaults, ProjectId(project), asked).await?;
     Ok(told(&limits))
 }
 
@@ -139,7 +160,7 @@ fn asked(quota: &Json) -> Result<(Limits, bool), Problem> {
         match name.as_str() {
             "force" => force = flag()?,
             "check_limit" => check = flag()?,
-            name if DEFAULTS.iter().any(|(kind, _)| *kind == name) => {
+            name if KINDS.contains(&name) => {
                 limits.insert(name.to_owned(), limit(name, value)?);
             }
             name => {

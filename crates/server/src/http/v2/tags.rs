@@ -20,6 +20,7 @@ use crate::http::AppState;
 use crate::http::attributes::Noun;
 use crate::http::body::{if_match, member};
 use crate::http::convert;
+pub(in crate::http) use crate::http::convert::TEXT_CHARS_MAX as TAG_CHARS_MAX;
 use crate::http::error::Problem;
 
 /// A noun whose resources have tags.
@@ -42,6 +43,13 @@ const TAGGABLE: &[Taggable] = &[
         resource: |id| Tagged::Port(PortId(id)),
     },
 ];
+
+/// Whether a noun's resources have tags.
+pub(in crate::http) fn is_taggable(noun: &Noun) -> bool {
+    TAGGABLE
+        .iter()
+        .any(|taggable| taggable.noun.collection == noun.collection)
+}
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()

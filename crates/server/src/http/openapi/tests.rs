@@ -1,0 +1,61 @@
+use std::collections::BTreeSet;
+
+use super::document;
+
+/// Every path that a router is given as a text in the sources of the networking API, and the two of each noun.
+fn served() -> BTreeSet<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
+    let mut sources = vec![std::fs::read_to_string(format!("{folder}.rs")).unwrap()];
+    let mut files: Vec<_> = std::fs::read_dir(format!("{folder}/v2")).unwrap().collect();
+    while let Some(file) = files.pop() {
+        let path = file.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(std::fs::read_dir(path).unwrap()),
+            false => sources.push(std::fs::read_to_string(path).unwrap()),
+        }
+    }
+    sources.push(std::fs::read_to_string(format!("{folder}/v2.rs")).unwrap());
+    let mut served = BTreeSet::new();
+    for source in &sources {
+        for route in source.split(".route(").skip(1) {
+            if let Some(path) = route.trim_start().strip_prefix('"') {
+                served.insert(path.split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    for noun in super::NOUNS {
+        served.insert(format!("/v2.0/{}", noun.path()));
+        served.insert(format!("/v2.0/{}/{{id}}", noun.path()));
+    }
+    served
+}
+
+#[test]
+fn every_path_that_is_served_is_told_of() {
+    let document = document();
+    let told: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let served = served();
+    assert!(served.len() > 10, "{served:?}");
+    for path in &served {
+        let of_a_noun = path.replace("{collection}", "networks");
+        assert!(told.contains(of_a_noun.as_str()), "{path} is not told of");
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let text = document.to_string();
+    let mut found = 0;
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+        found += 1;
+    }
+    assert!(found > 50, "{found}");
+}
