@@ -19,14 +19,20 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("parse_frame", parse_frame),
     ("parse_ndp", parse_ndp),
     ("parse_dhcpv6", parse_dhcpv6),
     ("parse_ipv4", parse_ipv4),
     ("parse_dhcpv4", parse_dhcpv4),
     ("link_handle_frame", link_handle_frame),
+    ("decode_request", decode_request),
 ];
+
+/// A request to the API: `METHOD TARGET`, a line feed, the body.
+pub fn decode_request(bytes: &[u8]) -> bool {
+    hextet_server::http::decode(bytes)
+}
 
 /// A frame down to its upper layer.
 pub fn parse_frame(bytes: &[u8]) -> bool {

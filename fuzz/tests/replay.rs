@@ -8,6 +8,8 @@
 
 #[path = "replay/dhcpv4.rs"]
 mod dhcpv4;
+#[path = "replay/requests.rs"]
+mod requests;
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +52,11 @@ fn parse_dhcpv4_survives_the_corpus_and_its_mutations() {
 #[test]
 fn link_handle_frame_survives_the_corpus_and_its_mutations() {
     check("link_handle_frame");
+}
+
+#[test]
+fn decode_request_survives_the_corpus_and_its_mutations() {
+    check("decode_request");
 }
 
 #[test]
@@ -124,6 +131,12 @@ fn bytes_of(text: &str) -> Vec<u8> {
 fn write_seeds(name: &str) {
     let folder = root().join("corpus").join(name);
     std::fs::create_dir_all(&folder).unwrap();
+    if name == "decode_request" {
+        for (stem, request) in requests::SEEDS {
+            write(&folder.join(format!("{stem}.hex")), request.as_bytes());
+        }
+        return;
+    }
     let golden = root().join("../crates/wire/golden");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(golden)
         .unwrap()

@@ -4,6 +4,7 @@ mod attributes;
 mod body;
 mod bounds;
 mod convert;
+mod decode;
 mod error;
 mod frame;
 mod health;
@@ -38,6 +39,7 @@ use hextet_core::provider::Underlay;
 use hextet_store::Store;
 
 pub use bounds::Bounds;
+pub use decode::decode;
 pub(crate) use frame::tell_caller;
 pub use metrics::{Metrics, metrics_router};
 pub use serve::{Site, serve};

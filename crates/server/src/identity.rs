@@ -237,6 +237,11 @@ impl Identity {
     }
 }
 
+/// Whether a body is a login's, as far as can be told without accounts.
+pub(crate) fn decode_login(body: &[u8]) -> bool {
+    request::parse::<request::AuthBody>(body).is_ok()
+}
+
 fn unusable(failure: Failure) -> OpenIdentityError {
     match failure {
         Failure::Fault(source) => OpenIdentityError::Accounts(source),

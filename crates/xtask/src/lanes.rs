@@ -101,38 +101,43 @@ pub fn api() -> Result<()> {
     banner("api");
     let current = root().join("target/venv/bin/python");
     let debian = Path::new("/usr/bin/python3");
-    for python in [&current, debian] {
+    let edge = root().join("target/edge/venv/bin/python");
+    for (python, wanted) in [
+        (current.as_path(), "openstack, openstackclient, pytest"),
+        (debian, "openstack, openstackclient, pytest"),
+        (&edge, "prometheus_client, pytest, schemathesis"),
+    ] {
         let complete = Command::new(python)
-            .args(["-c", "import openstack, openstackclient, pytest"])
+            .args(["-c", &format!("import {wanted}")])
             .stderr(Stdio::null())
             .status();
         if !complete.is_ok_and(|status| status.success()) {
             bail!(
-                "{} has no openstackclient, openstacksdk and pytest: run tools/setup first",
+                "{} cannot import {wanted}: run tools/setup first",
                 python.display()
             );
         }
     }
     build_binary()?;
-    let beside = api_tests(debian)
+    let beside = api_tests(debian, "tests/api")
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
         .context("could not start Debian's Python")?;
-    let first = run(api_tests(&current));
+    let first = run(api_tests(&current, "tests/api"));
     let second = beside.wait_with_output()?;
     print!("{}", String::from_utf8_lossy(&second.stdout));
     first?;
     if !second.status.success() {
         bail!("with Debian's clients the api lane failed");
     }
-    Ok(())
+    run(api_tests(&edge, "tests/edge"))
 }
 
-fn api_tests(python: &Path) -> Command {
+fn api_tests(python: &Path, tests: &str) -> Command {
     let mut command = Command::new(python);
     command
-        .args(["-m", "pytest", "-q", "tests/api"])
+        .args(["-m", "pytest", "-q", tests])
         .current_dir(root());
     command
 }

@@ -44,7 +44,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "hextet-fuzz",
-        &["hextet-core", "hextet-wire", "hextet-proto"],
+        &[
+            "hextet-core",
+            "hextet-wire",
+            "hextet-proto",
+            "hextet-server",
+        ],
     ),
     ("hextet-bench", &["hextet-testdb"]),
     ("hextet-testdb", &[]),

@@ -34,6 +34,7 @@ mod openapi;
 mod ports;
 mod provider;
 mod quotas;
+mod roles;
 mod serve;
 mod shared;
 mod status;

@@ -1,6 +1,7 @@
 //! `/` and `/v2.0`: which versions, which collections; a module for each noun.
 
 pub(super) mod availability;
+mod decode;
 mod extensions;
 pub(super) mod networks;
 pub(super) mod ports;
@@ -16,6 +17,7 @@ use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+pub(super) use decode::decode;
 pub(super) use tags::{TAG_CHARS_MAX, is_taggable};
 
 use super::AppState;

@@ -8,7 +8,7 @@ impl Cloud {
         id.as_str().unwrap().to_owned()
     }
 
-    async fn limit(&self, project: &str, limits: Json) -> Answer {
+    pub(super) async fn limit(&self, project: &str, limits: Json) -> Answer {
         self.put(
             "admin",
             &format!("quotas/{project}"),

@@ -131,7 +131,7 @@ async fn update(
     administrator(&state, &headers, "update_quota").await?;
     let asked = asked(&member("quota", body).await?)?;
     let defaults = state.api.quotas.clone();
-    let limits = app::set(&state.store, defaults, ProjectId(project), asked).await?;
+    let limits = app::set(&state.store, defaults, id(project)?, asked).await?;
     Ok(told(&limits))
 }
 
@@ -141,8 +141,16 @@ async fn reset(
     Path(project): Path<String>,
 ) -> Result<Response, Problem> {
     administrator(&state, &headers, "delete_quota").await?;
-    app::reset(&state.store, ProjectId(project)).await?;
+    app::reset(&state.store, id(project)?).await?;
     Ok(deleted())
+}
+
+/// Whether a body sets limits.
+pub(super) async fn decode(body: Body) -> bool {
+    member("quota", body)
+        .await
+        .and_then(|quota| asked(&quota))
+        .is_ok()
 }
 
 /// The limits of a body, and whether they may be below what is used. `check_limit` is the other word for not.
@@ -194,10 +202,18 @@ async fn readable(
     project: String,
 ) -> Result<ProjectId, Problem> {
     let caller = state.caller(headers).await?;
-    let project = ProjectId(project);
+    let project = id(project)?;
     match caller.can_read(&project) {
         true => Ok(project),
         false => Err(policy::forbidden("get_quota").into()),
+    }
+}
+
+/// A project of that id there need not be; but it has to be one that can be stored.
+fn id(project: String) -> Result<ProjectId, Problem> {
+    match convert::text(&Json::String(project.clone())) {
+        Ok(_) => Ok(ProjectId(project)),
+        Err(why) => Err(Problem::bad_request(format!("The project's id: {why}"))),
     }
 }
 

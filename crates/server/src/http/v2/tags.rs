@@ -188,3 +188,11 @@ fn parsed(value: &Json) -> Result<BTreeSet<String>, Refusal> {
 fn told(tags: &BTreeSet<String>) -> Response {
     text(StatusCode::OK, json!({"tags": tags}).to_string())
 }
+
+/// Whether a body is a list of tags.
+pub(super) async fn decode(body: Body) -> bool {
+    match member("tags", body).await {
+        Ok(tags) => parsed(&tags).is_ok(),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,93 @@
+//! Requests to the API that can be carried out, one of each kind, as seeds.
+
+/// Name and request.
+pub const SEEDS: [(&str, &str); 22] = [
+    (
+        "networks",
+        "GET /v2.0/networks?name=a&name=b&fields=id&fields=name",
+    ),
+    (
+        "networks-page",
+        "GET /v2.0/networks?limit=3&marker=3f2504e0-4f89-41d3-9a0c-0305e82c3301&page_reverse=True",
+    ),
+    (
+        "networks-sorted",
+        "GET /v2.0/networks?sort_key=name&sort_dir=desc&sort_key=id&sort_dir=asc",
+    ),
+    (
+        "networks-tags",
+        "GET /v2.0/networks?tags=a,b&tags-any=c&not-tags=d&not-tags-any=e",
+    ),
+    (
+        "networks-since",
+        "GET /v2.0/networks?changed_since=2026-11-21T00:00:00Z&admin_state_up=True",
+    ),
+    (
+        "subnets",
+        "GET /v2.0/subnets?cidr=2001:db8::/64&ip_version=6&enable_dhcp=1",
+    ),
+    (
+        "ports",
+        "GET /v2.0/ports?fixed_ips=ip_address=2001:db8::5&fixed_ips=ip_address_substr=db8&mac_address=fa:16:3e:0:0:1",
+    ),
+    (
+        "ports-escaped",
+        "GET /v2.0/ports?device_id=&binding%3Ahost_id=h1&tenant_id=%C3%A4+%2B",
+    ),
+    (
+        "network-create",
+        "POST /v2.0/networks\n{\"network\": {\"name\": \"n\", \"admin_state_up\": \"true\", \"mtu\": 1400, \"description\": \"\\u00e4\"}}",
+    ),
+    (
+        "networks-create",
+        "POST /v2.0/networks\n{\"networks\": [{}, {\"network\": {\"name\": \"b\"}}]}",
+    ),
+    (
+        "network-update",
+        "PUT /v2.0/networks/3f2504e0-4f89-41d3-9a0c-0305e82c3301\n{\"network\": {\"shared\": false}}",
+    ),
+    (
+        "subnet-create",
+        "POST /v2.0/subnets\n{\"subnet\": {\"network_id\": \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\", \"ip_version\": 6, \"cidr\": \"2001:db8::/64\", \"ipv6_ra_mode\": \"slaac\", \"ipv6_address_mode\": \"slaac\", \"dns_nameservers\": [\"2001:db8::53\"], \"allocation_pools\": [{\"start\": \"2001:db8::2\", \"end\": \"2001:db8::9\"}]}}",
+    ),
+    (
+        "subnet-create-ipv4",
+        "POST /v2.0/subnets\n{\"subnet\": {\"network_id\": \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\", \"ip_version\": 4, \"cidr\": \"192.0.2.0/24\", \"gateway_ip\": null, \"host_routes\": [{\"destination\": \"198.51.100.0/24\", \"nexthop\": \"192.0.2.9\"}]}}",
+    ),
+    (
+        "subnet-update",
+        "PUT /v2.0/subnets/3f2504e0-4f89-41d3-9a0c-0305e82c3301\n{\"subnet\": {\"gateway_ip\": \"2001:db8::1\", \"enable_dhcp\": true}}",
+    ),
+    (
+        "port-create",
+        "POST /v2.0/ports\n{\"port\": {\"network_id\": \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\", \"mac_address\": \"fa:16:3e:11:22:33\", \"device_owner\": \"compute:x\", \"fixed_ips\": [{\"subnet_id\": \"3f2504e0-4f89-41d3-9a0c-0305e82c3302\", \"ip_address\": \"2001:db8::5\"}]}}",
+    ),
+    (
+        "port-update",
+        "PUT /v2.0/ports/3f2504e0-4f89-41d3-9a0c-0305e82c3301\n{\"port\": {\"binding:host_id\": \"h1\", \"fixed_ips\": [{\"subnet_id\": \"3f2504e0-4f89-41d3-9a0c-0305e82c3302\", \"delete_subnet\": true}]}}",
+    ),
+    (
+        "tags",
+        "PUT /v2.0/ports/3f2504e0-4f89-41d3-9a0c-0305e82c3301/tags\n{\"tags\": [\"a\", \"b\"]}",
+    ),
+    (
+        "quota",
+        "PUT /v2.0/quotas/0123456789abcdef0123456789abcdef\n{\"quota\": {\"port\": -1, \"network\": \"7\", \"force\": true}}",
+    ),
+    (
+        "login",
+        "POST /identity/v3/auth/tokens\n{\"auth\": {\"identity\": {\"methods\": [\"password\"], \"password\": {\"user\": {\"name\": \"demo\", \"password\": \"pw\", \"domain\": {\"id\": \"default\"}}}}, \"scope\": {\"project\": {\"name\": \"demo\", \"domain\": {\"name\": \"Default\"}}}}}",
+    ),
+    (
+        "login-token",
+        "POST /identity/v3/auth/tokens\n{\"auth\": {\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": \"x\"}}, \"scope\": \"unscoped\"}}",
+    ),
+    (
+        "deep",
+        "POST /v2.0/networks\n{\"network\": {\"name\": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"x\"]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}",
+    ),
+    (
+        "odd",
+        "BREW /v2.0/networks/..%2f..%00/?%zz&&=&fields\n\u{0}{\"network\": {\"name\": \"\\ud800\"}}",
+    ),
+];

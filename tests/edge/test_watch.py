@@ -1,0 +1,109 @@
+"""What those who watch the server see: metrics, health, the log, the check of a configuration."""
+
+import json
+import subprocess
+
+from conftest import WITHIN
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+TYPES = {
+    "hextet_http_request_duration_seconds": "histogram",
+    "hextet_http_refused": "counter",
+    "hextet_http_requests_under_way": "gauge",
+    "hextet_http_connections": "gauge",
+    "hextet_http_connections_accepted": "counter",
+    "hextet_http_connections_evicted": "counter",
+    "hextet_model_revision": "gauge",
+    "hextet_ports": "gauge",
+    "hextet_feed_hosts": "gauge",
+    "hextet_feed_hosts_behind": "gauge",
+    "hextet_feed_revisions_behind_max": "gauge",
+    "hextet_feed_lagged": "counter",
+    "hextet_logins": "counter",
+    "process_resident_memory_bytes": "gauge",
+    "process_open_fds": "gauge",
+    "process_start_time_seconds": "gauge",
+}
+
+
+def figures(cloud):
+    """What the real parser reads: types by name, and values by name and labels."""
+    status, headers, text = cloud.ask("", url=cloud.metrics_url)
+    assert status == 200 and headers["Content-Type"].startswith("application/openmetrics-text")
+    families = list(text_string_to_metric_families(text))
+    types = {family.name: family.type for family in families}
+    values = {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in families for sample in family.samples
+    }
+    return types, values
+
+
+def test_metrics_are_valid_and_move(cloud):
+    token = cloud.token("demo")
+    types, before = figures(cloud)
+    assert {name: types[name] for name in TYPES} == TYPES
+    for _ in range(3):
+        assert cloud.ask("/v2.0/networks", token)[0] == 200
+    assert cloud.ask("/v2.0/ports/x", token)[0] == 404
+    assert cloud.log_in("demo", "wrong", "demo")[0] == 401
+    status, _, body = cloud.ask("/v2.0/networks", token, method="POST", body={"network": {}})
+    assert status == 201
+    network = json.loads(body)["network"]["id"]
+    status, _, _ = cloud.ask("/v2.0/ports", token, method="POST", body={"port": {"network_id": network}})
+    assert status == 201
+    _, after = figures(cloud)
+
+    def grown(name, **labels):
+        key = (name, *sorted(labels.items()))
+        return after.get(key, 0) - before.get(key, 0)
+
+    count = "hextet_http_request_duration_seconds_count"
+    assert grown(count, route="/v2.0/networks", method="GET", status="2xx") == 3
+    assert grown(count, route="/v2.0/networks", method="POST", status="2xx") == 1
+    assert grown(count, route="/v2.0/ports/{id}", method="GET", status="4xx") == 1
+    assert grown("hextet_logins_total", outcome="failed") == 1
+    assert grown("hextet_ports", status="DOWN") == 1
+    assert grown("hextet_model_revision") >= 2
+    assert after[("hextet_feed_hosts",)] == 1
+    assert after[("process_resident_memory_bytes",)] > 1e6
+    # Nothing in a label names a resource, a user or a project.
+    assert not any(network in str(key) for key in after)
+
+
+def test_metrics_are_not_at_the_public_address(cloud):
+    for token in (None, cloud.token("admin")):
+        assert cloud.ask("/metrics", token)[0] == 404
+
+
+def test_health_says_what_works(cloud):
+    status, _, body = cloud.ask("/healthz")
+    assert status == 200
+    assert json.loads(body) == {"status": "ok", "parts": {"api": "ok", "feed": "ok", "store": "ok"}}
+
+
+def test_the_log_holds_a_request_under_the_id_that_its_client_was_told(cloud):
+    token = cloud.token("demo")
+    _, headers, _ = cloud.ask("/v2.0/subnets?name=none", token)
+    told = headers["X-Openstack-Request-Id"]
+    text = cloud.log.read_text()
+    objects = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    mine = [line for line in objects if line.get("span", {}).get("id") == told]
+    assert len(mine) == 1, text[-2000:]
+    assert mine[0]["fields"]["route"] == "/v2.0/subnets" and mine[0]["fields"]["status"] == 200
+    assert mine[0]["span"]["user"] and mine[0]["span"]["project"]
+    assert token not in text
+
+
+def test_a_configuration_is_checked_without_a_server(cloud, tmp_path):
+    def check(path):
+        return subprocess.run(
+            [cloud.binary, "server", "--config", path, "--check-config"],
+            capture_output=True, text=True, timeout=WITHIN,
+        )
+
+    assert check(cloud.config).returncode == 0
+    wrong = tmp_path / "server.toml"
+    wrong.write_text("acess_log = false\n" + cloud.config.read_text())
+    refused = check(wrong)
+    assert refused.returncode == 1 and "unknown field `acess_log`" in refused.stderr, refused.stderr
