@@ -102,8 +102,9 @@ pub fn router(state: AppState) -> Router {
         .route_layer(from_fn(frame::tell_route));
     Router::new()
         .fallback_service(api)
-        .layer(map_request(normalise))
         .layer(from_fn_with_state(edge, frame::frame))
+        // Outermost: the edge knows paths by their plain form.
+        .layer(map_request(normalise))
 }
 
 /// A slash at the end and the suffix `.json` mean nothing, and are taken off before the path is looked at. But a tag may

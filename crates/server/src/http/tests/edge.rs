@@ -288,6 +288,8 @@ async fn a_stranger_is_refused_before_his_body_is_read() {
     let (_cloud, address) = Cloud::listen(Bounds::default()).await;
     for line in [
         "POST /v2.0/networks",
+        "POST /v2.0/networks.json",
+        "POST /v3/users/",
         "PUT /v2.0/ports/x",
         "POST /identity/v3/users",
         "PATCH /identity/v3/projects/x",
