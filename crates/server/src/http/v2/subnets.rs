@@ -107,8 +107,7 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute {
         filter: None,
         ..writable("service_types", convert::service_types, Filter::Text)
-    }
-    .guarded(&[guard("service_types", When::Given, ADMIN)]),
+    },
     neutral("segment_id", NULL, Shown::Admin("null"), Some(Filter::Text)).guarded(&[guard(
         "segment_id",
         When::Besides("null"),
