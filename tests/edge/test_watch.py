@@ -15,6 +15,11 @@ TYPES = {
     "hextet_http_connections_evicted": "counter",
     "hextet_model_revision": "gauge",
     "hextet_ports": "gauge",
+    "hextet_store_commits": "counter",
+    "hextet_store_commits_failed": "counter",
+    "hextet_store_commit_seconds": "counter",
+    "hextet_store_writes": "counter",
+    "hextet_store_writes_waiting": "gauge",
     "hextet_feed_hosts": "gauge",
     "hextet_feed_hosts_behind": "gauge",
     "hextet_feed_revisions_behind_max": "gauge",
@@ -65,6 +70,8 @@ def test_metrics_are_valid_and_move(cloud):
     assert grown("hextet_logins_total", outcome="failed") == 1
     assert grown("hextet_ports", status="DOWN") == 1
     assert grown("hextet_model_revision") >= 2
+    assert grown("hextet_store_commits_total") >= 2
+    assert grown("hextet_store_commit_seconds_total") > 0
     assert after[("hextet_feed_hosts",)] == 1
     assert after[("process_resident_memory_bytes",)] > 1e6
     # Nothing in a label names a resource, a user or a project.

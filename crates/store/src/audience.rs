@@ -6,6 +6,7 @@ use hextet_core::plan::Generation;
 use tokio::sync::broadcast;
 
 use crate::model::{Committed, Model};
+use crate::stats::Counts;
 use crate::tx::Logged;
 
 /// The model and its followers. Clones share them.
@@ -13,6 +14,7 @@ use crate::tx::Logged;
 pub(crate) struct Audience {
     pub model: Arc<RwLock<Model>>,
     pub committed: broadcast::Sender<Arc<Committed>>,
+    pub counts: Counts,
 }
 
 impl Audience {

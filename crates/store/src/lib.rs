@@ -19,6 +19,7 @@ mod port;
 mod postgres;
 mod quota;
 mod schema;
+mod stats;
 mod store;
 mod subnet;
 mod tx;
@@ -30,6 +31,7 @@ pub use document::{Document, Layout};
 pub use engine::EngineError;
 pub use model::{Committed, Model};
 pub use schema::SCHEMA_VERSION;
+pub use stats::Stats;
 pub use store::{OpenError, Store, StoreConfig, Synchronous, WriteError};
 pub use tx::{Counter, Tx};
 

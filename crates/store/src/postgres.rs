@@ -22,6 +22,7 @@ use crate::database::PostgresUrl;
 use crate::engine::EngineError;
 use crate::model::Committed;
 use crate::schema::{self, Unusable};
+use crate::stats::Counts;
 use crate::tx::{Engine, Tx};
 use crate::writer::Order;
 use connect::{ConnectError, Connector};
@@ -90,6 +91,7 @@ pub(crate) async fn open(
     let audience = Audience {
         model: Arc::new(RwLock::new(model)),
         committed,
+        counts: Counts::default(),
     };
     let (asked, readers) = mpsc::channel(READERS_MAX);
     let outage = Outage::default();

@@ -15,6 +15,7 @@ use crate::lock::DatabaseLock;
 use crate::model::{Committed, Model};
 use crate::postgres::{self, Freshness};
 use crate::schema::{self, SCHEMA_VERSION, Unusable};
+use crate::stats::{Counts, Stats};
 use crate::tx::{Engine, Tx};
 use crate::writer::{self, Order, Write, ready};
 
@@ -208,6 +209,12 @@ impl Store {
         Ok(look(&model))
     }
 
+    /// How the writer of this process does.
+    pub fn stats(&self) -> Stats {
+        let queue = WRITE_QUEUE_MAX - self.orders.capacity();
+        self.audience.counts.read(queue)
+    }
+
     /// Every commit from now on, in order. A subscriber that falls too far behind gets `Lagged` and must look at the
     /// whole model. Subscribe first, then read: commits of a revision that the model had reached are then known.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Committed>> {
@@ -275,6 +282,7 @@ fn start_sqlite(
     let audience = Audience {
         model: Arc::new(RwLock::new(model)),
         committed,
+        counts: Counts::default(),
     };
     let told = audience.clone();
     std::thread::Builder::new()

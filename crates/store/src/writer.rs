@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -153,7 +154,11 @@ fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
     if group.is_empty() {
         return;
     }
+    let begun = Instant::now();
     let outcome = run_group(tx, &mut group, audience);
+    audience
+        .counts
+        .count(group.len(), begun.elapsed(), outcome.is_ok());
     tx.set_view(None);
     match outcome {
         Ok(changes) => {

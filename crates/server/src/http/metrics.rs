@@ -76,6 +76,11 @@ struct Inner {
 struct Looked {
     revision: Gauge,
     ports: Family<Status, Gauge>,
+    commits: Counter,
+    commits_failed: Counter,
+    commit_time: Counter<f64, AtomicU64>,
+    writes: Counter,
+    writes_waiting: Gauge,
     hosts: Gauge,
     hosts_behind: Gauge,
     hosts_behind_max: Gauge,
@@ -168,31 +173,14 @@ impl Inner {
 
 impl Looked {
     fn register(&self, registry: &mut Registry) {
-        let gauges = [
-            (
-                "hextet_model_revision",
-                "The newest revision of the change log that the model holds",
-                &self.revision,
-            ),
-            (
-                "hextet_feed_hosts",
-                "Hosts whose agents are connected",
-                &self.hosts,
-            ),
-            (
-                "hextet_feed_hosts_behind",
-                "Connected hosts that were told of a revision and have not reported it",
-                &self.hosts_behind,
-            ),
-            (
-                "hextet_feed_revisions_behind_max",
-                "Most revisions that a connected host is behind",
-                &self.hosts_behind_max,
-            ),
-        ];
-        for (name, help, gauge) in gauges {
-            registry.register(name, help, gauge.clone());
-        }
+        self.register_gauges(registry);
+        self.register_counters(registry);
+        registry.register_with_unit(
+            "hextet_store_commit",
+            "What commits took together, their writes included",
+            Unit::Seconds,
+            self.commit_time.clone(),
+        );
         registry.register("hextet_ports", "Ports by their status", self.ports.clone());
         registry.register(
             "hextet_feed_lagged",
@@ -225,6 +213,62 @@ impl Looked {
         self.started.set(now.unwrap_or_default().as_secs_f64());
     }
 
+    fn register_gauges(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "hextet_model_revision",
+                "The newest revision of the change log that the model holds",
+                &self.revision,
+            ),
+            (
+                "hextet_store_writes_waiting",
+                "Writes that wait for the store's writer",
+                &self.writes_waiting,
+            ),
+            (
+                "hextet_feed_hosts",
+                "Hosts whose agents are connected",
+                &self.hosts,
+            ),
+            (
+                "hextet_feed_hosts_behind",
+                "Connected hosts that were told of a revision and have not reported it",
+                &self.hosts_behind,
+            ),
+            (
+                "hextet_feed_revisions_behind_max",
+                "Most revisions that a connected host is behind",
+                &self.hosts_behind_max,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
+        let counters = [
+            (
+                "hextet_store_commits",
+                "Commits of this server, each of a group of writes",
+                &self.commits,
+            ),
+            (
+                "hextet_store_commits_failed",
+                "Groups of writes that the database lost or could not take",
+                &self.commits_failed,
+            ),
+            (
+                "hextet_store_writes",
+                "Writes that were carried out or refused in commits",
+                &self.writes,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+    }
+
     /// Takes the figures of this moment.
     async fn look(&self, state: &AppState) {
         // Of a database that is away there are no figures; the last ones stay.
@@ -243,6 +287,13 @@ impl Looked {
             status("ACTIVE").set(gauge(active));
             status("DOWN").set(gauge(all - active));
         }
+        let stats = state.store.stats();
+        advance(&self.commits, stats.commits);
+        advance(&self.commits_failed, stats.failed);
+        advance(&self.writes, stats.writes);
+        let time = stats.time.as_secs_f64() - self.commit_time.get();
+        self.commit_time.inc_by(time.max(0.0));
+        self.writes_waiting.set(gauge(stats.queue));
         let seen = state.hosts.seen();
         self.hosts.set(gauge(seen.connected));
         self.hosts_behind.set(gauge(seen.behind));

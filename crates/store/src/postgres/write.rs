@@ -141,7 +141,10 @@ impl Writer {
                 return;
             }
         };
+        let begun = Instant::now();
         let outcome = self.attempt(tx, &mut group).await;
+        let counts = &self.audience.counts;
+        counts.count(group.len(), begun.elapsed(), outcome.is_ok());
         tx.set_view(None);
         let lost = match tx.session().map(|session| session.take_fate()) {
             Ok(Some(Fate::Lost(why))) => Some(why),

@@ -105,6 +105,21 @@ async fn figures_follow_what_happens() {
     ] {
         assert_eq!(cloud.figure(&figure), value, "{figure}");
     }
+    // Nobody wrote beside anybody: each write had a commit of its own.
+    let commits = cloud.figure("hextet_store_commits_total");
+    assert!(
+        commits >= revision,
+        "{commits} commits, revision {revision}"
+    );
+    assert_eq!(cloud.figure("hextet_store_writes_total"), commits);
+    assert_eq!(cloud.figure("hextet_store_writes_waiting"), 0);
+    assert!(
+        cloud
+            .metrics
+            .text()
+            .unwrap()
+            .contains("\nhextet_store_commit_seconds_total 0.")
+    );
     assert!(cloud.figure("process_resident_memory_bytes") > 1_000_000);
     assert!(cloud.figure("process_open_fds") > 2);
 }
