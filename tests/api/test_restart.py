@@ -21,3 +21,19 @@ def test_resources_logins_and_tokens_outlast_a_restart(tmp_path, no_proxy):
         assert again.identity.get("/auth/tokens", headers=headers).status_code == 200
     finally:
         cloud.take_down()
+
+
+def test_passwords_that_open_nothing_are_not_written(tmp_path, no_proxy):
+    """The file of first accounts may be put away; a start on a database with an administrator makes no other one."""
+    cloud = Cloud(tmp_path / "cloud")
+    cloud.start()
+    try:
+        accounts = cloud.directory / "identity.toml"
+        assert accounts.exists()
+        cloud.stop()
+        accounts.unlink()
+        cloud.start()
+        assert not accounts.exists()
+        assert cloud.connect().authorize()
+    finally:
+        cloud.take_down()

@@ -134,12 +134,7 @@ impl Identity {
         accounts::ensure_key(&store).await.map_err(unusable)?;
         accounts::take_names(&store).await.map_err(unusable)?;
         let hasher = Hasher::new().map_err(|error| unusable(error.into()))?;
-        let has_administrator = store
-            .read(|model| Directory(model).has_administrator())
-            .await
-            .flatten()
-            .map_err(|error| unusable(error.into()))?;
-        match (has_administrator, bootstrap) {
+        match (Self::has_administrator(&store).await?, bootstrap) {
             (true, _) => {}
             (false, Some(bootstrap)) => accounts::bootstrap(&store, &hasher, bootstrap)
                 .await
@@ -157,6 +152,18 @@ impl Identity {
                 clock,
             }),
         })
+    }
+
+    /// Whether somebody is an administrator, so that first accounts are not needed.
+    ///
+    /// # Errors
+    /// When the accounts cannot be read.
+    pub async fn has_administrator(store: &Store) -> Result<bool, OpenIdentityError> {
+        store
+            .read(|model| Directory(model).has_administrator())
+            .await
+            .flatten()
+            .map_err(|error| unusable(error.into()))
     }
 
     /// Who bears this token, and in which project. Unscoped tokens open nothing outside identity.

@@ -200,13 +200,17 @@ async fn state(
     };
     let listen_url = format!("{scheme}://{address}");
     let accounts: PathBuf = config.accounts.clone();
-    let bootstrap = tokio::task::spawn_blocking(move || Bootstrap::ensure(&accounts)).await??;
+    // A second server on a database writes no file of passwords that open nothing.
+    let bootstrap = match Identity::has_administrator(&store).await? {
+        true => None,
+        false => Some(tokio::task::spawn_blocking(move || Bootstrap::ensure(&accounts)).await??),
+    };
     let identity_config = IdentityConfig {
         token_lifetime: config.token_lifetime,
         public_url: config.public_url.clone(),
         listen_url: listen_url.clone(),
     };
-    let identity = Identity::open(store.clone(), identity_config, Some(&bootstrap)).await?;
+    let identity = Identity::open(store.clone(), identity_config, bootstrap.as_ref()).await?;
     Ok(AppState {
         store,
         identity,

@@ -60,8 +60,9 @@ pub fn ensure(paths: &Paths, asked: Option<SocketAddr>) -> Result<Door> {
         Ok(server_toml(paths, door.listen))
     })?;
     once(&paths.agent_toml(), 0o644, || Ok(agent_toml(paths, &host)))?;
-    let accounts = Bootstrap::ensure(&paths.identity_toml())?;
-    once(&paths.clouds_yaml(), 0o600, || clouds_yaml(&accounts, door))?;
+    once(&paths.clouds_yaml(), 0o600, || {
+        clouds_yaml(&Bootstrap::ensure(&paths.identity_toml())?, door)
+    })?;
     Ok(door)
 }
 
