@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::plan::Generation;
 use hextet_core::settings::CloudSettings;
 use hextet_core::snapshot::{Change, Snapshot, Touched};
+use tracing::info;
 
 use crate::document::Document;
 use crate::engine::EngineError;
@@ -41,6 +43,34 @@ fn newest_member(kind: &str) -> &'static str {
         SUBNET => "\"service_types\":",
         PORT => "\"data_plane_status\":",
         _ => "\"tags\":",
+    }
+}
+
+/// How often a long loading says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Says how far a long loading is.
+struct Progress {
+    documents: u64,
+    told: Instant,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            documents: 0,
+            told: Instant::now(),
+        }
+    }
+}
+
+impl Progress {
+    fn one_more(&mut self, kind: &str) {
+        self.documents += 1;
+        if self.told.elapsed() >= PROGRESS_EVERY {
+            self.told = Instant::now();
+            info!(documents = self.documents, %kind, "reading the database");
+        }
     }
 }
 
@@ -104,8 +134,10 @@ impl Model {
                 .position(|first| first == kind)
                 .unwrap_or(usize::MAX)
         });
+        let mut told = Progress::default();
         for kind in kinds {
             for document in tx.documents(&kind).await? {
+                told.one_more(&kind);
                 let change = decode(&kind, &document.id, Some(&document))?;
                 let document = match &change {
                     Some(change) if !document.text().contains(newest_member(&kind)) => {
