@@ -185,25 +185,22 @@ impl Identity {
         self.inner.logins.read()
     }
 
-    /// Whether a token opens anything now, if only identity's own paths.
-    pub(crate) async fn opens(&self, token: &str) -> bool {
-        matches!(self.session(token).await, Ok(Some(_)))
+    /// Whether a token may open something, so that its request is worth being read. True where the accounts cannot be
+    /// had now: whoever answers the request says so.
+    pub(crate) async fn may_open(&self, token: &str) -> bool {
+        let now = self.now_ms() / 1000;
+        let store = &self.inner.store;
+        let known = store.glance(|model| session_of(Directory(model), token, now));
+        // Another server may have just made what the token stands on.
+        matches!(known, Ok(Some(_))) || !matches!(self.session(token).await, Ok(None))
     }
 
     /// The session that a token opens now.
     async fn session(&self, token: &str) -> Result<Option<Session>, EngineError> {
         let now = self.now_ms() / 1000;
         // In one read: what other servers wrote is waited for once, and holds for key, accounts and revocations alike.
-        self.directory(
-            |directory| match token::verify(token, now, |key| directory.get(key))? {
-                Ok(claims) => directory.session(claims),
-                Err(discard) => {
-                    tracing::debug!(%discard, "token refused");
-                    Ok(None)
-                }
-            },
-        )
-        .await
+        self.directory(|directory| session_of(directory, token, now))
+            .await
     }
 
     async fn directory<R, E: From<EngineError>>(
@@ -241,6 +238,21 @@ impl Identity {
 
     fn now_ms(&self) -> u64 {
         (self.inner.clock)()
+    }
+}
+
+/// The session that a token opens at a time, seconds, by these accounts.
+fn session_of(
+    directory: Directory<'_>,
+    token: &str,
+    now: u64,
+) -> Result<Option<Session>, EngineError> {
+    match token::verify(token, now, |key| directory.get(key))? {
+        Ok(claims) => directory.session(claims),
+        Err(discard) => {
+            tracing::debug!(%discard, "token refused");
+            Ok(None)
+        }
     }
 }
 

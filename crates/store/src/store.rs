@@ -209,6 +209,11 @@ impl Store {
         Ok(look(&model))
     }
 
+    /// Shows the model as it stands, which may be behind what other servers wrote. For guesses that are checked later.
+    pub fn glance<R>(&self, look: impl FnOnce(&Model) -> R) -> R {
+        look(&self.audience.model())
+    }
+
     /// How the writer of this process does.
     pub fn stats(&self) -> Stats {
         let queue = WRITE_QUEUE_MAX - self.orders.capacity();

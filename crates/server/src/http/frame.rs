@@ -164,10 +164,10 @@ impl Edge {
         })
     }
 
-    /// Whether the request's token opens anything.
+    /// Whether the request's token may open something.
     async fn bears_token(&self, headers: &HeaderMap) -> bool {
         match headers.get(X_AUTH_TOKEN).map(HeaderValue::to_str) {
-            Some(Ok(token)) => self.inner.identity.opens(token).await,
+            Some(Ok(token)) => self.inner.identity.may_open(token).await,
             _ => false,
         }
     }

@@ -54,8 +54,12 @@ impl Cloud {
 
     /// On a PostgreSQL.
     async fn postgres() -> Self {
+        Self::postgres_of(Cluster::shared()).await
+    }
+
+    async fn postgres_of(cluster: &Cluster) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Cluster::shared().database().parse().unwrap();
+        let database = cluster.database().parse().unwrap();
         Self::on(folder, database, Bootstrap::random(), START_MS).await
     }
 

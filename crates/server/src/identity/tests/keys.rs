@@ -1,3 +1,6 @@
+use hextet_testdb::Disk;
+use nix::sys::signal::Signal;
+
 use super::*;
 
 const WEEK: Duration = IdentityConfig::TOKEN_LIFETIME_MAX;
@@ -194,4 +197,21 @@ async fn at_the_bound_of_revocations_a_logout_ends_all_tokens_of_its_user_and_no
     assert!(cloud.caller(&admin).await.is_ok());
     cloud.pass(Duration::from_millis(1));
     assert!(cloud.caller(&cloud.token("demo").await).await.is_ok());
+}
+
+/// Else a request's body would be left unread, and the request be judged without it once the accounts are back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_called_void_while_the_accounts_are_away() {
+    let cluster = Cluster::start(Disk::Unsynced);
+    let cloud = Cloud::postgres_of(&cluster).await;
+    let token = cloud.token("demo").await;
+    assert!(cloud.identity.may_open(&token).await);
+    assert!(!cloud.identity.may_open("a.b.c").await);
+    cluster.kill(Signal::SIGKILL);
+    assert!(cloud.identity.authenticate(&token).await.is_err());
+    assert!(cloud.identity.may_open(&token).await);
+    assert!(
+        cloud.identity.may_open("a.b.c").await,
+        "nobody can know now"
+    );
 }
