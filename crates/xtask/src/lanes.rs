@@ -62,6 +62,8 @@ pub fn all() -> Result<()> {
     run_lane(&programs, Lane::Interop)?;
     lab_once()?;
     api()?;
+    conformance(Database::Sqlite)?;
+    conformance(Database::Postgresql)?;
     say(&format!(
         "every lane is green ({} s)",
         start.elapsed().as_secs()
