@@ -66,7 +66,15 @@ pub async fn run(
     config: ServerConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let store = open(&config).await?;
+    let mut shutdown = Box::pin(shutdown);
+    // A database that is away is waited for; who asks for an end does not wait with it.
+    let store = tokio::select! {
+        store = open(&config) => store?,
+        () = &mut shutdown => {
+            info!("server stopped before its database was there");
+            return Ok(());
+        }
+    };
     let served = serve(&config, store.clone(), shutdown).await;
     store.close().await;
     info!("server stopped");

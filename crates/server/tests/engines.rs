@@ -223,6 +223,19 @@ async fn what_one_server_did_the_other_knows_at_once() {
     }
 }
 
+/// Nothing listens there: without the word to end it would wait for a minute, and then fail.
+#[tokio::test]
+async fn a_server_that_waits_for_its_database_ends_when_told() {
+    let text = include_str!("../../../hextet.example.toml");
+    let text = text.split("# ======== agent.toml ========").next().unwrap();
+    let away = "database = \"postgresql://u:p@[::1]:1/x\"";
+    let text = text.replace("database = \"sqlite:/var/lib/hextet/hextet.db\"", away);
+    assert!(text.contains(away));
+    let config = hextet_server::ServerConfig::parse(&text).unwrap();
+    let told = tokio::time::sleep(Duration::from_millis(50));
+    hextet_server::run(config, told).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_its_database_answers_503_and_comes_back_by_itself() {
     let cluster = Cluster::start(Disk::Unsynced);
