@@ -41,6 +41,9 @@ def test_a_project_with_a_user_from_the_first_verb_to_the_last(cloud, name):
     identity(cloud, "role", "grant", "member", "--user", user, "--project", project)
     held = json.loads(identity(cloud, "role", "list", "--user", user, "--format", "json"))
     assert {row["role"]["name"] for row in held} == {"reader", "member"}
+    with pytest.raises(Refused) as refused:
+        identity(cloud, "role", "grant", "king", "--user", user, "--project", project)
+    assert all(role in str(refused.value) for role in ["king", "admin", "manager", "member", "reader", "service"])
     identity(cloud, "role", "revoke", "member", "--user", user, "--project", project)
     table = identity(cloud, "role", "list", "--user", user)
     assert table.split() == ["USER", "ROLE", "PROJECT", user, "reader", project]

@@ -162,8 +162,8 @@ fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), Maintenanc
         })
         .map_err(unsound(from))?;
     known(from, &found)?;
-    // What an earlier attempt left is no database yet.
-    let _ = std::fs::remove_file(to);
+    // What an earlier attempt left is no database yet. Made here, so that a folder that is not there is called that.
+    File::create(to).map_err(failed(to))?;
     let mut target = Connection::open(to).map_err(unsound(to))?;
     {
         let pages = Backup::new(&source, &mut target).map_err(unsound(from))?;

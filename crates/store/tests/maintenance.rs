@@ -163,6 +163,11 @@ async fn files_that_are_no_database_of_ours_are_refused() {
             Some(MaintenanceError::Schema { found: 99, .. })
         ));
     }
+    let nowhere = folder.path().join("nowhere/copy");
+    assert!(matches!(
+        backup(&path, &nowhere, &mut |_, _| {}),
+        Err(MaintenanceError::Write { source, .. }) if source.kind() == std::io::ErrorKind::NotFound
+    ));
     let mut torn = std::fs::read(&path).unwrap();
     let middle = torn.len() / 2;
     torn[middle..].fill(0xa5);

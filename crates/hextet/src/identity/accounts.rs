@@ -5,6 +5,7 @@ use clap::{ArgAction, Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::roles::role_id;
 use super::{find_id, list, password};
 use crate::api::Api;
 use crate::format::FormatArgs;
@@ -224,7 +225,7 @@ async fn create_user(api: &Api, args: NewUser) -> Result<()> {
     };
     // What is wrong is said before anything is made.
     let role = match &args.role {
-        Some(role) => Some(find_id(api, "roles", "role", role).await?),
+        Some(role) => Some(role_id(api, role).await?),
         None => None,
     };
     let (password, random) = password(args.password_stdin)?;

@@ -1,12 +1,12 @@
 //! Roles of users in projects.
 
-use anyhow::Result;
-use clap::{Args, Subcommand};
-use reqwest::Method;
-
 use super::{find_id, list};
 use crate::api::Api;
 use crate::format::FormatArgs;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::Value;
 
 /// The subcommands of `hextet identity role`.
 #[derive(Subcommand)]
@@ -81,10 +81,21 @@ pub async fn run(api: &Api, command: RoleCommand) -> Result<()> {
 }
 
 async fn change(api: &Api, method: Method, args: GrantArgs) -> Result<()> {
-    let role = find_id(api, "roles", "role", &args.role).await?;
+    let role = role_id(api, &args.role).await?;
     let user = find_id(api, "users", "user", &args.user).await?;
     let project = find_id(api, "projects", "project", &args.project).await?;
     let path = format!("/projects/{project}/users/{user}/roles/{role}");
     api.identity(method, &path, None).await?;
     Ok(())
+}
+
+/// The id of a role by its name.
+pub async fn role_id(api: &Api, name: &str) -> Result<String> {
+    let roles = list(api, "/roles", "roles").await?;
+    let member = |role: &Value, member: &str| role[member].as_str().unwrap_or_default().to_owned();
+    if let Some(role) = roles.iter().find(|role| role["name"] == name) {
+        return Ok(member(role, "id"));
+    }
+    let names: Vec<String> = roles.iter().map(|role| member(role, "name")).collect();
+    bail!("no role is called {name:?}; there are {}", names.join(", "))
 }
