@@ -109,15 +109,11 @@ pub(crate) fn update(
     ask: Arc<Ask<Of<Said<NetworkPatch>>>>,
 ) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
-        let Change {
-            id,
-            if_match,
-            patch,
-        } = &ask.what;
+        let (id, if_match) = (&ask.what.id, &ask.what.if_match);
         let Said {
             what: patch,
             demands,
-        } = patch;
+        } = &ask.what.patch;
         let before = found(tx, *id).await?;
         RULES.may_update(&ask.caller, &Target::network(&before), id, demands)?;
         if_match.check(before.revision_number)?;

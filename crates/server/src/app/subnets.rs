@@ -166,15 +166,11 @@ pub(crate) fn update(
     ask: Arc<Ask<Of<Said<Patch>>>>,
 ) -> BoxFuture<'_, Result<Document, Failure>> {
     Box::pin(async move {
-        let Change {
-            id,
-            if_match,
-            patch,
-        } = &ask.what;
+        let (id, if_match) = (&ask.what.id, &ask.what.if_match);
         let Said {
             what: patch,
             demands,
-        } = patch;
+        } = &ask.what.patch;
         let (before, mut network) = found(tx, *id).await?;
         let target = Target::on(&network, &before.project_id);
         RULES.may_update(&ask.caller, &target, id, demands)?;
