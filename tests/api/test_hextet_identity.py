@@ -119,7 +119,13 @@ def test_an_administrator_is_recovered_while_the_server_is_stopped(tmp_path, no_
     cloud.start()
     try:
         kept = cloud.openstack("network", "create", "kept")
-        identity(cloud, "user", "set", "admin", "--disable")
+        for verb in [["user", "set", "admin", "--disable"], ["user", "delete", "admin"], ["project", "delete", "admin"],
+                     ["role", "revoke", "admin", "--user", "admin", "--project", "admin"]]:
+            with pytest.raises(Refused) as refused:
+                identity(cloud, *verb)
+            assert "Nobody would be left who can administrate this cloud" in str(refused.value)
+        # Nobody has noted the password.
+        identity(cloud, "user", "password", "admin")
         with pytest.raises(Refused) as refused:
             identity(cloud, "user", "list")
         assert "login refused" in str(refused.value)

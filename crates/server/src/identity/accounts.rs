@@ -1,5 +1,6 @@
 //! Changes of accounts: each is one transaction of the store, which changes all that it says or nothing.
 
+mod administrators;
 mod credentials;
 mod first;
 mod grants;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Failure;
 use super::records::{Holder, Named, Record};
+use administrators::refuse_last;
 pub use credentials::{create_credential, delete_credential};
 pub use first::{bootstrap, take_names};
 use grants::delete_assignments;

@@ -11,11 +11,12 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::{
-    AuthenticateError, Bootstrap, Caller, Identity, IdentityConfig, Role, Unauthorized, router,
+    AuthenticateError, Bootstrap, Caller, Identity, IdentityConfig, Role, Unauthorized,
+    accounts as changes, router,
 };
 use hextet_core::ids::ProjectId;
 use hextet_core::settings::CloudSettings;
-use hextet_store::{Database, Store, StoreConfig};
+use hextet_store::{Database, EngineError, Store, StoreConfig, WriteError};
 use hextet_testdb::Cluster;
 
 mod accounts;

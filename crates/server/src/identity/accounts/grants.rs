@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hextet_store::{Store, Tx};
 
 use super::credentials::delete_credentials_of;
-use super::{find, insert, update, value, write};
+use super::{find, insert, refuse_last, update, value, write};
 use crate::identity::error::Failure;
 use crate::identity::records::{Assignment, Project, Record, User};
 use crate::identity::role::{Role, effective};
@@ -44,6 +44,9 @@ pub async fn ungrant(
             else {
                 return Err(Failure::not_found("role assignment with role", role.id()));
             };
+            if role == Role::Admin {
+                refuse_last(tx, |grant| grant.key() == key).await?;
+            }
             assignment.roles.remove(&role);
             let left = effective(&assignment.roles);
             delete_credentials_of(tx, (User::KIND, &user_id), |credential| {

@@ -3,7 +3,7 @@
 use hextet_store::Store;
 
 use super::credentials::delete_credentials_of;
-use super::{delete_assignments, find, insert, take_name, update, write};
+use super::{delete_assignments, find, insert, refuse_last, take_name, update, write};
 use crate::identity::error::Failure;
 use crate::identity::records::{Named, Project, Record};
 use crate::identity::request::ProjectFields;
@@ -33,6 +33,9 @@ pub async fn update_project(
         let (id, name, description) = (id.clone(), name.clone(), description.clone());
         Box::pin(async move {
             let mut project: Project = find(tx, "project", &id).await?;
+            if enabled == Some(false) {
+                refuse_last(tx, |grant| grant.project_id == id).await?;
+            }
             if let Some(name) = name.filter(|name| *name != project.name) {
                 take_name::<Project>(tx, &name, &id).await?;
                 tx.delete(Project::NAMES, &project.name).await?;
@@ -58,6 +61,7 @@ pub async fn delete_project(store: &Store, id: String) -> Result<(), Failure> {
         let id = id.clone();
         Box::pin(async move {
             let project: Project = find(tx, "project", &id).await?;
+            refuse_last(tx, |grant| grant.project_id == id).await?;
             delete_credentials_of(tx, (Project::KIND, &id), |_| true).await?;
             delete_assignments(tx, |grant| grant.project_id == id).await?;
             tx.delete(Project::NAMES, &project.name).await?;

@@ -3,7 +3,7 @@
 use hextet_store::Store;
 
 use super::credentials::delete_credentials_of;
-use super::{delete_assignments, find, insert, take_name, update, write};
+use super::{delete_assignments, find, insert, refuse_last, take_name, update, write};
 use crate::identity::error::Failure;
 use crate::identity::records::{Named, Project, Record, User};
 use crate::identity::request::UserFields;
@@ -56,6 +56,10 @@ pub async fn update_user(
         let (default_project_id, password) = (default_project_id.clone(), password.clone());
         Box::pin(async move {
             let mut user: User = find(tx, "user", &id).await?;
+            let shuts = password.as_ref().is_some_and(|new| new.hash.is_none());
+            if enabled == Some(false) || shuts {
+                refuse_last(tx, |grant| grant.user_id == id).await?;
+            }
             if let Some(name) = name.filter(|name| *name != user.name) {
                 take_name::<User>(tx, &name, &id).await?;
                 tx.delete(User::NAMES, &user.name).await?;
@@ -110,6 +114,7 @@ pub async fn delete_user(store: &Store, id: String) -> Result<(), Failure> {
         let id = id.clone();
         Box::pin(async move {
             let user: User = find(tx, "user", &id).await?;
+            refuse_last(tx, |grant| grant.user_id == id).await?;
             delete_credentials_of(tx, (User::KIND, &id), |_| true).await?;
             delete_assignments(tx, |grant| grant.user_id == id).await?;
             tx.delete(User::NAMES, &user.name).await?;
