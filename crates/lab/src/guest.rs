@@ -1,10 +1,10 @@
 //! A guest: a network namespace with nothing in it but the kernel, or a DHCP client with files of its own.
 
-use std::fmt;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,60 +13,24 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::client::Client;
 use crate::ipv4::{self, Ipv4Seen};
 use crate::promised::Promised;
 use crate::run::{Namespace, finish};
 use crate::seen::{
     DnsSource, Ping, RaSeen, Seen, parse_addresses, parse_ping, parse_rdisc6, parse_resolv_conf,
-    parse_routes,
+    parse_routes, resolv_conf_of_networkd,
 };
 
 /// The guest's end of the link.
 pub const INTERFACE: &str = "eth0";
 
-/// What a client finds in its `/etc`, copied from the machine's.
-const ETC_FILES: [&str; 10] = [
-    "passwd",
-    "group",
-    "nsswitch.conf",
-    "services",
-    "protocols",
-    "ld.so.cache",
-    "dhcp/dhclient.conf",
-    "dhcp/dhclient-exit-hooks.d/rfc3442-classless-routes",
-    "udhcpc/default.script",
-    "wide-dhcpv6/dhcp6c-script",
-];
-
-/// Privacy addresses are admitted only once they are learned, so dhcpcd is told to form the port's own.
-const DHCPCD_CONF: &str = "\
-slaac hwaddr
-option domain_name_servers, domain_name, domain_search
-option classless_static_routes, interface_mtu
-option rapid_commit
-";
-
-/// WIDE's client asks for nothing that its file does not name.
-const DHCP6C_CONF: &str = "\
-interface eth0 {
-  send ia-na 0;
-  request domain-name-servers, domain-name;
-  script \"/etc/wide-dhcpv6/dhcp6c-script\";
-};
-id-assoc na 0 { };
-";
-
 /// Puts the client's files over the machine's, for the client alone.
 const PRIVATE_FILES: &str = "mount --bind $0/etc /etc && mount --bind $0/lib /var/lib && \
                              mount --bind $0/run /run && exec \"$@\"";
 
-/// dhclient and dhcp6c cannot bind a tentative link-local address, so what starts them waits, as distributions' scripts do.
-const START_DHCLIENT: &str = "ip link set eth0 up; n=0; \
-     until ip -6 addr show dev eth0 scope link -tentative | grep -q inet6; \
-     do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; exec \"$@\"";
-
-/// What starts a client of IPv4 has the link up and waits for nothing.
-const START_IPV4: &str = "ip link set eth0 up; exec \"$@\"";
+/// Where systemd-networkd tells systemd-resolved what it knows, for `resolv.conf`.
+const NETWORKD_LINKS: &str = "run/systemd/netif/links";
 
 /// Longest wait for one ping; three are tried.
 const PING_BOUND_S: &str = "2";
@@ -76,115 +40,6 @@ const PINGS_MAX: u32 = 3;
 
 /// How long a client may take to end.
 const STOP_BOUND: Duration = Duration::from_secs(10);
-
-/// What configures a guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Client {
-    /// The kernel's own SLAAC; nothing else runs.
-    Kernel,
-    /// ISC `dhclient -6`: addresses and options by DHCPv6.
-    Dhclient,
-    /// ISC `dhclient -6 -S`: the kernel's SLAAC, options by DHCPv6.
-    DhclientStateless,
-    /// ISC `dhclient -6` as before 4.3.6: it makes a /64 of its address, whatever the subnet's length.
-    Dhclient64,
-    /// WIDE `dhcp6c`: addresses and options by DHCPv6.
-    Wide,
-    /// `dhcpcd` with `slaac hwaddr`: RA and DHCPv6, in place of the kernel.
-    Dhcpcd,
-    /// The kernel's SLAAC, IPv4 by ISC `dhclient -4`.
-    Dhclient4,
-    /// The kernel's SLAAC, IPv4 by busybox's `udhcpc` with Debian's script, which takes no classless routes.
-    Udhcpc,
-    /// `dhcpcd` for both families.
-    DhcpcdDual,
-}
-
-impl Client {
-    /// As part of a guest's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Client::Kernel => "kernel",
-            Client::Dhclient => "dhclient",
-            Client::DhclientStateless => "dhclient-s",
-            Client::Dhclient64 => "dhclient-64",
-            Client::Wide => "wide",
-            Client::Dhcpcd => "dhcpcd",
-            Client::Dhclient4 => "dhclient-4",
-            Client::Udhcpc => "udhcpc",
-            Client::DhcpcdDual => "dhcpcd-dual",
-        }
-    }
-
-    /// Whether its DHCPv4 client takes classless routes (RFC 3442).
-    pub fn takes_routes(self) -> bool {
-        self != Client::Udhcpc
-    }
-
-    /// Where its IPv6 name servers are known.
-    pub fn dns_source(self) -> DnsSource {
-        match self {
-            Client::Kernel | Client::Dhclient4 | Client::Udhcpc => DnsSource::Ra,
-            Client::Dhclient
-            | Client::DhclientStateless
-            | Client::Dhclient64
-            | Client::Wide
-            | Client::Dhcpcd
-            | Client::DhcpcdDual => DnsSource::ResolvConf,
-        }
-    }
-
-    /// The command that runs inside the guest; empty for none.
-    fn command(self) -> Vec<&'static str> {
-        match self {
-            Client::Kernel => Vec::new(),
-            Client::Dhclient => dhclient(START_DHCLIENT, &["-6"]),
-            Client::DhclientStateless => dhclient(START_DHCLIENT, &["-6", "-S"]),
-            Client::Dhclient64 => dhclient(START_DHCLIENT, &["-6", "--address-prefix-len", "64"]),
-            Client::Wide => {
-                let mut command = vec!["sh", "-c", START_DHCLIENT, "sh", "dhcp6c", "-f"];
-                command.extend(["-c", "/etc/wide-dhcpv6/dhcp6c.conf"]);
-                command.extend(["-p", "/run/dhcp6c.pid", INTERFACE]);
-                command
-            }
-            Client::Dhcpcd => vec!["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
-            Client::Dhclient4 => dhclient(START_IPV4, &["-4"]),
-            Client::Udhcpc => {
-                let mut command = vec![
-                    "sh", "-c", START_IPV4, "sh", "udhcpc", "-f", "-i", INTERFACE,
-                ];
-                command.extend(["-s", "/etc/udhcpc/default.script", "-O", "mtu"]);
-                command
-            }
-            Client::DhcpcdDual => vec!["dhcpcd", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
-        }
-    }
-}
-
-/// dhclient in the foreground, with its files where only it sees them.
-fn dhclient(start: &'static str, options: &[&'static str]) -> Vec<&'static str> {
-    let mut command = vec!["sh", "-c", start, "sh", "dhclient"];
-    command.extend(options);
-    command.extend(["-d", "-lf", "/var/lib/dhclient.leases"]);
-    command.extend(["-pf", "/run/dhclient.pid", INTERFACE]);
-    command
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Client::Kernel => "kernel SLAAC",
-            Client::Dhclient => "dhclient -6",
-            Client::DhclientStateless => "kernel SLAAC, dhclient -6 -S",
-            Client::Dhclient64 => "dhclient -6, which makes a /64",
-            Client::Wide => "WIDE dhcp6c",
-            Client::Dhcpcd => "dhcpcd, slaac hwaddr",
-            Client::Dhclient4 => "kernel SLAAC, dhclient -4",
-            Client::Udhcpc => "kernel SLAAC, udhcpc",
-            Client::DhcpcdDual => "dhcpcd, both families",
-        })
-    }
-}
 
 /// A guest and its client, ended and removed when dropped.
 #[derive(Debug)]
@@ -210,29 +65,7 @@ impl Guest {
         namespace: String,
         directory: PathBuf,
     ) -> Result<Self> {
-        for part in [
-            "etc/dhcp/dhclient-exit-hooks.d",
-            "etc/udhcpc",
-            "etc/wide-dhcpv6",
-            "lib/dhcpcd",
-            "lib/dhcpv6",
-            "run",
-        ] {
-            let path = directory.join(part);
-            fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        }
-        for file in ["etc/resolv.conf", "etc/fstab"] {
-            File::create(directory.join(file))?;
-        }
-        fs::write(directory.join("etc/dhcpcd.conf"), DHCPCD_CONF)?;
-        fs::write(directory.join("etc/wide-dhcpv6/dhcp6c.conf"), DHCP6C_CONF)?;
-        for file in ETC_FILES {
-            // What the machine lacks, the client does without too.
-            let from = Path::new("/etc").join(file);
-            if from.exists() {
-                fs::copy(&from, directory.join("etc").join(file))?;
-            }
-        }
+        client.prepare(&directory)?;
         Ok(Self {
             name,
             port,
@@ -267,6 +100,28 @@ impl Guest {
     /// The `/etc/resolv.conf` that its client writes.
     pub fn resolv_conf(&self) -> PathBuf {
         self.directory.join("etc/resolv.conf")
+    }
+
+    /// What a resolver of the guest would read.
+    fn resolv_conf_text(&self) -> Result<String> {
+        if self.client.dns_source() != DnsSource::Networkd {
+            return Ok(fs::read_to_string(self.resolv_conf())?);
+        }
+        let folder = match fs::read_dir(self.directory.join(NETWORKD_LINKS)) {
+            // It makes the folder when it starts.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+            folder => folder?,
+        };
+        let mut text = String::new();
+        for link in folder {
+            let path = link?.path();
+            // It replaces them by others, under other names until they are whole.
+            match fs::read_to_string(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                link => text.push_str(&resolv_conf_of_networkd(&link?)),
+            }
+        }
+        Ok(text)
     }
 
     /// The client's process, while it runs.
@@ -316,10 +171,10 @@ impl Guest {
             &[&format!("/proc/sys/net/ipv6/conf/{INTERFACE}/mtu")],
         )?;
         let dns_source = self.client.dns_source();
-        let resolv_conf = fs::read_to_string(self.resolv_conf())?;
+        let resolv_conf = self.resolv_conf_text()?;
         let dns = match dns_source {
             DnsSource::Ra => Vec::new(),
-            DnsSource::ResolvConf => parse_resolv_conf(&resolv_conf),
+            DnsSource::ResolvConf | DnsSource::Networkd => parse_resolv_conf(&resolv_conf),
         };
         let ipv4_addresses = self.output("ip", &["-4", "-j", "addr", "show", "dev", INTERFACE])?;
         let ipv4_routes = self.output("ip", &["-4", "-j", "route", "show", "dev", INTERFACE])?;

@@ -32,6 +32,17 @@ impl fmt::Display for Route {
     }
 }
 
+/// What a DHCPv4 client makes of the routes that it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteHabit {
+    /// It takes them all (RFC 3442).
+    Classless,
+    /// It takes the router alone.
+    RouterAlone,
+    /// It takes them all, and adds routes to the routers on the link and to the name servers, as systemd-networkd does.
+    ClasslessAndHosts,
+}
+
 /// What a guest was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipv4Promised {
@@ -56,25 +67,26 @@ pub struct Ipv4Seen {
     pub ping: Ping,
 }
 
-/// Reads the promise out of a port's address and its subnet. A client that does not take classless routes
-/// (`takes_routes` false) has the router alone.
+/// Reads the promise out of a port's address and its subnet, for a client with this habit.
 ///
 /// # Errors
 /// When the subnet lacks an attribute or has one that does not parse.
-pub fn promised(address: Ipv4Addr, subnet: &Value, takes_routes: bool) -> Result<Ipv4Promised> {
+pub fn promised(address: Ipv4Addr, subnet: &Value, habit: RouteHabit) -> Result<Ipv4Promised> {
     let cidr: Ipv4Net = parsed(&subnet["cidr"]).context("cidr")?;
     let on_link = |destination| Route {
         destination,
         gateway: None,
     };
     let mut routes = BTreeSet::from([on_link(cidr)]);
-    if !subnet["gateway_ip"].is_null() {
-        routes.insert(Route {
-            destination: Ipv4Net::default(),
-            gateway: Some(parsed(&subnet["gateway_ip"]).context("gateway_ip")?),
-        });
-    }
-    if takes_routes {
+    let gateway = match &subnet["gateway_ip"] {
+        Value::Null => None,
+        gateway => Some(parsed(gateway).context("gateway_ip")?),
+    };
+    routes.extend(gateway.map(|_| Route {
+        destination: Ipv4Net::default(),
+        gateway,
+    }));
+    if habit != RouteHabit::RouterAlone {
         routes.insert(on_link(Ipv4Net::from(SERVICE)));
         for route in subnet["host_routes"].as_array().context("host_routes")? {
             routes.insert(Route {
@@ -86,10 +98,19 @@ pub fn promised(address: Ipv4Addr, subnet: &Value, takes_routes: bool) -> Result
     let servers = subnet["dns_nameservers"]
         .as_array()
         .context("dns_nameservers")?;
+    let dns: Vec<Ipv4Addr> = servers.iter().map(parsed).collect::<Result<_>>()?;
+    if habit == RouteHabit::ClasslessAndHosts {
+        let routers: Vec<Ipv4Addr> = routes.iter().filter_map(|route| route.gateway).collect();
+        routes.extend(routers.into_iter().map(|router| on_link(router.into())));
+        routes.extend(dns.iter().map(|server| Route {
+            destination: Ipv4Net::from(*server),
+            gateway,
+        }));
+    }
     Ok(Ipv4Promised {
         address: Ipv4Net::new(address, cidr.prefix_len())?,
         routes,
-        dns: servers.iter().map(parsed).collect::<Result<_>>()?,
+        dns,
     })
 }
 

@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::client::Client;
 use crate::cloud::Cloud;
-use crate::guest::{Client, Guest};
+use crate::guest::Guest;
 use crate::interrupt::Interrupt;
 use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
 use crate::promised::{Lifetimes, Promised, promised};
@@ -173,7 +174,7 @@ impl Lab {
                 &network,
                 &subnets,
                 lifetimes,
-                spec.guests[index].takes_routes(),
+                spec.guests[index].route_habit(),
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
             let guest = Guest::create(
@@ -246,7 +247,7 @@ fn settled(plugged: &Plugged) -> Result<bool> {
     let seen = plugged.guest.look()?;
     let mut columns = vec![Column::Address, Column::OnLinkRoute];
     // Those in the RA nobody has to wait for.
-    if plugged.guest.client().dns_source() == DnsSource::ResolvConf {
+    if plugged.guest.client().dns_source() != DnsSource::Ra {
         columns.push(Column::Dns);
     }
     if plugged.promised.ipv4.is_some() {

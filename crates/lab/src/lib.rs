@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 pub mod api;
+pub mod client;
 pub mod cloud;
 pub mod clouds;
 pub mod guest;
@@ -28,7 +29,7 @@ use crate::interrupt::Interrupt;
 use crate::lab::{Lab, say};
 
 /// Programs that the guests are made of, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
@@ -36,6 +37,12 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("rdisc6", "ndisc6"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcpcd", "dhcpcd5"),
+    ("dhcp6c", "wide-dhcpv6-client"),
+    ("udhcpc", "udhcpc"),
+    (client::NETWORKD, "systemd"),
+    ("NetworkManager", "network-manager"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("setpriv", "util-linux"),
 ];
 
 /// Arguments of `hextet lab`.

@@ -1,6 +1,6 @@
 //! The networks of the lab and who is on them.
 
-use crate::guest::Client;
+use crate::client::Client;
 
 /// A network with one IPv6 subnet, and one of IPv4 where it says so.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,13 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "slaac",
         mtu: None,
         ipv4: None,
-        guests: &[Client::Kernel, Client::Kernel, Client::Dhcpcd],
+        guests: &[
+            Client::Kernel,
+            Client::Kernel,
+            Client::Dhcpcd,
+            Client::Networkd,
+            Client::NetworkManager,
+        ],
     },
     NetworkSpec {
         name: "stateless",
@@ -53,7 +59,13 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateless",
         mtu: Some(1400),
         ipv4: None,
-        guests: &[Client::Kernel, Client::DhclientStateless, Client::Dhcpcd],
+        guests: &[
+            Client::Kernel,
+            Client::DhclientStateless,
+            Client::Dhcpcd,
+            Client::Networkd,
+            Client::NetworkManager,
+        ],
     },
     NetworkSpec {
         name: "stateful",
@@ -66,6 +78,8 @@ pub const ALL: [NetworkSpec; 6] = [
             Client::Dhclient64,
             Client::Wide,
             Client::Dhcpcd,
+            Client::Networkd,
+            Client::NetworkManager,
         ],
     },
     // The subnet of ZStack's guide, whose guests ended with a /64 or without a route to their neighbours.
@@ -75,7 +89,12 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateful",
         mtu: None,
         ipv4: None,
-        guests: &[Client::Dhclient, Client::Dhcpcd],
+        guests: &[
+            Client::Dhclient,
+            Client::Dhcpcd,
+            Client::Networkd,
+            Client::NetworkManager,
+        ],
     },
     NetworkSpec {
         name: "dual",
@@ -87,7 +106,13 @@ pub const ALL: [NetworkSpec; 6] = [
             gateway: true,
             host_route: Some(("198.51.100.0/24", "10.4.0.9")),
         }),
-        guests: &[Client::Dhclient4, Client::Udhcpc, Client::DhcpcdDual],
+        guests: &[
+            Client::Dhclient4,
+            Client::Udhcpc,
+            Client::DhcpcdDual,
+            Client::NetworkdDual,
+            Client::NetworkManagerDual,
+        ],
     },
     // No way out: no router is announced, and none is invented.
     NetworkSpec {
@@ -100,7 +125,12 @@ pub const ALL: [NetworkSpec; 6] = [
             gateway: false,
             host_route: None,
         }),
-        guests: &[Client::Udhcpc, Client::DhcpcdDual],
+        guests: &[
+            Client::Udhcpc,
+            Client::DhcpcdDual,
+            Client::NetworkdDual,
+            Client::NetworkManagerDual,
+        ],
     },
 ];
 

@@ -11,7 +11,7 @@ use ipnet::Ipv6Net;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ipv4::{self, Ipv4Promised};
+use crate::ipv4::{self, Ipv4Promised, RouteHabit};
 
 /// Everything that one guest was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Lifetimes {
 }
 
 /// Reads the promise out of what `GET` answered for a port, its network, and that network's subnets in their order.
-/// `takes_routes`: the guest's DHCPv4 client takes classless routes.
+/// `habit` is that of the guest's DHCPv4 client.
 ///
 /// # Errors
 /// When an answer lacks an attribute or has one that does not parse.
@@ -86,7 +86,7 @@ pub fn promised(
     network: &Value,
     subnets: &[Value],
     lifetimes: Lifetimes,
-    takes_routes: bool,
+    habit: RouteHabit,
 ) -> Result<Promised> {
     let mac: Mac = text(port, "mac_address")?
         .parse()
@@ -122,7 +122,7 @@ pub fn promised(
                 IpAddr::V6(_) => None,
             });
             let address = ipv4.next().context("no address of the IPv4 subnet")?;
-            promised.ipv4 = Some(ipv4::promised(address, subnet, takes_routes)?);
+            promised.ipv4 = Some(ipv4::promised(address, subnet, habit)?);
         } else {
             add_subnet(&mut promised, mac, subnet)?;
         }

@@ -60,6 +60,8 @@ pub struct AddressSeen {
 pub enum DnsSource {
     /// The client's `/etc/resolv.conf`.
     ResolvConf,
+    /// What systemd-networkd has for systemd-resolved, which makes a `resolv.conf` of it.
+    Networkd,
     /// The RA: the guest has no client that writes a file.
     Ra,
 }
@@ -68,6 +70,7 @@ impl fmt::Display for DnsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DnsSource::ResolvConf => "resolv.conf",
+            DnsSource::Networkd => "networkd",
             DnsSource::Ra => "RA",
         })
     }
@@ -220,6 +223,15 @@ pub fn parse_resolv_conf(text: &str) -> Vec<Ipv6Addr> {
     text.lines()
         .filter_map(|line| line.strip_prefix("nameserver"))
         .filter_map(|server| server.trim().parse().ok())
+        .collect()
+}
+
+/// systemd-networkd's file of a link as a `resolv.conf`: its servers in their order.
+pub fn resolv_conf_of_networkd(link: &str) -> String {
+    let servers = link.lines().filter_map(|line| line.strip_prefix("DNS="));
+    servers
+        .flat_map(str::split_whitespace)
+        .map(|server| format!("nameserver {server}\n"))
         .collect()
 }
 

@@ -3,6 +3,7 @@
 //! Pure. A line that is wrong only because another line is wrong names that one as its cause, so that one fault reads
 //! as one fault.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ipnet::Ipv6Net;
@@ -301,10 +302,15 @@ fn default_route(seen: &Seen) -> Judged {
 }
 
 fn dns(promised: &Promised, seen: &Seen) -> Judged {
-    let reason = (seen.dns != promised.dns).then(|| match seen.dns_source {
+    let same = match seen.dns_source {
+        // It keeps an RA's servers in a set, and those of DHCPv6 besides.
+        DnsSource::Networkd => BTreeSet::from_iter(&seen.dns) == BTreeSet::from_iter(&promised.dns),
+        DnsSource::Ra | DnsSource::ResolvConf => seen.dns == promised.dns,
+    };
+    let reason = (!same).then(|| match seen.dns_source {
         DnsSource::Ra if seen.ra.is_none() => "no RA to read".to_owned(),
         DnsSource::Ra => "the RA's servers differ".to_owned(),
-        DnsSource::ResolvConf => "resolv.conf differs".to_owned(),
+        DnsSource::ResolvConf | DnsSource::Networkd => format!("{} differs", seen.dns_source),
     });
     (
         list(promised.dns.iter()),

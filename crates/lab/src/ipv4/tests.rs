@@ -3,13 +3,13 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn the_promise_is_the_subnets_and_who_takes_no_routes_has_the_router() {
+fn the_promise_is_the_subnets_by_what_the_client_makes_of_routes() {
     let subnet = json!({
         "cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "dns_nameservers": ["192.0.2.53"],
         "host_routes": [{ "destination": "198.51.100.0/24", "nexthop": "10.0.0.9" }],
     });
     let address = Ipv4Addr::new(10, 0, 0, 5);
-    let whole = promised(address, &subnet, true).unwrap();
+    let whole = promised(address, &subnet, RouteHabit::Classless).unwrap();
     assert_eq!(whole.address.to_string(), "10.0.0.5/24");
     assert_eq!(whole.dns, [Ipv4Addr::new(192, 0, 2, 53)]);
     let texts = |promised: &Ipv4Promised| {
@@ -28,11 +28,21 @@ fn the_promise_is_the_subnets_and_who_takes_no_routes_has_the_router() {
             "198.51.100.0/24 via 10.0.0.9",
         ]
     );
-    let plain = promised(address, &subnet, false).unwrap();
+    let plain = promised(address, &subnet, RouteHabit::RouterAlone).unwrap();
     assert_eq!(texts(&plain), ["0.0.0.0/0 via 10.0.0.1", "10.0.0.0/24"]);
+    let hosts = promised(address, &subnet, RouteHabit::ClasslessAndHosts).unwrap();
+    let added: Vec<String> = hosts
+        .routes
+        .difference(&whole.routes)
+        .map(Route::to_string)
+        .collect();
+    assert_eq!(
+        added,
+        ["10.0.0.1/32", "10.0.0.9/32", "192.0.2.53/32 via 10.0.0.1"]
+    );
     let mut isolated = subnet;
     isolated["gateway_ip"] = Value::Null;
-    let isolated = promised(address, &isolated, false).unwrap();
+    let isolated = promised(address, &isolated, RouteHabit::RouterAlone).unwrap();
     assert_eq!(texts(&isolated), ["10.0.0.0/24"]);
 }
 

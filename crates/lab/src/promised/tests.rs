@@ -63,7 +63,7 @@ fn an_answer_that_lacks_something_is_refused() {
         &json!({ "mtu": 1430 }),
         &[],
         LIFETIMES,
-        true,
+        RouteHabit::Classless,
     );
     assert!(error.unwrap_err().to_string().contains("fixed_ips"));
 }
@@ -92,7 +92,7 @@ fn of(subnets: &[Value], address: &str) -> Promised {
         &json!({ "mtu": 1430 }),
         subnets,
         LIFETIMES,
-        true,
+        RouteHabit::Classless,
     )
     .unwrap()
 }

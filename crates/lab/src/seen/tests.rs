@@ -117,3 +117,15 @@ fn a_ping_says_one_line() {
     let lost = "1 packets transmitted, 0 received, 100% packet loss, time 0ms\n";
     assert_eq!(parse_ping(false, lost).says, lost.trim());
 }
+
+#[test]
+fn what_networkd_has_for_a_resolver_is_read_in_its_order() {
+    let link = "ADMIN_STATE=configured\nDNS=192.0.2.53 2001:db8::53\nNTP=2001:db8::123\n";
+    let resolv_conf = resolv_conf_of_networkd(link);
+    assert_eq!(
+        parse_resolv_conf(&resolv_conf),
+        ["2001:db8::53".parse::<Ipv6Addr>().unwrap()]
+    );
+    assert!(resolv_conf.starts_with("nameserver 192.0.2.53\n"));
+    assert_eq!(resolv_conf_of_networkd("ADMIN_STATE=unmanaged\n"), "");
+}

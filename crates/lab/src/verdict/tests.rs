@@ -117,6 +117,19 @@ fn without_an_advertisement_a_kernel_guest_has_no_dns_for_that_reason() {
 }
 
 #[test]
+fn networkd_may_have_the_servers_twice_and_in_any_order_and_no_other_client() {
+    let mut guests = three();
+    let seen = &mut guests[0].1;
+    seen.dns.push("2001:db8::99".parse().unwrap());
+    seen.dns_source = DnsSource::Networkd;
+    check(&guests, Column::Dns, &[]);
+    guests[0].0.dns.insert(0, "2001:db8::99".parse().unwrap());
+    assert!(compare(&guests).iter().all(Line::is_right));
+    guests[0].1.dns_source = DnsSource::ResolvConf;
+    check(&guests, Column::Dns, &[]);
+}
+
+#[test]
 fn lifetimes_that_the_client_watches_are_judged_by_the_advertisement_alone() {
     let mut guests = three();
     let seen = &mut guests[0].1;
