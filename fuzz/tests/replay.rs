@@ -18,7 +18,7 @@ use hextet_fuzz::{Mutator, TARGETS, Target};
 /// Mutated inputs for each target.
 const MUTATIONS: usize = 150_000;
 /// One in so many mutated inputs must still mean something, or the mutations only scratch at the surface.
-const UNDERSTOOD_ONE_IN: usize = 20;
+const UNDERSTOOD_ONE_IN: usize = 30;
 /// Bytes of Ethernet, IPv6 and UDP headers before a DHCPv6 message.
 const BEFORE_DHCPV6: usize = 62;
 /// Bytes of Ethernet, IPv4 and UDP headers before a DHCPv4 message.

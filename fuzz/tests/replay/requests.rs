@@ -1,7 +1,7 @@
 //! Requests to the API that can be carried out, one of each kind, as seeds.
 
 /// Name and request.
-pub const SEEDS: [(&str, &str); 22] = [
+pub const SEEDS: [(&str, &str); 25] = [
     (
         "networks",
         "GET /v2.0/networks?name=a&name=b&fields=id&fields=name",
@@ -28,11 +28,23 @@ pub const SEEDS: [(&str, &str); 22] = [
     ),
     (
         "ports",
-        "GET /v2.0/ports?fixed_ips=ip_address=2001:db8::5&fixed_ips=ip_address_substr=db8&mac_address=fa:16:3e:0:0:1",
+        "GET /v2.0/ports?fixed_ips=ip_address=2001:db8::5&fixed_ips=ip_address_substr=db8&mac_address=FA-16-3E-00-00-01",
     ),
     (
         "ports-escaped",
         "GET /v2.0/ports?device_id=&binding%3Ahost_id=h1&tenant_id=%C3%A4+%2B",
+    ),
+    (
+        "networks-typed",
+        "GET /v2.0/networks?status=ACTIVE&shared=false&mtu=1500&revision_number=2&provider:network_type=vxlan&provider:segmentation_id=7&hextet:address_policy=all-ports",
+    ),
+    (
+        "ports-typed",
+        "GET /v2.0/ports?ip_allocation=none&network_id=3F2504E04F8941D39A0C0305E82C3301&fixed_ips=subnet_id=3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+    ),
+    (
+        "twice",
+        "POST /v2.0/networks\n{\"network\": {\"name\": \"a\", \"name\": \"b\"}}",
     ),
     (
         "network-create",

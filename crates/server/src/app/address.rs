@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hextet_core::address::AddressRange;
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
 use hextet_core::mac::{BaseMac, Mac};
-use hextet_core::port::{FixedIp, Wish};
+use hextet_core::port::{FixedIp, FixedIpRequest, Wish};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
 use hextet_store::Tx;
@@ -94,6 +94,41 @@ pub(super) async fn fulfil(
         });
     }
     Ok(fixed_ips)
+}
+
+/// Why an address that the port's MAC does not form is refused: as another port's, if it is that, as Neutron looks there
+/// first.
+pub(super) async fn why_not(
+    tx: &mut Tx,
+    port: PortId,
+    asked: &[FixedIpRequest],
+    subnets: &[Subnet],
+    own: &[FixedIp],
+    refusal: Refusal,
+) -> Failure {
+    if refusal.kind != RefusalKind::AllocationOnAutoAddressSubnet {
+        return refusal.into();
+    }
+    for ip_address in asked.iter().filter_map(|entry| entry.ip_address) {
+        let around = |subnet: &&Subnet| subnet.cidr.contains(&ip_address);
+        let Some(subnet) = subnets.iter().find(around) else {
+            continue;
+        };
+        let fixed = FixedIp {
+            subnet_id: subnet.id,
+            ip_address,
+        };
+        if own.contains(&fixed) {
+            continue;
+        }
+        // Whether it could be taken is all that is asked: the request is refused anyway, and takes nothing.
+        match tx.take_address(subnet.id, ip_address, port).await {
+            Ok(true) => {}
+            Ok(false) => return taken(fixed).into(),
+            Err(error) => return error.into(),
+        }
+    }
+    refusal.into()
 }
 
 fn taken(fixed: FixedIp) -> Refusal {

@@ -122,7 +122,13 @@ async fn create_one(
         mac: mac_address,
         device_owner: &asked.device_owner,
     };
-    let wishes = addressee.wishes(asked.fixed_ips.as_deref())?;
+    let wishes = match addressee.wishes(asked.fixed_ips.as_deref()) {
+        Ok(wishes) => wishes,
+        Err(refusal) => {
+            let fixed = asked.fixed_ips.as_deref().unwrap_or_default();
+            return Err(address::why_not(tx, id, fixed, &subnets, &[], refusal).await);
+        }
+    };
     let fixed_ips = address::fulfil(tx, id, &wishes, &subnets, &[]).await?;
     let number = u32::try_from(tx.next(Counter::PortNumber).await?)
         .map_err(|_| EngineError::Unsound("port number: all are used up"))?;
@@ -277,7 +283,13 @@ async fn readdress(
         Some(asked) => {
             check_subnets_exist(tx, Some(asked)).await?;
             after.ip_allocation = ip_allocation(Some(asked));
-            addressee.wishes_after(asked, &held)?
+            match addressee.wishes_after(asked, &held) {
+                Ok(wishes) => wishes,
+                Err(refusal) => {
+                    let (id, own) = (before.id, &before.fixed_ips);
+                    return Err(address::why_not(tx, id, asked, &subnets, own, refusal).await);
+                }
+            }
         }
         None => held
             .iter()

@@ -10,6 +10,8 @@ use crate::app::Said;
 use crate::app::policy::{self, Allowed, Demand, Guard, Rules, Target, When};
 use crate::identity::Caller;
 
+pub(super) use super::filter::{Filter, TagRule};
+
 /// Checks a value and puts it in its canonical form, or says why it cannot.
 pub(super) type Convert = fn(&Json) -> Result<Json, String>;
 
@@ -46,38 +48,6 @@ pub(super) enum Shown {
     Hidden,
     /// Not at all.
     Never,
-}
-
-/// How an attribute is compared with a filter's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filter {
-    /// As text.
-    Text,
-    /// `True`, `true` and `1` are true.
-    Boolean,
-    /// As an address or a prefix, whatever its spelling.
-    Address,
-    /// Without regard to case.
-    Caseless,
-    /// As text, with each item of a list.
-    AnyItem,
-    /// `ip_address=A`, `ip_address_substr=C` and `subnet_id=B`, on one entry of the list.
-    FixedIps,
-    /// As a set of tags, whatever the attribute's name.
-    Tags(TagRule),
-}
-
-/// Which tags a filter wants: its values are lists with commas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TagRule {
-    /// All of them are there.
-    All,
-    /// One of them is.
-    Any,
-    /// One of them is not.
-    NotAll,
-    /// None of them is.
-    NotAny,
 }
 
 /// A row of a table.

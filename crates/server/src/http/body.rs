@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::attributes::{Noun, Verb};
 use super::bounds::BODY_BYTES_MAX;
 use super::error::{Problem, respond};
+use super::json;
 use crate::app::{BULK_MAX, IfMatch, Said};
 
 /// The objects of a POST, and whether they came as a list.
@@ -76,13 +77,12 @@ pub(super) async fn put<T: DeserializeOwned>(noun: &Noun, body: Body) -> Result<
     typed(noun, Verb::Put, one)
 }
 
-/// The only member of a body, by its name.
-pub(super) async fn member(name: &str, body: Body) -> Result<Json, Problem> {
+/// The only member of a body, by its name; the refusal of a body without it is of this kind.
+pub(super) async fn member(name: &str, missing: RefusalKind, body: Body) -> Result<Json, Problem> {
     let mut members = object(body).await?;
     let member = members.remove(name).ok_or_else(|| {
-        Problem::bad_request(format!(
-            "Failed to parse request. Required attribute '{name}' not specified"
-        ))
+        let message = format!("Failed to parse request. Required attribute '{name}' not specified");
+        Problem::Refused(Refusal::new(missing, message))
     })?;
     nothing_else(&members)?;
     Ok(member)
@@ -130,15 +130,10 @@ async fn object(body: Body) -> Result<Map<String, Json>, Problem> {
             "The body could not be read: at most {BODY_BYTES_MAX} bytes are allowed"
         ))
     })?;
-    // The parser refuses what is nested more than 128 deep.
-    match serde_json::from_slice(&bytes) {
+    match json::parse(&bytes) {
         Ok(Json::Object(members)) => Ok(members),
         Ok(_) => Err(Problem::bad_request("The body must be a JSON object")),
-        Err(error) => Err(Problem::bad_request(format!(
-            "The body is not JSON: see line {}, column {}",
-            error.line(),
-            error.column()
-        ))),
+        Err(why) => Err(Problem::bad_request(why)),
     }
 }
 

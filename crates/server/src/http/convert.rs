@@ -17,6 +17,10 @@ pub(super) const TEXT_CHARS_MAX: usize = 255;
 const NETWORK_TYPE_CHARS_MAX: usize = 32;
 /// Longest name of a physical network, characters.
 const PHYSICAL_NETWORK_CHARS_MAX: usize = 64;
+/// What Neutron's resources can be: as filters, all of them.
+pub(super) const STATUSES: &[&str] = &["ACTIVE", "BUILD", "DOWN", "ERROR", "N/A"];
+/// The families of subnets, as filters.
+pub(super) const IP_VERSIONS: &[&str] = &["4", "6"];
 
 pub(super) fn text(value: &Json) -> Result<Json, String> {
     let Json::String(text) = value else {
@@ -195,7 +199,7 @@ pub(super) fn address_or_null(value: &Json) -> Result<Json, String> {
     }
 }
 
-fn address(value: &Json) -> Result<Json, String> {
+pub(super) fn address(value: &Json) -> Result<Json, String> {
     let parsed = value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
     parsed
         .map(|address| json!(address.to_string()))

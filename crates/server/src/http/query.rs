@@ -1,18 +1,17 @@
 //! The query string: `fields`, and filters that may be repeated.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use hextet_core::refusal::{Refusal, RefusalKind};
-use ipnet::IpNet;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value as Json;
 
 use crate::app::TIME_FORMAT;
 
-use super::attributes::{Filter, Noun, TagRule};
+use super::attributes::Noun;
 use super::bounds::QUERY_PARAMETERS_MAX;
+use super::filter::Filter;
 
 /// A parameter of nouns that know when they were changed.
 const CHANGED_SINCE: &str = "changed_since";
@@ -65,7 +64,8 @@ impl Query {
     /// Parses a list's query.
     ///
     /// # Errors
-    /// `HTTPBadRequest` for what is no attribute to filter or sort by, `BadRequest` for a limit that is none.
+    /// `HTTPBadRequest` for what is no attribute to filter or sort by, `InvalidInput` for a filter's value that is none of
+    /// the attribute's, `BadRequest` for a limit that is none.
     pub(super) fn parse(noun: &Noun, query: Option<&str>) -> Result<Self, Refusal> {
         let mut parsed = Query::default();
         let mut written = Written::default();
@@ -103,7 +103,7 @@ impl Query {
                 .filters
                 .entry(name)
                 .or_insert_with(|| (filter, Vec::new()));
-            values.push(value);
+            values.push(filter.wanted(name, &value)?);
         }
         if !unknown.is_empty() {
             return Err(bad(format!(
@@ -150,7 +150,7 @@ impl Query {
                 Filter::Tags(_) => "tags",
                 _ => name,
             };
-            matches(*filter, wanted, &value(read))
+            filter.matches(wanted, &value(read))
         })
     }
 }
@@ -248,79 +248,6 @@ fn since(text: &str) -> Result<String, Refusal> {
         ))
     })?;
     Ok(whole.strftime(TIME_FORMAT).to_string())
-}
-
-fn matches(filter: Filter, wanted: &[String], member: &Json) -> bool {
-    let text = match member {
-        Json::String(text) => text.clone(),
-        Json::Null => return false,
-        other => other.to_string(),
-    };
-    match filter {
-        Filter::Text => wanted.contains(&text),
-        Filter::AnyItem => member
-            .as_array()
-            .is_some_and(|items| items.iter().any(|item| wanted.contains(&item.to_string()))),
-        Filter::Boolean => wanted.iter().any(|wanted| {
-            let wanted = matches!(wanted.as_str(), "True" | "true" | "1");
-            member.as_bool() == Some(wanted)
-        }),
-        Filter::Caseless => wanted
-            .iter()
-            .any(|wanted| wanted.eq_ignore_ascii_case(&text)),
-        Filter::Address => wanted
-            .iter()
-            .any(|wanted| *wanted == text || same_address(wanted, &text)),
-        Filter::FixedIps => matches_fixed_ips(wanted, member),
-        Filter::Tags(rule) => matches_tags(rule, wanted, member),
-    }
-}
-
-fn matches_tags(rule: TagRule, wanted: &[String], member: &Json) -> bool {
-    let tags = member.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut wanted = wanted.iter().flat_map(|list| list.split(','));
-    let mut has = |wanted: &str| tags.iter().any(|tag| tag == wanted);
-    match rule {
-        TagRule::All => wanted.all(&mut has),
-        TagRule::Any => wanted.any(&mut has),
-        TagRule::NotAll => !wanted.all(&mut has),
-        TagRule::NotAny => !wanted.any(&mut has),
-    }
-}
-
-fn same_address(one: &str, other: &str) -> bool {
-    if let (Ok(one), Ok(other)) = (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
-        return one == other;
-    }
-    matches!((one.parse::<IpNet>(), other.parse::<IpNet>()), (Ok(one), Ok(other)) if one == other)
-}
-
-/// An entry passes when its address is among the wanted ones, if any are, and so its subnet.
-fn matches_fixed_ips(wanted: &[String], member: &Json) -> bool {
-    let values = |name: &str| -> Vec<&str> {
-        let pairs = wanted.iter().filter_map(|pair| pair.split_once('='));
-        pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-            .collect()
-    };
-    let (addresses, subnets) = (values("ip_address"), values("subnet_id"));
-    let parts: Vec<String> = values("ip_address_substr")
-        .into_iter()
-        .map(str::to_lowercase)
-        .collect();
-    if addresses.len() + subnets.len() + parts.len() < wanted.len() {
-        // Something else was asked, and nothing is that.
-        return false;
-    }
-    let entries = member.as_array().map(Vec::as_slice).unwrap_or_default();
-    entries.iter().any(|entry| {
-        let text = |name: &str| entry.get(name).and_then(Json::as_str).unwrap_or_default();
-        let address = text("ip_address");
-        (addresses.is_empty() || addresses.iter().any(|wanted| same_address(wanted, address)))
-            && (parts.is_empty() || parts.iter().any(|part| address.contains(part)))
-            && (subnets.is_empty() || subnets.contains(&text("subnet_id")))
-    })
 }
 
 fn bad(message: impl Into<String>) -> Refusal {

@@ -6,6 +6,7 @@ use super::schema::{described, samples};
 use super::{Operation, id, in_path, list_of, wrapped};
 use crate::app::BULK_MAX;
 use crate::http::attributes::{Attribute, Convert, Filter, Noun, Rule, Shown, Verb};
+use crate::http::convert;
 use crate::http::v2::{TAG_CHARS_MAX, is_taggable};
 
 /// Adds what a noun has.
@@ -242,15 +243,7 @@ fn parameters(noun: &Noun) -> Vec<Json> {
         json!({"name": name, "in": "query", "style": "form", "explode": true, "schema": schema})
     };
     let filters = noun.attributes.iter().filter_map(|attribute| {
-        let items = match attribute.filter? {
-            Filter::Boolean => json!({"enum": ["True", "true", "1", "False", "false", "0"]}),
-            Filter::FixedIps => {
-                json!({"type": "string", "pattern": "^(ip_address|ip_address_substr|subnet_id)=.+$"})
-            }
-            Filter::Text | Filter::AnyItem | Filter::Address | Filter::Caseless | Filter::Tags(_) => {
-                json!({"type": "string"})
-            }
-        };
+        let items = filtered_by(attribute.filter?);
         Some(many(attribute.name, items))
     });
     let mut parameters: Vec<Json> = filters.collect();
@@ -271,6 +264,23 @@ fn parameters(noun: &Noun) -> Vec<Json> {
         parameters.push(query("changed_since", time));
     }
     parameters
+}
+
+/// The values of a filter.
+fn filtered_by(filter: Filter) -> Json {
+    match filter {
+        Filter::Text | Filter::Tags(_) => json!({"type": "string"}),
+        Filter::Id => json!({"type": "string", "format": "uuid"}),
+        Filter::OneOf(words) | Filter::AnyItem(words) => json!({"enum": words}),
+        Filter::Number => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+        Filter::Boolean => json!({"enum": ["True", "true", "1", "False", "false", "0"]}),
+        Filter::Address => taken(convert::address),
+        Filter::Prefix => taken(convert::cidr),
+        Filter::Mac => taken(convert::mac),
+        Filter::FixedIps => {
+            json!({"type": "string", "pattern": "^(ip_address|ip_address_substr|subnet_id)=.+$"})
+        }
+    }
 }
 
 fn fields() -> Json {

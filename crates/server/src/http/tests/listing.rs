@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::filter::Filter;
 
 /// A cloud with one network, subnet and port of project demo, and their paths.
 pub(super) async fn one_of_each() -> (Cloud, [(&'static str, String); 3]) {
@@ -289,11 +290,70 @@ async fn ports_are_found_by_a_part_of_an_address() {
             true,
         ),
         (
-            "fixed_ips=ip_address_substr=abc:7&fixed_ips=subnet_id=x".to_owned(),
+            format!(
+                "fixed_ips=ip_address_substr=abc:7&fixed_ips=subnet_id={}",
+                nouns[0].1
+            ),
             false,
         ),
     ] {
         let found = cloud.get("demo", &format!("ports?{query}")).await;
         assert_eq!(found.ids("ports") == [id.as_str()], there, "{query}");
     }
+}
+
+/// Values that no resource can have in an attribute of this filter.
+fn impossible(filter: Filter) -> &'static [&'static str] {
+    match filter {
+        Filter::Text | Filter::Tags(_) => &[],
+        Filter::Id => &["x", "", "3f2504e0"],
+        Filter::OneOf(_) | Filter::AnyItem(_) => &["x", "", "ACTIVE,DOWN"],
+        Filter::Number => &["abc", "", "-1", "1e3"],
+        Filter::Boolean => &["maybe", "", "2", "yes"],
+        Filter::Address => &["x", "", "2001:db8::/64"],
+        Filter::Prefix => &["x", "", "2001:db8::", "2001:db8::/129"],
+        Filter::Mac => &["x", "", "fa:16:3e:0:0"],
+        Filter::FixedIps => &[
+            "x",
+            "",
+            "ip=::1",
+            "ip_address=x",
+            "subnet_id=x",
+            "2001:db8::1",
+        ],
+    }
+}
+
+#[tokio::test]
+async fn a_filter_by_what_cannot_be_is_refused_with_what_can() {
+    let (cloud, _) = one_of_each().await;
+    let mut refused = 0;
+    let nouns = crate::http::v2::NOUNS.into_iter();
+    for noun in nouns.chain([&crate::http::v2::availability::AVAILABILITY]) {
+        for attribute in noun.attributes {
+            let Some(filter) = attribute.filter else {
+                continue;
+            };
+            for value in impossible(filter) {
+                let path = format!("{}?{}={value}", noun.path(), attribute.name);
+                let answer = cloud.get("admin", &path).await;
+                answer.check(&path, 400, "InvalidInput");
+                let told = format!("filter {}: '{value}' is not ", attribute.name);
+                assert!(answer.message().contains(&told), "{}", answer.message());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 80, "{refused}");
+    let answer = cloud.get("demo", "ports?status=up").await;
+    let told = "'up' is not one of ACTIVE, BUILD, DOWN, ERROR, N/A";
+    assert!(answer.message().contains(told), "{}", answer.message());
+    // An id that is none is nobody's: clients look up by it what can be a name, too.
+    assert!(
+        cloud
+            .get("demo", "ports?id=x")
+            .await
+            .ids("ports")
+            .is_empty()
+    );
 }

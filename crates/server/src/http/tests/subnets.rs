@@ -31,7 +31,7 @@ const OBSERVED: &[(&str, &str, u16, &str)] = &[
     ("cidr without a length", r#"{"cidr": "2001:db8::"}"#, 400, "HTTPBadRequest"),
     ("subnet pool", r#"{"subnetpool_id": "00000000-0000-4000-8000-000000000009"}"#, 400, "HTTPBadRequest"),
     ("default subnet pool", r#"{"use_default_subnetpool": true}"#, 400, "HTTPBadRequest"),
-    ("no default subnet pool", r#"{"use_default_subnetpool": false}"#, 201, ""),
+    ("no default subnet pool", r#"{"use_default_subnetpool": false}"#, 400, "HTTPBadRequest"),
     ("gateway null", r#"{"gateway_ip": null}"#, 201, ""),
     ("gateway link-local", r#"{"gateway_ip": "fe80::1"}"#, 201, ""),
     ("gateway outside", r#"{"gateway_ip": "2001:db8:2::1"}"#, 201, ""),

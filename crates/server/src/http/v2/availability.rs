@@ -16,6 +16,7 @@ use crate::app::policy::{Allowed, Rules, Who};
 use crate::http::AppState;
 use crate::http::attributes::{Attribute, Filter, Noun, Shown, read_only};
 use crate::http::body::text;
+use crate::http::convert;
 use crate::http::error::Problem;
 use crate::http::list::{self, Listing};
 use crate::http::query::Query;
@@ -46,12 +47,12 @@ pub(in crate::http) const AVAILABILITY: Noun = Noun {
 };
 
 const ATTRIBUTES: &[Attribute] = &[
-    read_only("network_id", Some(Filter::Text)),
+    read_only("network_id", Some(Filter::Id)),
     read_only("network_name", Some(Filter::Text)),
     read_only("project_id", Some(Filter::Text)),
     Attribute {
         shown: Shown::Hidden,
-        ..read_only(IP_VERSION, Some(Filter::AnyItem))
+        ..read_only(IP_VERSION, Some(Filter::AnyItem(convert::IP_VERSIONS)))
     },
 ];
 

@@ -21,9 +21,9 @@ use crate::http::v2::resource::Resource;
 
 const FALSE: &[&str] = &["false"];
 const ADMIN: Allowed = &[Who::Admin];
-const NULL: &[&str] = &["null"];
-const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
+/// Neutron's, as filters: a list of networks of a type that is not there is empty.
+const NETWORK_TYPES: &[&str] = &[FLAT, "geneve", "gre", "local", "vlan", VXLAN];
 
 pub(in crate::http) const NETWORK: Noun = Noun {
     name: "network",
@@ -53,27 +53,30 @@ const ATTRIBUTES: &[Attribute] = &[
     writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
     writable("admin_state_up", convert::boolean, Filter::Boolean),
-    read_only("status", Some(Filter::Text)),
+    read_only("status", Some(Filter::OneOf(convert::STATUSES))),
     read_only("subnets", None),
-    writable("mtu", convert::non_negative, Filter::Text),
-    read_only("revision_number", Some(Filter::Text)),
+    writable("mtu", convert::non_negative, Filter::Number),
+    read_only("revision_number", Some(Filter::Number)),
     read_only("created_at", None),
     read_only("updated_at", None),
-    provider("provider:network_type", convert::network_type).guarded(&[guard(
+    provider(
         "provider:network_type",
-        When::Given,
-        ADMIN,
-    )]),
-    provider("provider:physical_network", convert::physical_network).guarded(&[guard(
+        convert::network_type,
+        Filter::OneOf(NETWORK_TYPES),
+    )
+    .guarded(&[guard("provider:network_type", When::Given, ADMIN)]),
+    provider(
         "provider:physical_network",
-        When::Given,
-        ADMIN,
-    )]),
-    provider("provider:segmentation_id", convert::integer_or_null).guarded(&[guard(
+        convert::physical_network,
+        Filter::Text,
+    )
+    .guarded(&[guard("provider:physical_network", When::Given, ADMIN)]),
+    provider(
         "provider:segmentation_id",
-        When::Given,
-        ADMIN,
-    )]),
+        convert::integer_or_null,
+        Filter::Number,
+    )
+    .guarded(&[guard("provider:segmentation_id", When::Given, ADMIN)]),
     writable("shared", convert::boolean, Filter::Boolean).guarded(&[guard(
         "shared",
         When::Besides("false"),
@@ -114,12 +117,6 @@ const ATTRIBUTES: &[Attribute] = &[
     neutral("segments", &[], Shown::Never, None).guarded(&[guard("segments", When::Given, ADMIN)]),
     Attribute {
         put: Rule::ReadOnly,
-        ..neutral("ha", FALSE, Shown::Never, None)
-    },
-    neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
-    neutral("qos_policy_id", NULL, Shown::Never, None),
-    Attribute {
-        put: Rule::ReadOnly,
         ..neutral(
             "availability_zone_hints",
             EMPTY_LIST,
@@ -130,7 +127,7 @@ const ATTRIBUTES: &[Attribute] = &[
     writable(
         AddressPolicy::ATTRIBUTE,
         convert::address_policy,
-        Filter::Text,
+        Filter::OneOf(&AddressPolicy::NAMES),
     ),
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
@@ -139,10 +136,10 @@ const ATTRIBUTES: &[Attribute] = &[
 ];
 
 /// A row of what carries a network.
-const fn provider(name: &'static str, convert: Convert) -> Attribute {
+const fn provider(name: &'static str, convert: Convert, filter: Filter) -> Attribute {
     Attribute {
         shown: Shown::StoredAdmin,
-        ..writable(name, convert, Filter::Text)
+        ..writable(name, convert, filter)
     }
 }
 

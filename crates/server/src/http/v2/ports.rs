@@ -22,7 +22,6 @@ use crate::http::attributes::{
 use crate::http::convert::{self, given};
 use crate::http::v2::resource::Resource;
 
-const EMPTY_TEXT: &[&str] = &["\"\""];
 const EMPTY_LIST: &[&str] = &["[]"];
 const INSIDERS: Allowed = &[Who::Admin, Who::Service];
 const ADMIN: Allowed = &[Who::Admin];
@@ -34,6 +33,8 @@ const ON_SHARED: Allowed = &[
     Who::SharedMember,
 ];
 const NULL: &[&str] = &["null"];
+/// Neutron's, as filters.
+const IP_ALLOCATIONS: &[&str] = &["immediate", "deferred", "none"];
 
 pub(in crate::http) const PORT: Noun = Noun {
     name: "port",
@@ -81,8 +82,8 @@ const ATTRIBUTES: &[Attribute] = &[
     writable("name", convert::text, Filter::Text),
     writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
-    fixed("network_id", convert::uuid, Filter::Text),
-    writable("mac_address", convert::mac, Filter::Caseless).guarded(&[Guard {
+    fixed("network_id", convert::uuid, Filter::Id),
+    writable("mac_address", convert::mac, Filter::Mac).guarded(&[Guard {
         name: "mac_address",
         when: When::Given,
         create: ON_NETWORK,
@@ -90,14 +91,14 @@ const ATTRIBUTES: &[Attribute] = &[
     }]),
     writable("fixed_ips", convert::fixed_ips, Filter::FixedIps).guarded(FIXED_IPS),
     writable("admin_state_up", convert::boolean, Filter::Boolean),
-    read_only("status", Some(Filter::Text)),
+    read_only("status", Some(Filter::OneOf(convert::STATUSES))),
     writable("device_id", convert::text, Filter::Text),
     writable("device_owner", convert::text, Filter::Text).guarded(&[guard(
         "device_owner",
         When::Begins("network:"),
         ON_NETWORK,
     )]),
-    read_only("revision_number", Some(Filter::Text)),
+    read_only("revision_number", Some(Filter::Number)),
     read_only("created_at", None),
     read_only("updated_at", None),
     Attribute {
@@ -109,7 +110,7 @@ const ATTRIBUTES: &[Attribute] = &[
         shown: Shown::StoredAdmin,
         ..read_only("binding:vif_type", None)
     },
-    read_only("ip_allocation", Some(Filter::Text)),
+    read_only("ip_allocation", Some(Filter::OneOf(IP_ALLOCATIONS))),
     Attribute {
         shown: Shown::StoredAdmin,
         filter: None,
@@ -151,8 +152,6 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("true"),
         None,
     ),
-    neutral("dns_name", EMPTY_TEXT, Shown::Never, None),
-    neutral("dns_domain", EMPTY_TEXT, Shown::Never, None),
     neutral("qos_policy_id", NULL, Shown::Always("null"), None),
     Attribute {
         shown: Shown::Always("null"),
@@ -163,16 +162,6 @@ const ATTRIBUTES: &[Attribute] = &[
         ..neutral("device_profile", NULL, Shown::Always("null"), None)
     },
     neutral("numa_affinity_policy", NULL, Shown::Always("null"), None),
-    neutral("hints", NULL, Shown::Never, None).guarded(&[guard(
-        "hints",
-        When::Besides("null"),
-        ADMIN,
-    )]),
-    neutral("trusted", &["null", "false"], Shown::Never, None).guarded(&[guard(
-        "trusted",
-        When::Besides("null"),
-        ADMIN,
-    )]),
     Attribute {
         post: Rule::ReadOnly,
         put: Rule::Takes(convert::data_plane_status),

@@ -129,7 +129,7 @@ async fn update(
     body: Body,
 ) -> Result<Response, Problem> {
     administrator(&state, &headers, "update_quota").await?;
-    let asked = asked(&member("quota", body).await?)?;
+    let asked = asked(&member("quota", RefusalKind::HttpBadRequest, body).await?)?;
     let defaults = state.api.quotas.clone();
     let limits = app::set(&state.store, defaults, id(project)?, asked).await?;
     Ok(told(&limits))
@@ -147,7 +147,7 @@ async fn reset(
 
 /// Whether a body sets limits.
 pub(super) async fn decode(body: Body) -> bool {
-    member("quota", body)
+    member("quota", RefusalKind::HttpBadRequest, body)
         .await
         .and_then(|quota| asked(&quota))
         .is_ok()

@@ -56,9 +56,13 @@ const ATTRIBUTES: &[Attribute] = &[
     writable("name", convert::text, Filter::Text),
     writable("description", convert::text, Filter::Text),
     fixed("project_id", convert::text, Filter::Text),
-    fixed("network_id", convert::uuid, Filter::Text),
-    fixed("ip_version", convert::ip_version, Filter::Text),
-    fixed("cidr", convert::cidr, Filter::Address),
+    fixed("network_id", convert::uuid, Filter::Id),
+    fixed(
+        "ip_version",
+        convert::ip_version,
+        Filter::OneOf(convert::IP_VERSIONS),
+    ),
+    fixed("cidr", convert::cidr, Filter::Prefix),
     writable("gateway_ip", convert::address_or_null, Filter::Address),
     Attribute {
         filter: None,
@@ -69,9 +73,17 @@ const ATTRIBUTES: &[Attribute] = &[
         ..writable("dns_nameservers", convert::nameservers, Filter::Text)
     },
     writable("enable_dhcp", convert::boolean, Filter::Boolean),
-    fixed("ipv6_ra_mode", convert::mode, Filter::Text),
-    fixed("ipv6_address_mode", convert::mode, Filter::Text),
-    read_only("revision_number", Some(Filter::Text)),
+    fixed(
+        "ipv6_ra_mode",
+        convert::mode,
+        Filter::OneOf(&Ipv6Mode::NAMES),
+    ),
+    fixed(
+        "ipv6_address_mode",
+        convert::mode,
+        Filter::OneOf(&Ipv6Mode::NAMES),
+    ),
+    read_only("revision_number", Some(Filter::Number)),
     read_only("created_at", None),
     read_only("updated_at", None),
     Attribute {
@@ -82,7 +94,7 @@ const ATTRIBUTES: &[Attribute] = &[
         filter: None,
         guards: &[],
     },
-    neutral("use_default_subnetpool", &["false"], Shown::Never, None),
+    neutral("use_default_subnetpool", &[], Shown::Never, None),
     Attribute {
         put: Rule::ReadOnly,
         ..neutral(
@@ -108,7 +120,7 @@ const ATTRIBUTES: &[Attribute] = &[
         filter: None,
         ..writable("service_types", convert::service_types, Filter::Text)
     },
-    neutral("segment_id", NULL, Shown::Admin("null"), Some(Filter::Text)).guarded(&[guard(
+    neutral("segment_id", NULL, Shown::Admin("null"), Some(Filter::Id)).guarded(&[guard(
         "segment_id",
         When::Besides("null"),
         ADMIN,

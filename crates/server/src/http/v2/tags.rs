@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
-use hextet_core::refusal::Refusal;
+use hextet_core::refusal::{Refusal, RefusalKind};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -89,7 +89,7 @@ async fn replace(
     Path(path): Path<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let change = async || Ok(TagChange::Replace(parsed(&member("tags", body).await?)?));
+    let change = async || Ok(TagChange::Replace(read_body(body).await?));
     Ok(told(&write(&state, &headers, &path, change).await?))
 }
 
@@ -99,7 +99,7 @@ async fn add(
     Path(path): Path<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let change = async || Ok(TagChange::Add(parsed(&member("tags", body).await?)?));
+    let change = async || Ok(TagChange::Add(read_body(body).await?));
     Ok(told(&write(&state, &headers, &path, change).await?))
 }
 
@@ -179,8 +179,15 @@ fn taggable(collection: &str) -> Result<&'static Taggable, Problem> {
         .ok_or_else(Problem::unknown_path)
 }
 
+async fn read_body(body: Body) -> Result<BTreeSet<String>, Problem> {
+    Ok(parsed(
+        &member("tags", RefusalKind::InvalidInput, body).await?,
+    )?)
+}
+
+/// A list of tags; what is none is `InvalidInput`, which Neutron's tag service raises.
 fn parsed(value: &Json) -> Result<BTreeSet<String>, Refusal> {
-    let wrong = |why: String| Refusal::attribute("tags", why);
+    let wrong = |why: String| Refusal::invalid(format!("tags: {why}"));
     let tags = convert::tags(value).map_err(wrong)?;
     serde_json::from_value(tags).map_err(|error| wrong(error.to_string()))
 }
@@ -191,8 +198,5 @@ fn told(tags: &BTreeSet<String>) -> Response {
 
 /// Whether a body is a list of tags.
 pub(super) async fn decode(body: Body) -> bool {
-    match member("tags", body).await {
-        Ok(tags) => parsed(&tags).is_ok(),
-        Err(_) => false,
-    }
+    read_body(body).await.is_ok()
 }
