@@ -70,6 +70,7 @@ struct frame {
 	__u16 pad;
 	struct ipv6 ip; /* of IPv4 only the addresses, mapped (RFC 4291 section 2.5.5.2) */
 	__u32 ipv4; /* 1: it is an IPv4 packet */
+	__u32 nested; /* 1: not from the port's own MAC, which an unguarded port may */
 	__u32 l4; /* offset of the upper-layer header */
 	__u32 end; /* offset behind the packet */
 	__u32 fragment; /* enum fragment_state */
@@ -100,6 +101,17 @@ INLINE struct trace *trace(void)
 	__u32 zero = 0;
 
 	return trace_enabled ? bpf_map_lookup_elem(&traces, &zero) : 0;
+}
+
+/* Whether the port's guest is held to its MAC and addresses, and to what hosts say rather than routers and servers. */
+INLINE int guarded(const struct frame *f)
+{
+	return !(f->port.flags & PORT_UNGUARDED);
+}
+
+INLINE int is_arp(const struct frame *f)
+{
+	return f->eth.type == htons(ETHERTYPE_ARP);
 }
 
 INLINE int same_mac(const __u8 *a, const __u8 *b)

@@ -28,6 +28,7 @@ enum punt_reason {
 
 /* Of struct port. */
 #define PORT_ADMIN_UP 1u
+#define PORT_UNGUARDED 2u
 /* Of struct source: other guests must not see it, another port of the network holds it. */
 #define SOURCE_LOCAL_ONLY 1u
 /* Of struct neighbour: the answer's R flag. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
- * ARP (RFC 826): answered here for known addresses of the network and for the service, else dropped. No ARP of a guest
- * reaches another guest or the agent.
+ * ARP (RFC 826): answered here for known addresses of the network and for the service, else dropped. No ARP of a guarded
+ * guest reaches another guest, none the agent.
  */
 #pragma once
 
@@ -37,7 +37,7 @@ STAGE int arp_answer(struct __sk_buff *skb)
 	struct neighbour_key key = {};
 	struct neighbour *holder;
 	struct arp_frame a;
-	__u8 asker[IPV4_ADDR_LEN];
+	__u8 asker[IPV4_ADDR_LEN], asker_mac[MAC_LEN];
 
 	if (!f || bpf_skb_load_bytes(skb, 0, &a, sizeof(a)) < 0)
 		return V_INTERNAL;
@@ -46,18 +46,31 @@ STAGE int arp_answer(struct __sk_buff *skb)
 	holder = bpf_map_lookup_elem(&neigh, &key);
 	if (!holder)
 		return V_INTERNAL;
-	__builtin_memcpy(a.eth.destination, f->port.mac, MAC_LEN);
+	__builtin_memcpy(a.eth.destination, f->eth.source, MAC_LEN);
 	__builtin_memcpy(a.eth.source, holder->mac, MAC_LEN);
 	a.arp.operation = htons(ARP_REPLY);
 	__builtin_memcpy(asker, a.arp.sender, IPV4_ADDR_LEN);
 	__builtin_memcpy(a.arp.sender, a.arp.target, IPV4_ADDR_LEN);
 	__builtin_memcpy(a.arp.target, asker, IPV4_ADDR_LEN);
+	__builtin_memcpy(asker_mac, a.arp.sender_mac, MAC_LEN);
 	__builtin_memcpy(a.arp.sender_mac, holder->mac, MAC_LEN);
-	__builtin_memcpy(a.arp.target_mac, f->port.mac, MAC_LEN);
+	__builtin_memcpy(a.arp.target_mac, asker_mac, MAC_LEN);
 	if (bpf_skb_store_bytes(skb, 0, &a, sizeof(a), BPF_F_INVALIDATE_HASH) < 0)
 		return V_INTERNAL;
 	f->target = skb->ifindex;
 	return V_ARP_ANSWERED;
+}
+
+/* What nobody here has an answer for: an unguarded guest tells it the network's other guests. */
+STAGE int arp_of_nobody(struct __sk_buff *skb, __u32 verdict)
+{
+	struct frame *f = frame();
+
+	if (!f)
+		return V_INTERNAL;
+	if (guarded(f))
+		return verdict;
+	return skb->len - ETH_LEN > f->port.mtu ? V_TOO_BIG : NEXT;
 }
 
 STAGE int arp(struct __sk_buff *skb)
@@ -76,19 +89,19 @@ STAGE int arp(struct __sk_buff *skb)
 	/* RFC 5227 section 2.1.1: who checks an address before using it sends from nobody's. */
 	probe = !(a.sender[0] | a.sender[1] | a.sender[2] | a.sender[3]);
 	map_ipv4(key.addr, a.sender);
-	if (!same_mac(a.sender_mac, f->port.mac) || (!probe && !source_row(f, key.addr)))
+	if (guarded(f) && (!same_mac(a.sender_mac, f->port.mac) || (!probe && !source_row(f, key.addr))))
 		return V_ARP_SPOOFED;
 	if (a.operation == htons(ARP_REPLY))
-		return probe ? V_ARP_MALFORMED : V_ARP_CONSUMED;
+		return probe ? V_ARP_MALFORMED : arp_of_nobody(skb, V_ARP_CONSUMED);
 	if (a.operation != htons(ARP_REQUEST))
 		return V_ARP_MALFORMED;
 	/* An announcement, or a check of its own address, which must not fail. */
 	map_ipv4(key.addr, a.target);
 	if (source_row(f, key.addr))
-		return V_ARP_CONSUMED;
+		return arp_of_nobody(skb, V_ARP_CONSUMED);
 	key.net = f->port.net;
 	holder = bpf_map_lookup_elem(&neigh, &key);
 	if (!holder)
-		return V_ARP_UNKNOWN;
+		return arp_of_nobody(skb, V_ARP_UNKNOWN);
 	return holder->port == f->port.port ? V_ARP_CONSUMED : arp_answer(skb);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
  * What a guest says to the network rather than to another guest: Neighbour Discovery, MLD, DHCP. All of it ends here:
- * answered, shown to the agent, or dropped. None reaches another guest.
+ * answered, shown to the agent, or dropped. None reaches another guest, but what an unguarded one says as a router or a
+ * server, and what comes from behind it.
  *
  * Checksums are not verified: a guest with checksum offload leaves them to be filled in, and the answer goes to the
  * sender alone.
@@ -62,7 +63,7 @@ STAGE int nd_options(struct __sk_buff *skb, __u32 fixed)
 			/* RFC 4861 section 7.1.1: none from the unspecified address. */
 			if (option[1] != 1 || is_unspecified(f->ip.source))
 				return V_ND_MALFORMED;
-			if (!same_mac(option + 2, f->port.mac))
+			if (guarded(f) && !same_mac(option + 2, f->port.mac))
 				return V_ND_SPOOFED;
 		}
 		offset += option[1] * 8;
@@ -149,7 +150,7 @@ STAGE int nd_answer(struct __sk_buff *skb)
 	checksum = fold(bpf_csum_diff(0, 0, (__u32 *)&s->covered, sizeof(s->covered), 0));
 	__builtin_memcpy(s->covered.na + 2, &checksum, sizeof(checksum));
 
-	__builtin_memcpy(s->answer.eth.destination, f->port.mac, MAC_LEN);
+	__builtin_memcpy(s->answer.eth.destination, f->eth.source, MAC_LEN);
 	__builtin_memcpy(s->answer.eth.source, holder->mac, MAC_LEN);
 	s->answer.eth.type = htons(ETHERTYPE_IPV6);
 	s->answer.ip[0] = 0x60;
@@ -186,9 +187,12 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 		return V_INTERNAL;
 	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
-	if (is_unspecified(f->ip.source))
-		return is_multicast(f->ip.destination) ? punt(skb, R_NS_DAD) : V_ND_MALFORMED;
-	source = standing(f, f->ip.source);
+	if (is_unspecified(f->ip.source)) {
+		if (!is_multicast(f->ip.destination))
+			return V_ND_MALFORMED;
+		return f->nested ? NEXT : punt(skb, R_NS_DAD);
+	}
+	source = guarded(f) ? standing(f, f->ip.source) : KNOWN;
 	if (source == FOREIGN)
 		return V_SOURCE_SPOOFED;
 	/* The agent answers once it has learned the address, or found whose it is. */
@@ -200,7 +204,7 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 	copy_addr(key.addr, f->head + 8);
 	holder = bpf_map_lookup_elem(&neigh, &key);
 	if (!holder)
-		return punt(skb, R_NS_TARGET);
+		return f->nested ? NEXT : punt(skb, R_NS_TARGET);
 	return holder->port == f->port.port ? V_ND_OWN_ADDRESS : nd_answer(skb);
 }
 
@@ -228,6 +232,8 @@ STAGE int nd(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
+	if (!guarded(f) && (f->head[0] == ND_RA || f->head[0] == ND_REDIRECT || f->head[0] == ND_NA))
+		return NEXT;
 	if (f->head[0] == ND_RA)
 		return V_ROUTER_ADVERTISEMENT;
 	if (f->head[0] == ND_REDIRECT)
@@ -243,7 +249,9 @@ STAGE int nd(struct __sk_buff *skb)
 		return nd_solicit_neighbour(skb);
 	if (f->head[0] == ND_NA)
 		return nd_advertise_neighbour(skb);
-	if (!is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN)
+	if (f->nested)
+		return NEXT;
+	if (guarded(f) && !is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN)
 		return V_SOURCE_SPOOFED;
 	return punt(skb, R_RS);
 }
@@ -256,7 +264,7 @@ STAGE int icmpv6(struct __sk_buff *skb)
 		return V_INTERNAL;
 	switch (f->head[0]) {
 	case MLD_QUERY:
-		return V_MLD_QUERY;
+		return guarded(f) ? V_MLD_QUERY : NEXT;
 	case MLD_REPORT_1:
 	case MLD_DONE_1:
 	case MLD_REPORT_2:
@@ -267,7 +275,7 @@ STAGE int icmpv6(struct __sk_buff *skb)
 	case INVERSE_ND_SOLICITATION ... INVERSE_ND_ADVERTISEMENT:
 	case CERTIFICATION_PATH_SOLICITATION ... CERTIFICATION_PATH_ADVERTISEMENT:
 	case MULTICAST_ROUTER_ADVERTISEMENT ... MULTICAST_ROUTER_TERMINATION:
-		return V_NDP_OTHER;
+		return guarded(f) ? V_NDP_OTHER : NEXT;
 	default:
 		return NEXT;
 	}
@@ -291,15 +299,17 @@ STAGE int udp(struct __sk_buff *skb)
 	port = f->head[2] << 8 | f->head[3];
 	/* By the destination port: a rogue server need not answer from 547. */
 	if (port == DHCPV6_CLIENT)
-		return V_DHCPV6_SERVER;
-	if (port != DHCPV6_SERVER ||
+		return guarded(f) ? V_DHCPV6_SERVER : NEXT;
+	if (port != DHCPV6_SERVER || f->nested ||
 	    !(is_all_dhcp_servers(f->ip.destination) || is_service_link_local(f->ip.destination, f->port.net)))
 		return NEXT;
 	if (f->fragment != WHOLE)
 		return V_FRAGMENTED_CONTROL;
 	if (f->extensions)
 		return V_EXTENDED_CONTROL;
-	return standing(f, f->ip.source) == FOREIGN ? V_SOURCE_SPOOFED : punt(skb, R_DHCPV6);
+	if (guarded(f) && standing(f, f->ip.source) == FOREIGN)
+		return V_SOURCE_SPOOFED;
+	return punt(skb, R_DHCPV6);
 }
 
 STAGE int control(struct __sk_buff *skb)
@@ -308,7 +318,7 @@ STAGE int control(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
-	if (f->fragment == LATER)
+	if (f->fragment == LATER || is_arp(f))
 		return NEXT;
 	if (f->ipv4)
 		return control_ipv4(skb);

@@ -52,10 +52,10 @@ INLINE int group_fits(const struct frame *f)
 	const __u8 *mac = f->eth.destination;
 	const __u8 *group = f->ip.destination;
 
-	if (!f->ipv4)
+	if (!f->ipv4 && !is_arp(f))
 		return is_multicast(group) && mac[0] == 0x33 && mac[1] == 0x33 && mac[2] == group[12] &&
 		       mac[3] == group[13] && mac[4] == group[14] && mac[5] == group[15];
-	if (group[12] >> 4 == 0xe)
+	if (f->ipv4 && group[12] >> 4 == 0xe)
 		return mac[0] == 0x01 && mac[1] == 0x00 && mac[2] == 0x5e && mac[3] == (group[13] & 0x7f) &&
 		       mac[4] == group[14] && mac[5] == group[15];
 	/* A subnet's broadcast address looks like any other: who is not meant drops it (RFC 1122 section 3.3.6). */

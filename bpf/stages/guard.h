@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
-/* Source guard: the source address is one of the port's. The Ethernet source was checked on admission. */
+/*
+ * Source guard: the source address is one of the port's, unless the port is unguarded. The Ethernet source was checked on
+ * admission.
+ */
 #pragma once
 
 #include "../frame.h"
@@ -13,6 +16,8 @@ STAGE int guard(void)
 
 	if (!f)
 		return V_INTERNAL;
+	if (!guarded(f))
+		return NEXT;
 	source = source_row(f, f->ip.source);
 	if (!source)
 		return V_SOURCE_SPOOFED;

@@ -78,8 +78,8 @@ STAGE int udp_ipv4(struct __sk_buff *skb)
 		return V_INTERNAL;
 	port = f->head[2] << 8 | f->head[3];
 	if (port == DHCPV4_CLIENT)
-		return V_DHCPV4_SERVER;
-	if (port != DHCPV4_SERVER)
+		return guarded(f) ? V_DHCPV4_SERVER : NEXT;
+	if (port != DHCPV4_SERVER || f->nested)
 		return NEXT;
 	return f->fragment == WHOLE ? punt(skb, R_DHCPV4) : V_FRAGMENTED_CONTROL;
 }
@@ -90,12 +90,16 @@ STAGE int control_ipv4(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
+	if (f->proto == PROTO_IGMP && f->head[0] != IGMP_QUERY)
+		return V_IGMP_CONSUMED;
 	switch (f->proto) {
 	case PROTO_UDP:
 		return udp_ipv4(skb);
 	case PROTO_IGMP:
-		return f->head[0] == IGMP_QUERY ? V_IGMP_QUERY : V_IGMP_CONSUMED;
+		return guarded(f) ? V_IGMP_QUERY : NEXT;
 	case PROTO_ICMP:
+		if (!guarded(f))
+			return NEXT;
 		if (f->head[0] == ICMP_REDIRECT)
 			return V_REDIRECT;
 		return f->head[0] == ICMP_ROUTER_ADVERTISEMENT ? V_ROUTER_ADVERTISEMENT : NEXT;

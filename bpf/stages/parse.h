@@ -35,9 +35,10 @@ STAGE int admit(struct __sk_buff *skb)
 		return V_PORT_DOWN;
 	if (bpf_skb_load_bytes(skb, 0, &f->eth, ETH_LEN) < 0)
 		return V_MALFORMED;
-	if (!same_mac(f->eth.source, f->port.mac))
+	f->nested = !same_mac(f->eth.source, f->port.mac);
+	if (f->nested && (guarded(f) || f->eth.source[0] & 1))
 		return V_MAC_SPOOFED;
-	if (!bpf_map_lookup_elem(&seen, &f->port.port)) {
+	if (!f->nested && !bpf_map_lookup_elem(&seen, &f->port.port)) {
 		int first;
 
 		now = bpf_ktime_get_ns();
@@ -133,7 +134,6 @@ STAGE int parse_ipv6(struct __sk_buff *skb)
 	f->proto = f->ip.next;
 	f->l4 = L4_OFFSET_MIN;
 	f->end = L4_OFFSET_MIN + ntohs(f->ip.payload_len);
-	f->fragment = WHOLE;
 	if (!f->ip.payload_len && f->proto == PROTO_HOP_BY_HOP)
 		return V_JUMBOGRAM;
 	if (f->end > skb->len)
@@ -155,12 +155,13 @@ STAGE int parse(struct __sk_buff *skb)
 	if (!f)
 		return V_INTERNAL;
 	f->extensions = 0;
+	f->fragment = WHOLE;
 	f->target = 0;
 	f->ipv4 = f->eth.type == htons(ETHERTYPE_IPV4);
 	verdict = ethertype(skb, f);
 	if (verdict)
 		return verdict;
-	if (f->eth.type == htons(ETHERTYPE_ARP))
+	if (is_arp(f))
 		return arp(skb);
 	return f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb);
 }

@@ -313,6 +313,7 @@ fn down(host: &mut Host) {
             port: guest.number,
             net: NET,
             admin_up,
+            guarded: true,
             mtu: MTU,
             mac: guest.mac,
         };

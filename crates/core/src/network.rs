@@ -61,6 +61,9 @@ pub struct Network {
     /// Which ports get an address of a subnet that is added.
     #[serde(rename = "hextet:address_policy", default)]
     pub address_policy: AddressPolicy,
+    /// Whether ports that are made on it and say nothing of it are guarded.
+    #[serde(default = "guarded")]
+    pub port_security_enabled: bool,
     /// Rises with each change.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.
@@ -75,6 +78,11 @@ pub struct Network {
     /// shown as it is.
     #[serde(rename = "provider:segmentation_id")]
     pub vni: Vni,
+}
+
+/// What holds where nothing is said: documents of earlier programs have ports that are guarded.
+pub(crate) fn guarded() -> bool {
+    true
 }
 
 impl Network {

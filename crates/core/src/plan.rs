@@ -139,6 +139,8 @@ pub struct PortPlan {
     pub mac: Mac,
     /// False: everything is dropped.
     pub admin_state_up: bool,
+    /// False: its guest may send from any MAC and address, and what only routers and servers send.
+    pub port_security_enabled: bool,
     /// The guest's addresses.
     pub fixed_ips: Vec<FixedIp>,
 }

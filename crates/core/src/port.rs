@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::address;
 use crate::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId};
 use crate::mac::Mac;
+use crate::network::Network;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::subnet::Subnet;
 
@@ -83,6 +84,9 @@ pub struct Port {
     /// What a monitor outside says of the way to the guest; nobody acts on it.
     #[serde(default)]
     pub data_plane_status: Option<PortStatus>,
+    /// Whether its guest is held to the port's MAC and addresses, and to what hosts say rather than routers and servers.
+    #[serde(default = "crate::network::guarded")]
+    pub port_security_enabled: bool,
     /// Rises with each change; a change of `status` alone does not raise it.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.
@@ -165,6 +169,12 @@ pub fn is_service_owner(device_owner: &str) -> bool {
         device_owner,
         "network:dhcp" | "network:distributed" | "network:floatingip_agent_gateway"
     )
+}
+
+/// Whether a new port is guarded: what is asked for, or what its network says. Ports of the network's own devices never
+/// are (Neutron's trusted ports: a router forwards what others sent).
+pub fn port_security(asked: Option<bool>, network: &Network, device_owner: &str) -> bool {
+    !device_owner.starts_with("network:") && asked.unwrap_or(network.port_security_enabled)
 }
 
 /// The MAC of a port, as asked for.

@@ -39,9 +39,8 @@ impl Committed {
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
 fn newest_member(kind: &str) -> &'static str {
     match kind {
-        NETWORK => "\"hextet:address_policy\":",
+        NETWORK | PORT => "\"port_security_enabled\":",
         SUBNET => "\"service_types\":",
-        PORT => "\"data_plane_status\":",
         _ => "\"tags\":",
     }
 }

@@ -73,6 +73,7 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one(bed: Bed)
         "tags",
         "shared",
         "hextet:address_policy",
+        "port_security_enabled",
         "provider:physical_network",
     ] {
         old.as_object_mut().unwrap().shift_remove(member).unwrap();
@@ -630,6 +631,7 @@ fn network() -> Network {
         subnets: vec![subnet_id(1)],
         mtu: 1430,
         address_policy: Default::default(),
+        port_security_enabled: true,
         revision_number: 1,
         created_at: "2026-01-01T00:00:00Z".into(),
         updated_at: "2026-01-01T00:00:00Z".into(),
@@ -680,6 +682,7 @@ fn port() -> Port {
         device_owner: String::new(),
         ip_allocation: IpAllocation::Immediate,
         data_plane_status: None,
+        port_security_enabled: true,
         revision_number: 1,
         created_at: "2026-01-01T00:00:00Z".into(),
         updated_at: "2026-01-01T00:00:00Z".into(),

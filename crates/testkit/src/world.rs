@@ -207,6 +207,7 @@ impl World {
             vni: VNI,
             mac,
             admin_state_up: true,
+            port_security_enabled: true,
             fixed_ips,
         };
         self.plan

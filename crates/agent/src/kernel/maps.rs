@@ -20,6 +20,8 @@ pub struct PortRow {
     pub net: Vni,
     /// False: everything from it is dropped, and nothing is delivered to it.
     pub admin_up: bool,
+    /// False: the guest may send from any MAC and address, and what only routers and servers send.
+    pub guarded: bool,
     /// Largest IP packet, bytes.
     pub mtu: u32,
     /// The guest's MAC.

@@ -148,6 +148,7 @@ fn full() -> State {
                         vni,
                         mac: Mac([2, 0, 0, 0, 0, 1]),
                         admin_state_up: true,
+                        port_security_enabled: true,
                         fixed_ips: Vec::new(),
                     })),
                 ),

@@ -37,6 +37,7 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
                 port: port.number,
                 net: port.vni,
                 admin_up: port.admin_state_up && network.admin_state_up,
+                guarded: port.port_security_enabled,
                 mtu: network.mtu,
                 mac: port.mac,
             };

@@ -167,6 +167,27 @@ fn a_port_that_is_down_keeps_its_sources_and_is_reached_by_nobody() {
 }
 
 #[test]
+fn a_port_is_guarded_as_its_plan_says() {
+    let mut state = planned([1], []);
+    let carried = BTreeMap::from([(port(1).id, 7)]);
+    for said in [true, false] {
+        let port = PortPlan {
+            port_security_enabled: said,
+            ..port(1)
+        };
+        let entries = &mut state.plan.entries;
+        entries.insert(PlanKey::Port(port.id), PlanEntry::Port(port));
+        let rows = rows_wanted(&state, &carried, BTreeSet::new());
+        assert_eq!(rows.ports[&7].guarded, said);
+        assert_eq!(
+            rows.sources.len(),
+            1,
+            "its own address is its own all the same"
+        );
+    }
+}
+
+#[test]
 fn of_two_ports_with_one_learned_address_the_first_holds_it() {
     let mut state = planned([1, 2], []);
     let address = "fe80::5".parse().unwrap();
@@ -455,6 +476,7 @@ fn port(number: u8) -> PortPlan {
         vni: Vni(5),
         mac: Mac([2, 0, 0, 0, 0, number]),
         admin_state_up: true,
+        port_security_enabled: true,
         fixed_ips: Vec::new(),
     }
 }

@@ -119,6 +119,7 @@ impl Host {
                 port: guest.number,
                 net: NET,
                 admin_up: true,
+                guarded: true,
                 mtu: MTU,
                 mac: guest.mac,
             };

@@ -206,6 +206,7 @@ fn link(subnets: &[SubnetPlan], addresses: &[&str], withdrawn: &[Ipv6Net]) -> Li
         vni: Vni(5),
         mac: MAC,
         admin_state_up: true,
+        port_security_enabled: true,
         fixed_ips,
     };
     let network = NetworkPlan {

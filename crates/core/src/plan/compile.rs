@@ -74,6 +74,7 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
                 vni: snapshot.network(port.network_id)?.vni,
                 mac: port.mac_address,
                 admin_state_up: port.admin_state_up,
+                port_security_enabled: port.port_security_enabled,
                 fixed_ips: port.fixed_ips.clone(),
             }))
         }

@@ -263,6 +263,7 @@ fn port_out(port: &PortPlan) -> v1::Port {
         vni: port.vni.0,
         mac: port.mac.0.to_vec(),
         admin_state_up: port.admin_state_up,
+        unguarded: !port.port_security_enabled,
         fixed_ips: port
             .fixed_ips
             .iter()
@@ -293,6 +294,7 @@ fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
         vni: vni(port.vni)?,
         mac: mac("port.mac", &port.mac)?,
         admin_state_up: port.admin_state_up,
+        port_security_enabled: !port.unguarded,
         fixed_ips: fixed_ips.collect::<Result<_, Malformed>>()?,
     })
 }

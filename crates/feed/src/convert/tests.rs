@@ -29,6 +29,29 @@ fn a_port_that_lacks_a_field_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_port_is_unguarded_only_where_that_is_said() {
+    let PlanEntry::Port(port) = port() else {
+        panic!("a port");
+    };
+    for guarded in [true, false] {
+        let port = PlanEntry::Port(PortPlan {
+            port_security_enabled: guarded,
+            ..port.clone()
+        });
+        let bytes = v1::Entry::from(&port).encode_to_vec();
+        let entry = v1::Entry::decode(bytes.as_slice()).unwrap();
+        assert_eq!(PlanEntry::try_from(&entry), Ok(port));
+    }
+    // As a program without the field says it.
+    let mut silent = v1::Entry::from(&PlanEntry::Port(port.clone()));
+    let Some(v1::entry::Entry::Port(inner)) = silent.entry.as_mut() else {
+        panic!("a port");
+    };
+    inner.unguarded = Default::default();
+    assert_eq!(PlanEntry::try_from(&silent), Ok(PlanEntry::Port(port)));
+}
+
+#[test]
 fn an_ipv4_subnet_survives_the_wire_and_lacks_nothing() {
     let subnet = PlanEntry::Ipv4Subnet(Ipv4SubnetPlan {
         id: SubnetId(Uuid::from_u128(8)),
@@ -132,6 +155,7 @@ fn port() -> PlanEntry {
         vni: Vni(5),
         mac: Mac([2, 0, 0, 0, 0, 1]),
         admin_state_up: true,
+        port_security_enabled: true,
         fixed_ips: ["2001:db8::2", "10.0.0.2"]
             .map(|address| FixedIp {
                 subnet_id: SubnetId(Uuid::from_u128(8)),

@@ -7,7 +7,7 @@ use hextet_agent::ledger::{Found, Ledger};
 use serde_json::json;
 
 use crate::last_pass;
-use crate::support::{Cloud, echoes, kill, pings, reaches, until};
+use crate::support::{Cloud, Flow, echoes, kill, pings, reaches, until};
 
 /// The sixteen rows of the mode table.
 const MODES: &str = include_str!("../../../core/specs/ipv6_modes.tsv");
@@ -119,6 +119,41 @@ fn an_address_that_a_guest_takes_for_itself_is_of_no_use_and_counted() {
     assert!(!one.succeeds(ping.arg(second.to_string())));
     assert_eq!(echoes(&two), before);
     assert_eq!(spoofed(&cloud), 2);
+}
+
+#[test]
+fn port_security_is_switched_off_and_on_under_traffic() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    until("both addresses", || {
+        let has = one.addresses().contains(&(address, 64));
+        (has && two.addresses().contains(&(second, 64))).then_some(())
+    });
+    reaches(&one, second);
+    // Before there is an address that it could take for its source.
+    let flow = Flow::start(&one, &two, second);
+    one.ip("addr add 2001:db8:1::bad/64 dev eth0 nodad");
+    // Whether a forged echo request gets to the other guest; the answer has nowhere to go.
+    let forged = || {
+        let before = echoes(&two);
+        let mut ping = Command::new("ping");
+        ping.args(["-6", "-c", "1", "-W", "1", "-I", "2001:db8:1::bad"]);
+        one.output(ping.arg(second.to_string()));
+        echoes(&two) > before
+    };
+    for _ in 0..2 {
+        for enabled in [true, false] {
+            let body = json!({ "port": { "port_security_enabled": enabled } });
+            let shown = cloud.api("PUT", &format!("ports/{id}"), Some(body));
+            assert_eq!(shown["port"]["port_security_enabled"], enabled);
+            let what = format!("port security {enabled}");
+            until(&what, || (forged() != enabled).then_some(()));
+        }
+    }
+    let (sent, arrived) = flow.end(&two);
+    assert_eq!(sent, arrived);
 }
 
 #[test]

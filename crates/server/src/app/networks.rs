@@ -38,6 +38,8 @@ pub struct NewNetwork {
     pub provider: Provider,
     /// Which ports get an address of a subnet that is added.
     pub address_policy: AddressPolicy,
+    /// Whether ports that are made on it and say nothing of it are guarded.
+    pub port_security_enabled: bool,
 }
 
 /// What of a network is asked to change.
@@ -57,6 +59,8 @@ pub struct NetworkPatch {
     pub provider: Provider,
     /// Which ports get an address of a subnet that is added from now on.
     pub address_policy: Option<AddressPolicy>,
+    /// Whether ports that are made on it from now on and say nothing of it are guarded.
+    pub port_security_enabled: Option<bool>,
 }
 
 /// What is asked of one network.
@@ -90,6 +94,7 @@ pub(crate) fn create(
                 subnets: Vec::new(),
                 mtu,
                 address_policy: what.address_policy,
+                port_security_enabled: what.port_security_enabled,
                 revision_number: 1,
                 created_at: ask.now.clone(),
                 updated_at: ask.now.clone(),
@@ -142,6 +147,9 @@ pub(crate) fn update(
         }
         if let Some(address_policy) = patch.address_policy {
             after.address_policy = address_policy;
+        }
+        if let Some(enabled) = patch.port_security_enabled {
+            after.port_security_enabled = enabled;
         }
         if after != before {
             touch(&mut after, &ask.now);

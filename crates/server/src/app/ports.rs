@@ -7,7 +7,9 @@ use futures::future::BoxFuture;
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
 use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
-use hextet_core::port::{Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, check_mac};
+use hextet_core::port::{
+    Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, check_mac, port_security,
+};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
 use hextet_store::{Counter, Document, EngineError, PORT, Tx};
@@ -49,6 +51,15 @@ pub struct NewPort {
     pub host_id: Option<Option<HostId>>,
     /// What its host's side is told.
     pub profile: Map<String, Json>,
+    /// Whether its guest is guarded; as the network says by default.
+    pub port_security_enabled: Option<bool>,
+}
+
+impl NewPort {
+    /// Whether its guest is to be guarded.
+    fn guarded(&self, network: &Network) -> bool {
+        port_security(self.port_security_enabled, network, &self.device_owner)
+    }
 }
 
 /// What of a port is asked to change.
@@ -74,6 +85,8 @@ pub struct PortPatch {
     pub profile: Option<Map<String, Json>>,
     /// What a monitor outside says of it; `Some(None)`: nothing any more.
     pub data_plane_status: Option<Option<PortStatus>>,
+    /// Whether its guest is guarded.
+    pub port_security_enabled: Option<bool>,
 }
 
 /// What is asked of one port.
@@ -147,6 +160,7 @@ async fn create_one(
         device_owner: asked.device_owner.clone(),
         ip_allocation: ip_allocation(asked.fixed_ips.as_deref()),
         data_plane_status: None,
+        port_security_enabled: asked.guarded(&network),
         revision_number: 1,
         created_at: now.clone(),
         updated_at: now.clone(),
@@ -230,6 +244,8 @@ impl PortPatch {
         set(&mut port.device_owner, self.device_owner.as_ref());
         set(&mut port.profile, self.profile.as_ref());
         set(&mut port.data_plane_status, self.data_plane_status.as_ref());
+        let guarded = self.port_security_enabled.as_ref();
+        set(&mut port.port_security_enabled, guarded);
     }
 }
 

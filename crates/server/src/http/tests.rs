@@ -31,6 +31,7 @@ mod listing;
 mod networks;
 mod observed;
 mod openapi;
+mod port_security;
 mod ports;
 mod provider;
 mod quotas;

@@ -22,6 +22,7 @@ fn a_port_of_a_flat_network_says_what_is_not_reached() {
             vni: Vni(5),
             mac: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),
             admin_state_up: true,
+            port_security_enabled: true,
             fixed_ips: Vec::new(),
         };
         let network = NetworkPlan {

@@ -19,6 +19,7 @@ use frames::*;
 
 mod frames;
 mod ipv4;
+mod unguarded;
 
 /// A test run without a device says that it came in by the loopback.
 const ASKING: u32 = 1;
@@ -164,6 +165,7 @@ fn port(number: PortNumber, mac: Mac, admin_up: bool) -> PortRow {
         port: number,
         net: NET,
         admin_up,
+        guarded: true,
         mtu: MTU,
         mac,
     }

@@ -12,6 +12,7 @@ pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
 /// MEMBER_CHUNKS of `bpf/maps.h`.
 pub(crate) const MEMBER_CHUNKS: usize = 16;
 const PORT_ADMIN_UP: u32 = 1;
+const PORT_UNGUARDED: u32 = 2;
 const SOURCE_LOCAL_ONLY: u32 = 1;
 const NEIGHBOUR_ROUTER: u32 = 1;
 
@@ -116,7 +117,13 @@ impl From<&PortRow> for Port {
         Port {
             port: row.port.0,
             net: row.net.0,
-            flags: if row.admin_up { PORT_ADMIN_UP } else { 0 },
+            flags: [
+                (row.admin_up, PORT_ADMIN_UP),
+                (!row.guarded, PORT_UNGUARDED),
+            ]
+            .into_iter()
+            .filter_map(|(holds, flag)| holds.then_some(flag))
+            .sum(),
             mtu: row.mtu,
             mac: row.mac.0,
             pad: [0; 2],
@@ -130,6 +137,7 @@ impl From<Port> for PortRow {
             port: PortNumber(raw.port),
             net: Vni(raw.net),
             admin_up: raw.flags & PORT_ADMIN_UP != 0,
+            guarded: raw.flags & PORT_UNGUARDED == 0,
             mtu: raw.mtu,
             mac: Mac(raw.mac),
         }

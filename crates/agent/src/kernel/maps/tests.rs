@@ -11,6 +11,7 @@ fn rows() -> Rows {
             port: PortNumber(1),
             net: Vni(3),
             admin_up: true,
+            guarded: true,
             mtu: 1430,
             mac,
         },

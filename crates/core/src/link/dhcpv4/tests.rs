@@ -150,6 +150,7 @@ fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dh
         vni: VNI,
         mac: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),
         admin_state_up: true,
+        port_security_enabled: true,
         fixed_ips: addresses
             .iter()
             .map(|address| FixedIp {

@@ -171,7 +171,6 @@ async fn what_does_nothing_is_shown_as_it_is_or_refused() {
     for (name, neutral, other) in [
         ("router:external", json!(false), json!(true)),
         ("is_default", json!(false), json!(true)),
-        ("port_security_enabled", json!(true), json!(false)),
         ("availability_zone_hints", json!([]), json!(["nova"])),
     ] {
         let body = json!({"network": {name: neutral}});

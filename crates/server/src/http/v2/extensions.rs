@@ -88,6 +88,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A port's MAC is chosen anew by setting it to null.",
     ),
     (
+        "port-security",
+        "Port Security",
+        "A network and a port say by port_security_enabled whether guests are held to their port's MAC and addresses.",
+    ),
+    (
         "project-id",
         "project_id field enabled",
         "Resources show and take project_id beside tenant_id.",

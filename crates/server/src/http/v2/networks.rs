@@ -96,12 +96,10 @@ const ATTRIBUTES: &[Attribute] = &[
         Some(Filter::Boolean),
     )
     .guarded(&[guard("is_default", When::Besides("false"), ADMIN)]),
-    neutral(
-        "port_security_enabled",
-        &["true"],
-        Shown::Always("true"),
-        None,
-    ),
+    Attribute {
+        filter: None,
+        ..writable("port_security_enabled", convert::boolean, Filter::Boolean)
+    },
     Attribute {
         shown: Shown::Always("true"),
         ..read_only("l2_adjacency", None)
@@ -156,6 +154,7 @@ pub(super) struct Post {
     mtu: Option<u32>,
     #[serde(rename = "hextet:address_policy")]
     address_policy: Option<AddressPolicy>,
+    port_security_enabled: Option<bool>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -170,6 +169,7 @@ pub(super) struct Put {
     mtu: Option<u32>,
     #[serde(rename = "hextet:address_policy")]
     address_policy: Option<AddressPolicy>,
+    port_security_enabled: Option<bool>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -219,6 +219,7 @@ impl Resource for Networks {
             mtu: post.mtu,
             provider: post.carried.into(),
             address_policy: post.address_policy.unwrap_or_default(),
+            port_security_enabled: post.port_security_enabled.unwrap_or(true),
         })
     }
 
@@ -231,6 +232,7 @@ impl Resource for Networks {
             mtu: put.mtu,
             provider: put.carried.into(),
             address_policy: put.address_policy,
+            port_security_enabled: put.port_security_enabled,
         })
     }
 }

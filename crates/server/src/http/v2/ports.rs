@@ -140,12 +140,11 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("[]"),
         None,
     ),
-    neutral(
-        "port_security_enabled",
-        &["true"],
-        Shown::Always("true"),
-        None,
-    ),
+    Attribute {
+        filter: None,
+        ..writable("port_security_enabled", convert::boolean, Filter::Boolean)
+    }
+    .guarded(&[guard("port_security_enabled", When::Given, ON_NETWORK)]),
     neutral(
         "propagate_uplink_status",
         &["true"],
@@ -196,6 +195,7 @@ pub(super) struct Post {
     host_id: Option<String>,
     #[serde(rename = "binding:profile", default)]
     profile: Map<String, Json>,
+    port_security_enabled: Option<bool>,
 }
 
 /// A PUT's object after the table's check.
@@ -215,6 +215,7 @@ pub(super) struct Put {
     profile: Option<Map<String, Json>>,
     #[serde(default, deserialize_with = "given")]
     data_plane_status: Option<Option<PortStatus>>,
+    port_security_enabled: Option<bool>,
 }
 
 /// An entry of `fixed_ips` after the table's check.
@@ -254,6 +255,7 @@ impl Resource for Ports {
             device_owner: post.device_owner,
             host_id: post.host_id.map(host),
             profile: post.profile,
+            port_security_enabled: post.port_security_enabled,
         })
     }
 
@@ -269,6 +271,7 @@ impl Resource for Ports {
             host_id: put.host_id.map(host),
             profile: put.profile,
             data_plane_status: put.data_plane_status,
+            port_security_enabled: put.port_security_enabled,
         })
     }
 }

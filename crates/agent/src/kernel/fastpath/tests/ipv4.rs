@@ -51,8 +51,15 @@ fn neighbour(mac: Mac, port: Option<PortNumber>) -> NeighRow {
 
 /// ARP by A.
 fn arp(operation: u16, sender_mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    let mut frame = arp_from(sender_mac, operation, sender, target);
+    frame[6..12].copy_from_slice(&A.0);
+    frame
+}
+
+/// ARP by whoever has this MAC.
+pub fn arp_from(sender_mac: Mac, operation: u16, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     ethernet(
-        A,
+        sender_mac,
         BROADCAST,
         0x0806,
         &arp_bytes(operation, sender_mac, sender, Mac([0; 6]), target),
@@ -114,6 +121,13 @@ fn packet(
 
 fn plain(to_mac: Mac, source: Ipv4Addr, to: Ipv4Addr, proto: u8, payload: &[u8]) -> Vec<u8> {
     packet(A, to_mac, source, to, proto, &[], 0, 0, payload)
+}
+
+/// A datagram for B by whoever has this MAC.
+pub fn udp_from(source_mac: Mac, source: Ipv4Addr, to: Ipv4Addr, to_port: u16) -> Vec<u8> {
+    let mut frame = udp4(B, source, to, to_port);
+    frame[6..12].copy_from_slice(&source_mac.0);
+    frame
 }
 
 fn udp4(to_mac: Mac, source: Ipv4Addr, to: Ipv4Addr, to_port: u16) -> Vec<u8> {
