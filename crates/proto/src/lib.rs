@@ -7,10 +7,12 @@
 mod counters;
 mod dhcpv4;
 mod dhcpv6;
+pub mod diagnosis;
 mod directory;
 mod event;
 #[cfg(test)]
 mod fixture;
+pub mod history;
 mod link;
 mod nd;
 mod ra;

@@ -1,6 +1,7 @@
 //! One port's link: the Router Advertisement sender, the DHCPv6 and the DHCPv4 server and the Neighbor Discovery
 //! responder behind one door.
 
+mod dhcpv6;
 mod ipv4;
 
 use std::collections::VecDeque;
@@ -10,17 +11,17 @@ use std::time::Instant;
 use hextet_core::ids::PortId;
 use hextet_core::link::LinkPlan;
 use hextet_core::mac::Mac;
-use hextet_wire::dhcpv6::{self, Discard, ServerMessageKind};
+use hextet_wire::dhcpv6::SERVER_PORT;
 use hextet_wire::frame::{
-    self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, Packet, Udp, multicast_mac,
+    self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, Packet, multicast_mac,
 };
 use hextet_wire::ipv4::ETHERTYPE_IPV4;
 use hextet_wire::ndp::{self, HOP_LIMIT, NdOption, NdpError, NdpMessage, RouterAdvert};
 
 use crate::counters::{DropReason, LinkCounters, Sent};
-use crate::dhcpv6::Given;
 use crate::directory::Directory;
 use crate::event::LinkEvent;
+use crate::history::{History, Note, ProbeResult};
 use crate::nd::{self, Claim, LEARNED_MAX, Neighbours, Noted, Target};
 use crate::ra::{Advertiser, Change};
 
@@ -30,9 +31,6 @@ pub const TRANSMITS_MAX: usize = 32;
 pub const EVENTS_MAX: usize = 64;
 /// Room kept in the events' queue for forgetting everything that is learned, so that this is never lost.
 const EVENTS_RESERVED: usize = 2 * LEARNED_MAX;
-/// Hop limit of DHCPv6 datagrams, which never leave the link.
-const DHCPV6_HOP_LIMIT: u8 = 64;
-
 /// The protocols that a host speaks on one port's link.
 ///
 /// After each `handle_*`, drain [`Link::poll_transmit`] and [`Link::poll_event`], then sleep until
@@ -47,6 +45,7 @@ pub struct Link {
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<LinkEvent>,
     counters: LinkCounters,
+    history: History,
 }
 
 impl Link {
@@ -60,6 +59,7 @@ impl Link {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: LinkCounters::default(),
+            history: History::default(),
         }
     }
 
@@ -87,35 +87,38 @@ impl Link {
                 Change::Content(adverts) => (adverts, Sent::RaChange),
                 Change::Final(adverts) => (adverts, Sent::RaFinal),
             };
-            self.send_adverts(adverts, self.plan.mac, ALL_NODES, kind);
+            self.send_adverts(adverts, self.plan.mac, ALL_NODES, kind, now);
         }
     }
 
     /// The link appeared, or appeared again: whoever is there now was not heard yet, and what was learned is void.
-    pub fn handle_up(&mut self, _now: Instant) {
+    pub fn handle_up(&mut self, now: Instant) {
         for address in self.neighbours.forget_all() {
             self.events.push_back(LinkEvent::Forgotten { address });
         }
         self.guest_seen = false;
         self.advertiser.handle_silence();
         self.transmits.clear();
+        self.history.begin(now);
     }
 
     /// The guest's first frame since the link came up, whatever it was: the guest listens now, so it hears the
     /// advertisement before it asks.
     pub fn handle_first_frame(&mut self, now: Instant) {
         self.guest_seen = true;
+        self.history.note(Note::FirstFrame, now);
         if !self.plan.admin_state_up {
             self.counters.drop(DropReason::AdminDown);
             return;
         }
         let adverts = self.advertiser.handle_first_frame(now);
-        self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFirst);
+        self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFirst, now);
     }
 
     /// The guest was heard before this process began: advertisements go on, none at once.
     pub fn handle_resume(&mut self, now: Instant) {
         self.guest_seen = true;
+        self.history.note(Note::Resumed, now);
         if self.plan.admin_state_up {
             self.advertiser.handle_resume(now);
         }
@@ -136,7 +139,7 @@ impl Link {
             return;
         }
         let understood = if frame::ethertype(frame) == Some(ETHERTYPE_IPV4) {
-            self.handle_ipv4(frame)
+            self.handle_ipv4(frame, now)
         } else {
             self.handle_ipv6(frame, directory, now)
         };
@@ -152,10 +155,10 @@ impl Link {
 
     /// The port leaves this link for good, or nothing is served here any more: what was advertised is taken back. Not
     /// for a restart. Nothing is advertised again until [`Link::handle_up`] or a plan that differs.
-    pub fn handle_cease(&mut self, _now: Instant) {
+    pub fn handle_cease(&mut self, now: Instant) {
         let adverts = self.advertiser.handle_cease();
         if self.plan.admin_state_up {
-            self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFinal);
+            self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFinal, now);
         }
     }
 
@@ -164,7 +167,7 @@ impl Link {
         if self.transmits.is_empty() {
             let adverts = self.advertiser.poll(now);
             let all_nodes = multicast_mac(ALL_NODES);
-            self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic);
+            self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic, now);
         }
         self.transmits.pop_front()
     }
@@ -182,6 +185,11 @@ impl Link {
     /// What was sent, and what was not answered.
     pub fn counters(&self) -> &LinkCounters {
         &self.counters
+    }
+
+    /// What happened since the link came up.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The plan that is served.
@@ -210,8 +218,8 @@ impl Link {
             self.handle_ndp(&packet, directory, now);
         } else {
             match packet.udp() {
-                Some(udp) if udp.destination_port == dhcpv6::SERVER_PORT => {
-                    self.handle_dhcpv6(&packet, udp);
+                Some(udp) if udp.destination_port == SERVER_PORT => {
+                    self.handle_dhcpv6(&packet, udp, now);
                 }
                 Some(_) | None => self.counters.drop(DropReason::NotServed),
             }
@@ -255,11 +263,22 @@ impl Link {
             return;
         }
         let adverts = self.advertiser.handle_solicit(to_all, now);
+        let note = Note::Solicited {
+            source: envelope.source,
+            answered: !adverts.is_empty(),
+        };
+        self.history.note(note, now);
         if adverts.is_empty() {
             return self.counters.drop(DropReason::RaOff);
         }
         let destination = if to_all { ALL_NODES } else { envelope.source };
-        self.send_adverts(adverts, envelope.mac_source, destination, Sent::RaSolicited);
+        self.send_adverts(
+            adverts,
+            envelope.mac_source,
+            destination,
+            Sent::RaSolicited,
+            now,
+        );
     }
 
     /// A duplicate address check (RFC 4862 §5.4.3).
@@ -270,7 +289,9 @@ impl Link {
         directory: &dyn Directory,
         now: Instant,
     ) {
-        match nd::claim(&self.plan, probe.target, directory) {
+        let claim = nd::claim(&self.plan, probe.target, directory);
+        self.note_probe(probe.target, claim, now);
+        match claim {
             Claim::Own => {}
             Claim::Learnable(first_holder) => self.learn(probe.target, first_holder, now),
             Claim::Held(holder) => {
@@ -292,7 +313,9 @@ impl Link {
         if !self.admit_source(envelope.source, directory, now) {
             return;
         }
-        match nd::resolve(&self.plan, solicit.target, directory) {
+        let found = nd::resolve(&self.plan, solicit.target, directory);
+        self.note_question(envelope.source, solicit.target, found, now);
+        match found {
             Target::Answer(mac) => {
                 let frame = nd::answer(&self.plan, envelope, solicit.target, mac);
                 self.transmit(frame, Sent::NaSolicited);
@@ -347,48 +370,30 @@ impl Link {
         self.event(LinkEvent::Conflict { address, holder });
     }
 
-    fn handle_dhcpv6(&mut self, packet: &Packet<'_>, udp: Udp<'_>) {
-        let envelope = &packet.envelope;
-        let Some(plan) = &self.plan.dhcpv6 else {
-            return self.counters.drop(DropReason::Dhcpv6Off);
+    fn note_probe(&mut self, address: Ipv6Addr, claim: Claim, now: Instant) {
+        let claim = match claim {
+            Claim::Own => ProbeResult::Own,
+            Claim::Learnable(first_holder) => ProbeResult::Learned { first_holder },
+            Claim::Held(holder) => ProbeResult::Held {
+                holder: holder.port,
+            },
+            Claim::Foreign => ProbeResult::Foreign,
         };
-        if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
-            return self.counters.drop(DropReason::Dhcpv6Unicast);
+        if claim == ProbeResult::Own {
+            self.history.confirm(address);
         }
-        if envelope.source.is_unspecified() {
-            return self.counters.drop(DropReason::Dhcpv6Invalid);
+        self.history.note(Note::Probed { address, claim }, now);
+    }
+
+    fn note_question(&mut self, source: Ipv6Addr, target: Ipv6Addr, found: Target, now: Instant) {
+        if self.plan.addresses.contains(&source) {
+            self.history.confirm(source);
         }
-        let message = match dhcpv6::parse(udp.data) {
-            Ok(message) => message,
-            Err(Discard::Relayed) => return self.counters.drop(DropReason::Dhcpv6Relayed),
-            Err(_) => return self.counters.drop(DropReason::Dhcpv6Invalid),
-        };
-        let answer = match crate::dhcpv6::answer(plan, &message) {
-            Ok(answer) => answer,
-            Err(reason) => return self.counters.drop(reason),
-        };
-        let kind = match answer.message.kind {
-            ServerMessageKind::Advertise => Sent::Dhcpv6Advertise,
-            ServerMessageKind::Reply => Sent::Dhcpv6Reply,
-        };
-        let reply = Envelope {
-            mac_destination: envelope.mac_source,
-            mac_source: self.plan.service_mac(),
-            source: self.plan.service_link_local(),
-            destination: envelope.source,
-            hop_limit: DHCPV6_HOP_LIMIT,
-        };
-        let frame = reply.udp(Udp {
-            source_port: dhcpv6::SERVER_PORT,
-            destination_port: dhcpv6::CLIENT_PORT,
-            data: &answer.message.emit(),
-        });
-        self.transmit(frame, kind);
-        match answer.noted {
-            Some(Given::Released(addresses)) => self.event(LinkEvent::Released { addresses }),
-            Some(Given::Declined(addresses)) => self.event(LinkEvent::Declined { addresses }),
-            None => {}
+        let known = found != Target::Unknown;
+        if !known && crate::diagnosis::is_beyond_prefix(&self.plan, target) {
+            self.history.beyond_prefix(target);
         }
+        self.history.note(Note::Asked { target, known }, now);
     }
 
     fn send_adverts(
@@ -397,7 +402,11 @@ impl Link {
         mac_destination: Mac,
         destination: Ipv6Addr,
         kind: Sent,
+        now: Instant,
     ) {
+        if !adverts.is_empty() {
+            self.history.note(Note::Advertised(kind), now);
+        }
         let envelope = Envelope {
             mac_destination,
             mac_source: self.plan.service_mac(),

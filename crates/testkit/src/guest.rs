@@ -52,6 +52,20 @@ pub struct GuestConfig {
     pub rapid_commit: bool,
     /// Its DHCPv4 client, if it runs one.
     pub dhcpv4: Option<Dhcpv4Config>,
+    /// What it does with Router Advertisements.
+    pub adverts: Adverts,
+}
+
+/// What a guest does with Router Advertisements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adverts {
+    /// It solicits and believes them.
+    #[default]
+    Believed,
+    /// It does neither (`accept_ra=0`). Its DHCPv6 client is started by hand.
+    Ignored,
+    /// It solicits, and a filter of its own drops them.
+    Filtered,
 }
 
 /// How far an address has come.
@@ -190,6 +204,7 @@ impl Guest {
             return self.handle_answer(answer, now);
         }
         match ndp::parse(&packet).expect("a host sends valid Neighbor Discovery") {
+            NdpMessage::RouterAdvert(_) if self.config.adverts != Adverts::Believed => {}
             NdpMessage::RouterAdvert(advert) => {
                 self.handle_advert(&advert, now);
                 self.adverts.push((now, to_group, advert));
@@ -237,6 +252,13 @@ impl Guest {
             _ => return vec![],
         }
         if target != self.config.link_local {
+            return vec![];
+        }
+        if self.config.adverts == Adverts::Ignored {
+            if self.config.client.is_some() {
+                self.client = Client::Soliciting;
+                self.start_client(now);
+            }
             return vec![];
         }
         self.start_client(now);

@@ -8,6 +8,9 @@
 //! 5. expect g1 address 2001:db8:1::f816:3eff:fe00:1 preferred
 //! ```
 //!
+//! `guest g1 up ignores-ra` and `filters-ra` are guests that do not believe in advertisements; `expect g1 finds NAME …` is what
+//! the host says is wrong with the port, by the names of `hextet port show`, and `expect g1 finds nothing`.
+//!
 //! An IPv4 subnet is `subnet b 10.0.0.0/24 ipv4 gateway=10.0.0.1 dns=… route=DESTINATION,NEXTHOP` or `… nodhcp`, its
 //! guests' clients `guest g1 up dhcp4 broadcast4 rapid4 id4=HEX held4=10.0.0.5`, what they hold `expect g1 dhcpv4 …`.
 //!
@@ -22,11 +25,12 @@ use hextet_core::mac::Mac;
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::settings::CloudSettings;
 use hextet_proto::LinkEvent;
+use hextet_proto::diagnosis::Finding;
 use hextet_wire::dhcpv6::Duid;
 use hextet_wire::ndp::{NdOption, RouterAdvert};
 use uuid::Uuid;
 
-use crate::guest::{AddressState, Guest};
+use crate::guest::{AddressState, Adverts, Guest};
 use crate::world::{ClientConfig, World};
 
 /// Runs a script to its end.
@@ -119,6 +123,8 @@ impl Runner {
                     client.client = Some(Duid::new(&bytes).ok_or("no DUID")?);
                 }
                 None if *option == "rapid" => client.rapid_commit = true,
+                None if *option == "ignores-ra" => client.adverts = Adverts::Ignored,
+                None if *option == "filters-ra" => client.adverts = Adverts::Filtered,
                 _ => return Err(format!("no such option: {option}")),
             }
         }
@@ -127,6 +133,9 @@ impl Runner {
     }
 
     fn expect(&mut self, name: &str, wanted: &[&str]) -> Result<(), String> {
+        if let ["finds", names @ ..] = wanted {
+            return expect_findings(&self.world.diagnose(name), names);
+        }
         let port = self.world.port(name);
         if let ["event", rest @ ..] = wanted {
             return expect_event(&port.events, rest);
@@ -179,6 +188,20 @@ impl Runner {
             )
         });
         format!("at {:?}\n{}", self.world.now, ports.collect::<String>())
+    }
+}
+
+/// These and no others, in any order.
+fn expect_findings(findings: &[Finding], wanted: &[&str]) -> Result<(), String> {
+    let mut seen: Vec<&str> = findings.iter().map(|found| found.problem.name()).collect();
+    let mut wanted = wanted.to_vec();
+    wanted.retain(|name| *name != "nothing");
+    seen.sort_unstable();
+    wanted.sort_unstable();
+    if seen == wanted {
+        Ok(())
+    } else {
+        Err(format!("found: {findings:?}"))
     }
 }
 

@@ -13,11 +13,12 @@ use hextet_core::plan::{
 };
 use hextet_core::port::FixedIp;
 use hextet_core::settings::CloudSettings;
+use hextet_proto::diagnosis::{Around, Finding, diagnose};
 use hextet_proto::{Directory, Holder, HolderKind, Link, LinkEvent, MIN_DELAY_BETWEEN_RAS};
 use ipnet::Ipv6Net;
 use uuid::Uuid;
 
-use crate::guest::{Dhcpv4Config, Guest, GuestConfig};
+use crate::guest::{Adverts, Dhcpv4Config, Guest, GuestConfig};
 
 const VNI: Vni = Vni(42);
 /// Steps that a world takes without time passing before it is declared to spin.
@@ -249,6 +250,7 @@ impl World {
                 client: config.client,
                 rapid_commit: config.rapid_commit,
                 dhcpv4: config.dhcpv4,
+                adverts: config.adverts,
             },
             now,
         );
@@ -300,6 +302,26 @@ impl World {
             self.tick();
         }
         self.now = until;
+    }
+
+    /// What is wrong with a port, as an agent says it that has these ports.
+    pub fn diagnose(&self, name: &str) -> Vec<Finding> {
+        let own = &self.ports[name];
+        let others = || self.ports.values().filter(|port| port.id != own.id);
+        let duid = own.link.history().duid();
+        let same_duid =
+            others().filter(|port| duid.is_some() && port.link.history().duid() == duid);
+        let same_address = others().flat_map(|port| {
+            let mut formed: Vec<_> = port.learned.keys().collect();
+            formed.retain(|address| own.learned.contains_key(address));
+            formed.into_iter().map(|address| (*address, port.id))
+        });
+        let around = Around {
+            same_duid: same_duid.map(|port| port.id).collect(),
+            same_address: same_address.collect(),
+            ..Around::default()
+        };
+        diagnose(&own.link, &around, self.instant())
     }
 
     /// What must hold after every scenario.
@@ -471,4 +493,6 @@ pub struct ClientConfig {
     pub rapid_commit: bool,
     /// Its DHCPv4 client, if it runs one.
     pub dhcpv4: Option<Dhcpv4Config>,
+    /// What it does with Router Advertisements.
+    pub adverts: Adverts,
 }

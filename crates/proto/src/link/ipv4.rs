@@ -1,6 +1,7 @@
 //! The IPv4 side of a link: DHCPv4. ARP is the fast path's.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use hextet_core::link::SERVICE_IPV4;
 use hextet_core::mac::Mac;
@@ -12,41 +13,60 @@ use super::Link;
 use crate::counters::{DropReason, Sent};
 use crate::dhcpv4::Given;
 use crate::event::LinkEvent;
+use crate::history::{Exchange, Note};
 
 const BROADCAST_MAC: Mac = Mac([0xff; 6]);
 
 impl Link {
     /// # Errors
     /// Why it is no datagram that anything could be made of.
-    pub(super) fn handle_ipv4(&mut self, frame: &[u8]) -> Result<(), DropReason> {
+    pub(super) fn handle_ipv4(&mut self, frame: &[u8], now: Instant) -> Result<(), DropReason> {
         let (_, udp) = ipv4::parse(frame).map_err(|error| match error {
             Ipv4Error::Fragment => DropReason::Fragment,
             Ipv4Error::NotUdp(_) => DropReason::NotServed,
             _ => DropReason::Frame,
         })?;
-        let handled = if udp.destination_port == dhcpv4::SERVER_PORT {
-            self.handle_dhcpv4(udp.data)
-        } else {
-            Err(DropReason::NotServed)
-        };
-        if let Err(reason) = handled {
-            self.counters.drop(reason);
+        if udp.destination_port != dhcpv4::SERVER_PORT {
+            self.counters.drop(DropReason::NotServed);
+            return Ok(());
         }
+        let mut heard = "message";
+        let (outcome, address) = match self.handle_dhcpv4(udp.data, &mut heard) {
+            Ok((kind, address)) => (Ok(kind), address),
+            Err(reason) => {
+                self.counters.drop(reason);
+                (Err(reason), None)
+            }
+        };
+        let addresses = address.into_iter().map(IpAddr::V4);
+        let exchange = Exchange::new(heard, outcome, addresses);
+        self.history.note(Note::Dhcpv4(exchange), now);
         Ok(())
     }
 
-    /// Wherever the datagram was sent to: a client that renews its lease may send it by a router.
-    fn handle_dhcpv4(&mut self, message: &[u8]) -> Result<(), DropReason> {
+    /// Wherever the datagram was sent to: a client that renews its lease may send it by a router. Returns what was
+    /// answered, if anything, and with which address.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn handle_dhcpv4(
+        &mut self,
+        message: &[u8],
+        heard: &mut &'static str,
+    ) -> Result<(Option<Sent>, Option<Ipv4Addr>), DropReason> {
         let plan = self.plan.dhcpv4.as_ref().ok_or(DropReason::Dhcpv4Off)?;
         let message = dhcpv4::parse(message).map_err(|discard| match discard {
             Discard::Relayed => DropReason::Dhcpv4Relayed,
             _ => DropReason::Dhcpv4Invalid,
         })?;
+        *heard = message.question.name();
         let answer = crate::dhcpv4::answer(plan, &message)?;
         let mtu = plan.mtu;
-        if let Some(reply) = &answer.message {
-            self.send_dhcpv4(reply, &message.header, mtu);
-        }
+        let said = answer
+            .message
+            .as_ref()
+            .map(|reply| self.send_dhcpv4(reply, &message.header, mtu));
+        let given = answer.message.map(|reply| reply.yiaddr);
         match answer.noted {
             Some(Given::Released(address)) => self.event(LinkEvent::Released {
                 addresses: vec![IpAddr::V4(address)],
@@ -56,10 +76,10 @@ impl Link {
             }),
             None => {}
         }
-        Ok(())
+        Ok((said, given.filter(|address| !address.is_unspecified())))
     }
 
-    fn send_dhcpv4(&mut self, reply: &ServerMessage, client: &ClientHeader, mtu: u16) {
+    fn send_dhcpv4(&mut self, reply: &ServerMessage, client: &ClientHeader, mtu: u16) -> Sent {
         let (kind, refused) = match reply.kind {
             ServerMessageKind::Offer => (Sent::Dhcpv4Offer, false),
             ServerMessageKind::Ack => (Sent::Dhcpv4Ack, false),
@@ -94,5 +114,6 @@ impl Link {
             data: &data,
         });
         self.transmit(frame, kind);
+        kind
     }
 }

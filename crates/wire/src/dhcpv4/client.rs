@@ -115,6 +115,19 @@ pub enum Question {
     Inform,
 }
 
+impl Question {
+    /// The message's name in RFC 2131 §3.1.
+    pub fn name(self) -> &'static str {
+        match self {
+            Question::Discover { .. } => "DHCPDISCOVER",
+            Question::Select { .. } | Question::Reboot { .. } | Question::Extend => "DHCPREQUEST",
+            Question::Decline { .. } => "DHCPDECLINE",
+            Question::Release { .. } => "DHCPRELEASE",
+            Question::Inform => "DHCPINFORM",
+        }
+    }
+}
+
 /// Parses and validates the data of a datagram to a server's port.
 ///
 /// # Errors

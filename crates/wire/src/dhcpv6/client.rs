@@ -99,6 +99,36 @@ pub enum ClientMessage {
     InformationRequest(InformationRequest),
 }
 
+impl ClientMessage {
+    /// Its name in RFC 9915 §7.3.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ClientMessage::Solicit { .. } => "Solicit",
+            ClientMessage::Request { .. } => "Request",
+            ClientMessage::Confirm { .. } => "Confirm",
+            ClientMessage::Renew { .. } => "Renew",
+            ClientMessage::Rebind { .. } => "Rebind",
+            ClientMessage::Release { .. } => "Release",
+            ClientMessage::Decline { .. } => "Decline",
+            ClientMessage::InformationRequest(_) => "Information-request",
+        }
+    }
+
+    /// Who sent it, as far as it says so.
+    pub fn client(&self) -> Option<&Duid> {
+        match self {
+            ClientMessage::Solicit { asked, .. }
+            | ClientMessage::Request { asked, .. }
+            | ClientMessage::Confirm { asked }
+            | ClientMessage::Renew { asked, .. }
+            | ClientMessage::Rebind { asked }
+            | ClientMessage::Release { asked, .. }
+            | ClientMessage::Decline { asked, .. } => Some(&asked.client),
+            ClientMessage::InformationRequest(request) => request.client.as_ref(),
+        }
+    }
+}
+
 /// What most messages hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {

@@ -1,0 +1,85 @@
+//! The DHCPv6 side of a link.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
+
+use hextet_wire::dhcpv6::{self, Discard, ServerMessageKind};
+use hextet_wire::frame::{Envelope, Packet, Udp};
+
+use super::Link;
+use crate::counters::{DropReason, Sent};
+use crate::dhcpv6::Given;
+use crate::event::LinkEvent;
+use crate::history::{Exchange, Note};
+
+/// Hop limit of DHCPv6 datagrams, which never leave the link.
+const DHCPV6_HOP_LIMIT: u8 = 64;
+
+impl Link {
+    pub(super) fn handle_dhcpv6(&mut self, packet: &Packet<'_>, udp: Udp<'_>, now: Instant) {
+        let mut heard = "message";
+        let (outcome, addresses) = match self.answer_dhcpv6(packet, udp, &mut heard) {
+            Ok((kind, addresses)) => (Ok(Some(kind)), addresses),
+            Err(reason) => {
+                self.counters.drop(reason);
+                (Err(reason), Vec::new())
+            }
+        };
+        let exchange = Exchange::new(heard, outcome, addresses.into_iter().map(IpAddr::V6));
+        self.history.note(Note::Dhcpv6(exchange), now);
+    }
+
+    /// What was answered, with which addresses.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn answer_dhcpv6(
+        &mut self,
+        packet: &Packet<'_>,
+        udp: Udp<'_>,
+        heard: &mut &'static str,
+    ) -> Result<(Sent, Vec<Ipv6Addr>), DropReason> {
+        let envelope = &packet.envelope;
+        let plan = self.plan.dhcpv6.as_ref().ok_or(DropReason::Dhcpv6Off)?;
+        if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
+            return Err(DropReason::Dhcpv6Unicast);
+        }
+        if envelope.source.is_unspecified() {
+            return Err(DropReason::Dhcpv6Invalid);
+        }
+        let message = dhcpv6::parse(udp.data).map_err(|discard| match discard {
+            Discard::Relayed => DropReason::Dhcpv6Relayed,
+            _ => DropReason::Dhcpv6Invalid,
+        })?;
+        *heard = message.name();
+        if let Some(duid) = message.client() {
+            self.history.client(duid);
+        }
+        let answer = crate::dhcpv6::answer(plan, &message)?;
+        let kind = match answer.message.kind {
+            ServerMessageKind::Advertise => Sent::Dhcpv6Advertise,
+            ServerMessageKind::Reply => Sent::Dhcpv6Reply,
+        };
+        let reply = Envelope {
+            mac_destination: envelope.mac_source,
+            mac_source: self.plan.service_mac(),
+            source: self.plan.service_link_local(),
+            destination: envelope.source,
+            hop_limit: DHCPV6_HOP_LIMIT,
+        };
+        let frame = reply.udp(Udp {
+            source_port: dhcpv6::SERVER_PORT,
+            destination_port: dhcpv6::CLIENT_PORT,
+            data: &answer.message.emit(),
+        });
+        self.transmit(frame, kind);
+        match answer.noted {
+            Some(Given::Released(addresses)) => self.event(LinkEvent::Released { addresses }),
+            Some(Given::Declined(addresses)) => self.event(LinkEvent::Declined { addresses }),
+            None => {}
+        }
+        let ias = answer.message.ias.iter().flat_map(|ia| &ia.addresses);
+        let given = ias.filter(|given| given.valid_lifetime_s > 0);
+        Ok((kind, given.map(|given| given.address).collect()))
+    }
+}
