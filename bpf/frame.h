@@ -79,6 +79,7 @@ struct frame {
 	__u32 proto;
 	__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
 	__u32 target; /* ifindex chosen by a stage */
+	__u32 lost; /* copies that the kernel refused */
 	struct punt_head punt; /* of the record in the making */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
- * The fast path of a guest link: runs where the guest's frames come in (the host's end of a veth, or a tap), and judges
- * for the receiving port too. No frame goes on into the host's own stack.
+ * The fast path. `guest` runs where a guest's frames come in (the host's end of a veth, or a tap), and judges for the
+ * receiving port too; no frame goes on into the host's own stack. `uplink` runs on a NIC that leads to a physical
+ * segment, both ways: what comes in from there, and what the host itself sends there.
  *
  * Loads on Linux 6.1 and later by any loader: UAPI headers only.
  */
@@ -12,8 +13,11 @@
 #include "stages/deliver.h"
 #include "stages/guard.h"
 #include "stages/parse.h"
+#include "stages/segment.h"
+#include "stages/uplink.h"
 
 #define TC_ACT_SHOT 2
+#define TC_ACT_UNSPEC -1 /* as if this program were not there */
 
 char licence[] SEC("license") = "Dual BSD/GPL";
 
@@ -43,15 +47,60 @@ int guest(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	f->port.port = 0;
 	f->target = 0;
+	f->lost = 0;
 	if (t)
 		__builtin_memset(t, 0, sizeof(*t));
 	verdict = judge(skb);
 	count(skb, verdict);
+	if (f->lost)
+		count(skb, V_COPY_FAILED);
 	if (t) {
 		t->verdict = verdict;
 		t->target = f->target;
 	}
+	if (verdict == V_UPLINK_HOST || (verdict == V_UPLINK && f->target)) {
+		skb->mark = FROM_GUEST;
+		return bpf_redirect(f->target, verdict == V_UPLINK_HOST ? BPF_F_INGRESS : 0);
+	}
 	if (verdict == V_UNICAST || verdict == V_ND_ANSWERED || verdict == V_ARP_ANSWERED)
 		return bpf_redirect(f->target, 0);
 	return TC_ACT_SHOT;
+}
+
+SEC("classifier")
+int uplink(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct frame *f = frame();
+	struct trace *t = trace();
+	struct nic *nic;
+	int verdict;
+
+	if (skb->mark == FROM_GUEST) {
+		skb->mark = 0;
+		return TC_ACT_UNSPEC;
+	}
+	nic = bpf_map_lookup_elem(&nics, &ifindex);
+	if (!f || !nic)
+		return TC_ACT_UNSPEC;
+	__builtin_memset(&f->port, 0, sizeof(f->port));
+	f->port.port = SEGMENT | nic->net;
+	f->port.net = nic->net;
+	f->port.mtu = nic->mtu;
+	f->target = 0;
+	f->lost = 0;
+	if (t)
+		__builtin_memset(t, 0, sizeof(*t));
+	verdict = segment_judge(skb);
+	count(skb, verdict);
+	if (f->lost)
+		count(skb, V_COPY_FAILED);
+	if (t) {
+		t->verdict = verdict;
+		t->target = f->target;
+	}
+	if (verdict == V_SEGMENT_UNICAST)
+		return bpf_redirect(f->target, 0);
+	/* Only what is for a guest alone is kept from the host, or from the wire. */
+	return f->target ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }

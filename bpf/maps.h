@@ -17,7 +17,7 @@ enum verdict {
 #define VERDICT(value, name, kind, why) V_##name = value,
 #include "verdicts.def"
 #undef VERDICT
-	VERDICT_MAX = 64,
+	VERDICT_MAX = 128,
 };
 
 enum punt_reason {
@@ -29,6 +29,12 @@ enum punt_reason {
 /* Of struct port. */
 #define PORT_ADMIN_UP 1u
 #define PORT_UNGUARDED 2u
+/* Of struct port, where the network is a physical segment: what the guest is to hear of others there. */
+#define PORT_OUTSIDE_RA 0x100u
+#define PORT_OUTSIDE_DHCPV6 0x200u
+#define PORT_OUTSIDE_DHCPV4 0x400u
+/* Of struct port: the network has a row in uplinks. */
+#define PORT_UPLINK 0x800u
 /* Of struct source: other guests must not see it, another port of the network holds it. */
 #define SOURCE_LOCAL_ONLY 1u
 /* Of struct neighbour: the answer's R flag. */
@@ -92,6 +98,21 @@ struct members {
 };
 _Static_assert(sizeof(struct members) == 4 + 4 * MEMBERS_PER_CHUNK, "no hidden padding");
 
+/* The NIC that leads to the physical segment that a network is. */
+struct uplink {
+	__u32 ifindex;
+	__u8 mac[MAC_LEN]; /* the host's own there */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct uplink) == 12, "no hidden padding");
+
+/* The same from the other side: the network that a NIC leads to. */
+struct nic {
+	__u32 net;
+	__u32 mtu; /* of the network, bytes: guests get nothing larger */
+	__u32 flags; /* the agent's own notes */
+};
+
 struct fragment_key {
 	__u32 port;
 	__u32 id; /* as on the wire */
@@ -104,8 +125,11 @@ struct fragment {
 	__u64 until; /* ns of CLOCK_MONOTONIC */
 };
 
+/* Stands for a network's physical segment where a port's number stands else; ports' numbers stay below. */
+#define SEGMENT 0x80000000u
+
 struct counter_key {
-	__u32 port; /* 0: the link has no row in ports */
+	__u32 port; /* 0: the link has no row in ports; SEGMENT and the network: of its physical segment */
 	__u32 verdict;
 };
 struct counter {
@@ -158,6 +182,10 @@ MAP(sources, BPF_MAP_TYPE_HASH, struct source_key, struct source, 65536, 0);
 MAP(neigh, BPF_MAP_TYPE_HASH, struct neighbour_key, struct neighbour, 262144, BPF_F_NO_PREALLOC);
 MAP(fdb, BPF_MAP_TYPE_HASH, struct fdb_key, struct fdb, 262144, BPF_F_NO_PREALLOC);
 MAP(members, BPF_MAP_TYPE_HASH, struct members_key, struct members, 16384, BPF_F_NO_PREALLOC);
+
+/* Key of uplinks: the network; of nics: the ifindex. */
+MAP(uplinks, BPF_MAP_TYPE_HASH, __u32, struct uplink, 1024, BPF_F_NO_PREALLOC);
+MAP(nics, BPF_MAP_TYPE_HASH, __u32, struct nic, 1024, BPF_F_NO_PREALLOC);
 
 /* Written by the program, cleared by the agent. Key: the port's number. */
 MAP(seen, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
- * ARP (RFC 826): answered here for known addresses of the network and for the service, else dropped. No ARP of a guarded
- * guest reaches another guest, none the agent.
+ * ARP (RFC 826): answered here for known addresses of the network and for the service. The rest goes to the physical
+ * segment, where the network is one, and else no further. No ARP of a guarded guest reaches another guest, none the agent.
  */
 #pragma once
 
 #include "../frame.h"
+#include "segment.h"
 
 #define ARP_ETHERNET 1
 #define ARP_REQUEST 1
@@ -61,7 +62,10 @@ STAGE int arp_answer(struct __sk_buff *skb)
 	return V_ARP_ANSWERED;
 }
 
-/* What nobody here has an answer for: an unguarded guest tells it the network's other guests. */
+/*
+ * What nobody here has an answer for: a guarded guest tells it the physical segment, where there is one, an unguarded one
+ * the network's other guests besides.
+ */
 STAGE int arp_of_nobody(struct __sk_buff *skb, __u32 verdict)
 {
 	struct frame *f = frame();
@@ -69,7 +73,7 @@ STAGE int arp_of_nobody(struct __sk_buff *skb, __u32 verdict)
 	if (!f)
 		return V_INTERNAL;
 	if (guarded(f))
-		return verdict;
+		return to_segment(skb, verdict);
 	return skb->len - ETH_LEN > f->port.mtu ? V_TOO_BIG : NEXT;
 }
 
@@ -101,7 +105,8 @@ STAGE int arp(struct __sk_buff *skb)
 		return arp_of_nobody(skb, V_ARP_CONSUMED);
 	key.net = f->port.net;
 	holder = bpf_map_lookup_elem(&neigh, &key);
+	/* Who checks an address that is not its port's would make the check of whoever it belongs to fail. */
 	if (!holder)
-		return arp_of_nobody(skb, V_ARP_UNKNOWN);
+		return probe && guarded(f) ? V_ARP_UNKNOWN : arp_of_nobody(skb, V_ARP_UNKNOWN);
 	return holder->port == f->port.port ? V_ARP_CONSUMED : arp_answer(skb);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
  * What a guest says to the network rather than to another guest: Neighbour Discovery, MLD, DHCP. All of it ends here:
- * answered, shown to the agent, or dropped. None reaches another guest, but what an unguarded one says as a router or a
- * server, and what comes from behind it.
+ * answered, shown to the agent, sent to the physical segment that the network is, or dropped. None reaches another guest,
+ * but what an unguarded one says as a router or a server, and what comes from behind it.
  *
  * Checksums are not verified: a guest with checksum offload leaves them to be filled in, and the answer goes to the
  * sender alone.
@@ -12,6 +12,7 @@
 #include "../frame.h"
 #include "ipv4.h"
 #include "punt.h"
+#include "segment.h"
 
 #define MLD_QUERY 130
 #define MLD_REPORT_1 131
@@ -176,6 +177,30 @@ INLINE int standing(const struct frame *f, const __u8 *addr)
 	return is_link_local(addr) ? LEARNABLE : FOREIGN;
 }
 
+/*
+ * A duplicate-address probe. The physical segment sees it, too, unless another port has the address or the guest may not
+ * take it: whoever checks the same address at that moment gives it up.
+ */
+STAGE int nd_probe(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	struct neighbour_key key = {};
+	struct neighbour *holder;
+
+	if (!f)
+		return V_INTERNAL;
+	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8) || !is_multicast(f->ip.destination))
+		return V_ND_MALFORMED;
+	if (f->nested)
+		return NEXT;
+	key.net = f->port.net;
+	copy_addr(key.addr, f->head + 8);
+	holder = bpf_map_lookup_elem(&neigh, &key);
+	if ((!holder || holder->port == f->port.port) && standing(f, key.addr) != FOREIGN)
+		segment_copies(skb);
+	return punt(skb, R_NS_DAD);
+}
+
 STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
@@ -187,11 +212,6 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 		return V_INTERNAL;
 	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
-	if (is_unspecified(f->ip.source)) {
-		if (!is_multicast(f->ip.destination))
-			return V_ND_MALFORMED;
-		return f->nested ? NEXT : punt(skb, R_NS_DAD);
-	}
 	source = guarded(f) ? standing(f, f->ip.source) : KNOWN;
 	if (source == FOREIGN)
 		return V_SOURCE_SPOOFED;
@@ -203,8 +223,10 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 	key.net = f->port.net;
 	copy_addr(key.addr, f->head + 8);
 	holder = bpf_map_lookup_elem(&neigh, &key);
+	if (!holder && f->nested)
+		return NEXT;
 	if (!holder)
-		return f->nested ? NEXT : punt(skb, R_NS_TARGET);
+		return f->port.flags & PORT_UPLINK ? to_segment(skb, V_UNKNOWN_UNICAST) : punt(skb, R_NS_TARGET);
 	return holder->port == f->port.port ? V_ND_OWN_ADDRESS : nd_answer(skb);
 }
 
@@ -222,7 +244,9 @@ STAGE int nd_advertise_neighbour(struct __sk_buff *skb)
 	target = standing(f, f->head + 8);
 	if (target == FOREIGN)
 		return V_ND_SPOOFED;
-	return target == LEARNABLE ? punt(skb, R_NA) : V_NA_CONSUMED;
+	if (target == LEARNABLE)
+		return punt(skb, R_NA);
+	return source_row(f, f->ip.source) ? to_segment(skb, V_NA_CONSUMED) : V_NA_CONSUMED;
 }
 
 STAGE int nd(struct __sk_buff *skb)
@@ -246,13 +270,15 @@ STAGE int nd(struct __sk_buff *skb)
 	if (verdict)
 		return verdict;
 	if (f->head[0] == ND_NS)
-		return nd_solicit_neighbour(skb);
+		return is_unspecified(f->ip.source) ? nd_probe(skb) : nd_solicit_neighbour(skb);
 	if (f->head[0] == ND_NA)
 		return nd_advertise_neighbour(skb);
 	if (f->nested)
 		return NEXT;
 	if (guarded(f) && !is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN)
 		return V_SOURCE_SPOOFED;
+	if (f->port.flags & PORT_OUTSIDE_RA && is_multicast(f->ip.destination))
+		segment_copies(skb);
 	return punt(skb, R_RS);
 }
 
@@ -268,7 +294,10 @@ STAGE int icmpv6(struct __sk_buff *skb)
 	case MLD_REPORT_1:
 	case MLD_DONE_1:
 	case MLD_REPORT_2:
-		return V_MLD_CONSUMED;
+		/* A switch of the segment may send groups only where they are reported. */
+		if (f->fragment != WHOLE || (guarded(f) && !is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN))
+			return V_MLD_CONSUMED;
+		return to_segment(skb, V_MLD_CONSUMED);
 	case ND_RS ... ND_REDIRECT:
 		return nd(skb);
 	case ROUTER_RENUMBERING:
@@ -309,6 +338,8 @@ STAGE int udp(struct __sk_buff *skb)
 		return V_EXTENDED_CONTROL;
 	if (guarded(f) && standing(f, f->ip.source) == FOREIGN)
 		return V_SOURCE_SPOOFED;
+	if (f->port.flags & PORT_OUTSIDE_DHCPV6 && is_multicast(f->ip.destination))
+		segment_copies(skb);
 	return punt(skb, R_DHCPV6);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
 /*
- * L2 lookup and delivery: unicast by MAC to one port, multicast to the network's other ports. The receiving port's row is
- * judged here too, as nothing runs on the way out.
+ * L2 lookup and delivery: unicast by MAC to one port, multicast to the network's other ports; where the network is a
+ * physical segment, by its NIC, too. The receiving port's row is judged here, as nothing runs on the way out.
  */
 #pragma once
 
 #include "../frame.h"
-#include "count.h"
+#include "segment.h"
 
 #define MEMBERS_MAX (MEMBERS_PER_CHUNK * MEMBER_CHUNKS)
 #define FRAGMENT_NS 30000000000ull /* how long later fragments may follow their first */
@@ -19,10 +19,19 @@ INLINE int receives(__u32 ifindex, __u32 net)
 	return port && port->net == net && port->flags & PORT_ADMIN_UP;
 }
 
+/* Whether it is there and is to hear what needs these flags of its row. */
+INLINE int hears(__u32 ifindex, __u32 net, __u32 needs)
+{
+	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+
+	return port && port->net == net && (port->flags & needs) == needs;
+}
+
 struct replication {
 	struct __sk_buff *skb;
 	__u32 net;
 	__u32 sender;
+	__u32 needs; /* flags of the receiver's row */
 	__u32 copies;
 	__u32 failed;
 };
@@ -37,7 +46,7 @@ static long replicate_one(__u32 index, struct replication *r)
 	if (!chunk || place >= chunk->count)
 		return 1;
 	ifindex = chunk->ifindex[place];
-	if (ifindex == r->sender || !receives(ifindex, r->net))
+	if (ifindex == r->sender || !hears(ifindex, r->net, r->needs))
 		return 0;
 	if (bpf_clone_redirect(r->skb, ifindex, 0) < 0)
 		r->failed++;
@@ -66,7 +75,7 @@ INLINE int group_fits(const struct frame *f)
 STAGE int replicate(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
-	struct replication r = { .skb = skb, .sender = skb->ifindex };
+	struct replication r = { .skb = skb, .sender = skb->ifindex, .needs = PORT_ADMIN_UP };
 	struct trace *t;
 
 	if (!f)
@@ -75,8 +84,8 @@ STAGE int replicate(struct __sk_buff *skb)
 		return V_GROUP_MISMATCH;
 	r.net = f->port.net;
 	bpf_loop(MEMBERS_MAX, replicate_one, &r, 0);
-	if (r.failed)
-		count(skb, V_COPY_FAILED);
+	f->lost = r.failed;
+	r.copies += segment_copies(skb);
 	t = trace();
 	if (t)
 		t->copies = r.copies;
@@ -97,7 +106,7 @@ STAGE int unicast(struct __sk_buff *skb)
 	__builtin_memcpy(key.mac, f->eth.destination, MAC_LEN);
 	row = bpf_map_lookup_elem(&fdb, &key);
 	if (!row)
-		return V_UNKNOWN_UNICAST;
+		return segment_unicast(skb);
 	if (row->ifindex == skb->ifindex)
 		return V_HAIRPIN;
 	if (!receives(row->ifindex, f->port.net))
@@ -116,7 +125,8 @@ STAGE int deliver(struct __sk_buff *skb)
 	if (!f)
 		return V_INTERNAL;
 	verdict = f->eth.destination[0] & 1 ? replicate(skb) : unicast(skb);
-	if (f->fragment == FIRST && (verdict == V_UNICAST || verdict == V_MULTICAST)) {
+	if (f->fragment == FIRST && (verdict == V_UNICAST || verdict == V_MULTICAST || verdict == V_UPLINK ||
+				     verdict == V_UPLINK_HOST)) {
 		key.port = f->port.port;
 		key.id = f->fragment_id;
 		copy_addr(key.source, f->ip.source);

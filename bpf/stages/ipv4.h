@@ -8,6 +8,7 @@
 
 #include "../frame.h"
 #include "punt.h"
+#include "segment.h"
 #include "upper.h"
 
 #define FRAGMENT_MORE 0x2000
@@ -67,12 +68,14 @@ STAGE int parse_ipv4(struct __sk_buff *skb)
 
 /*
  * DHCPv4 is the agent's wherever it is sent to and whatever it comes from: a client that renews its lease may send it
- * by a router, or from an address that the port has no more. The answer goes to that port alone.
+ * by a router, or from an address that the port has no more. The answer goes to that port alone. Where another server, on the
+ * physical segment, is to answer it goes there.
  */
 STAGE int udp_ipv4(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	__u16 port;
+	__u32 nobody;
 
 	if (!f)
 		return V_INTERNAL;
@@ -81,6 +84,12 @@ STAGE int udp_ipv4(struct __sk_buff *skb)
 		return guarded(f) ? V_DHCPV4_SERVER : NEXT;
 	if (port != DHCPV4_SERVER || f->nested)
 		return NEXT;
+	if (f->port.flags & PORT_OUTSIDE_DHCPV4) {
+		nobody = *(__u32 *)(f->ip.source + ADDR_LEN - IPV4_ADDR_LEN);
+		if (guarded(f) && nobody && !source_row(f, f->ip.source))
+			return V_SOURCE_SPOOFED;
+		return f->fragment == WHOLE ? to_segment(skb, V_UNKNOWN_UNICAST) : V_FRAGMENTED_CONTROL;
+	}
 	return f->fragment == WHOLE ? punt(skb, R_DHCPV4) : V_FRAGMENTED_CONTROL;
 }
 
@@ -91,7 +100,7 @@ STAGE int control_ipv4(struct __sk_buff *skb)
 	if (!f)
 		return V_INTERNAL;
 	if (f->proto == PROTO_IGMP && f->head[0] != IGMP_QUERY)
-		return V_IGMP_CONSUMED;
+		return !guarded(f) || source_row(f, f->ip.source) ? to_segment(skb, V_IGMP_CONSUMED) : V_IGMP_CONSUMED;
 	switch (f->proto) {
 	case PROTO_UDP:
 		return udp_ipv4(skb);

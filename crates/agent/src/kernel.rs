@@ -14,7 +14,7 @@ pub mod punt;
 pub mod sender;
 
 pub use fastpath::{Counters, Fastpath, FastpathConfig, FastpathError, Hook};
-pub use maps::{MapOp, NeighRow, PortRow, Rows, SourceRow};
+pub use maps::{MapOp, NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow};
 pub use punt::{Punt, PuntReason, PuntRecord};
 pub use sender::Sender;
 pub use verdict::{Kind, Verdict};

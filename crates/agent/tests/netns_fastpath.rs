@@ -316,6 +316,7 @@ fn down(host: &mut Host) {
             guarded: true,
             mtu: MTU,
             mac: guest.mac,
+            outside: None,
         };
         host.apply(&[MapOp::SetPort(guest.ifindex, row)]);
     };

@@ -5,18 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use hextet_core::ids::PortNumber;
 use libbpf_rs::MapHandle;
 
 use super::maps::{MapOp, Rows};
-use super::object::{self, Build, SHARED};
+use super::object::{self, Build};
 use super::punt::Punt;
 use super::verdict::Verdict;
 use super::{bpffs, hooks, links};
+use hooks::Way;
+use programs::{Programs, programs};
 
+mod programs;
 mod rows;
 
 pub use rows::ApplyError;
@@ -24,7 +26,8 @@ use rows::Maps;
 
 /// Raised with every change of `bpf/maps.h`: pins of another schema are not looked at.
 pub const SCHEMA: u32 = 1;
-const PROGRAM_PREFIX: &str = "guest_";
+/// Most NICs that lead to physical segments.
+pub const NICS_MAX: u32 = 1024;
 
 /// How the program is put on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,7 @@ impl Sizes {
             "counters" => self.counters,
             "fragments" => self.fragments,
             "punt_ring" => self.punt_bytes,
+            "uplinks" | "nics" => NICS_MAX,
             _ => self.ports,
         }
     }
@@ -179,8 +183,7 @@ pub enum FastpathError {
 pub struct Fastpath {
     hook: Hook,
     pins: PathBuf,
-    program: OwnedFd,
-    program_id: u32,
+    programs: Programs,
     maps: Maps,
 }
 
@@ -206,17 +209,15 @@ impl Fastpath {
             pins: pins.clone(),
             source,
         };
-        let program = program(&pins, build, config.sizes).map_err(in_load)?;
-        if config.hook == Hook::Tcx && !hooks::has_tcx(&program) {
+        let programs = Programs::open(&pins, build, config.sizes).map_err(in_load)?;
+        if config.hook == Hook::Tcx && !hooks::has_tcx(&programs.guest.fd) {
             return Err(FastpathError::NoTcx);
         }
-        let program_id = object::program_id(&program).map_err(in_load)?;
         let maps = Maps::open(|map| pinned(&pins, map)).map_err(in_load)?;
         let fastpath = Fastpath {
             hook: config.hook,
             pins,
-            program,
-            program_id,
+            programs,
             maps,
         };
         fastpath.bring_up_to_date()?;
@@ -238,42 +239,50 @@ impl Fastpath {
         self.maps.counters()
     }
 
-    /// The links that run this build's program. Pins of links that are gone are removed on the way.
+    /// The guest links that run this build's program. Pins of links that are gone are removed on the way.
     pub fn attached(&self) -> Result<BTreeSet<u32>, FastpathError> {
-        let attached = self.attached_by(self.hook)?;
-        Ok(attached
-            .into_iter()
-            .filter(|(_, program)| *program == self.program_id)
-            .map(|(ifindex, _)| ifindex)
+        self.running(Way::In, self.programs.guest.id)
+    }
+
+    /// The NICs that run this build's program, and whether they do both ways.
+    pub fn attached_uplinks(&self) -> Result<BTreeMap<u32, bool>, FastpathError> {
+        let inward = self.running(Way::In, self.programs.uplink.id)?;
+        let outward = self.running(Way::Out, self.programs.uplink.id)?;
+        let either = inward.union(&outward);
+        Ok(either
+            .map(|nic| (*nic, inward.contains(nic) && outward.contains(nic)))
             .collect())
     }
 
-    /// The kernel's number of the program: another one after a replacement only.
+    /// The kernel's number of the guest links' program: another one after a replacement only.
     pub fn program_id(&self) -> u32 {
-        self.program_id
+        self.programs.guest.id
     }
 
-    /// Puts the program on a link; nothing when it is there.
+    /// Puts the guests' program on a link; nothing when it is there.
     pub fn attach(&self, ifindex: u32) -> Result<(), FastpathError> {
-        let in_hook = |source| FastpathError::Hook {
-            what: "attach to",
-            ifindex,
-            source,
-        };
-        let there = hooks::attached_to(self.hook, &self.pins, ifindex).map_err(in_hook)?;
-        if there == Some(self.program_id) {
-            return Ok(());
-        }
-        match self.hook {
-            Hook::Tcx => hooks::tcx_attach(&self.program, &self.pins, ifindex),
-            Hook::Clsact => hooks::clsact_attach(&self.program, ifindex),
-        }
-        .map_err(in_hook)
+        self.attach_by(self.hook, &self.programs.guest, Way::In, ifindex)
     }
 
-    /// Takes the program off a link; nothing when it is not there, or the link is gone.
+    /// Takes the program off a guest link; nothing when it is not there, or the link is gone.
     pub fn detach(&self, ifindex: u32) -> Result<(), FastpathError> {
-        self.detach_by(self.hook, ifindex)
+        self.detach_by(self.hook, Way::In, ifindex)
+    }
+
+    /// Puts the program of NICs on one, both ways; nothing when it is there.
+    pub fn attach_uplink(&self, ifindex: u32) -> Result<(), FastpathError> {
+        for way in Way::BOTH {
+            self.attach_by(self.hook, &self.programs.uplink, way, ifindex)?;
+        }
+        Ok(())
+    }
+
+    /// Takes it off; nothing when it is not there, or the NIC is gone.
+    pub fn detach_uplink(&self, ifindex: u32) -> Result<(), FastpathError> {
+        for way in Way::BOTH {
+            self.detach_by(self.hook, way, ifindex)?;
+        }
+        Ok(())
     }
 
     /// The ring of punted frames. One reader at a time: two would each see some of them.
@@ -294,14 +303,44 @@ impl Fastpath {
         bpffs::remove(&config.instance, &config.state_dir).map_err(FastpathError::Remove)
     }
 
-    fn attached_by(&self, hook: Hook) -> Result<hooks::Attached, FastpathError> {
-        attached_by(hook, &self.pins).map_err(FastpathError::Attached)
+    /// The links that run this program this way.
+    fn running(&self, way: Way, program: u32) -> Result<BTreeSet<u32>, FastpathError> {
+        let attached = self.attached_by(self.hook, way)?;
+        let running = attached.into_iter().filter(|(_, id)| *id == program);
+        Ok(running.map(|(ifindex, _)| ifindex).collect())
     }
 
-    fn detach_by(&self, hook: Hook, ifindex: u32) -> Result<(), FastpathError> {
+    fn attached_by(&self, hook: Hook, way: Way) -> Result<hooks::Attached, FastpathError> {
+        attached_by(hook, &self.pins, way).map_err(FastpathError::Attached)
+    }
+
+    fn attach_by(
+        &self,
+        hook: Hook,
+        program: &programs::Program,
+        way: Way,
+        ifindex: u32,
+    ) -> Result<(), FastpathError> {
+        let in_hook = |source| FastpathError::Hook {
+            what: "attach to",
+            ifindex,
+            source,
+        };
+        let there = hooks::attached_to(hook, &self.pins, way, ifindex).map_err(in_hook)?;
+        if there == Some(program.id) {
+            return Ok(());
+        }
         match hook {
-            Hook::Tcx => hooks::tcx_detach(&self.pins, ifindex),
-            Hook::Clsact => hooks::clsact_detach(ifindex),
+            Hook::Tcx => hooks::tcx_attach(&program.fd, &self.pins, way, ifindex),
+            Hook::Clsact => hooks::clsact_attach(&program.fd, way, ifindex),
+        }
+        .map_err(in_hook)
+    }
+
+    fn detach_by(&self, hook: Hook, way: Way, ifindex: u32) -> Result<(), FastpathError> {
+        match hook {
+            Hook::Tcx => hooks::tcx_detach(&self.pins, way, ifindex),
+            Hook::Clsact => hooks::clsact_detach(way, ifindex),
         }
         .map_err(|source| FastpathError::Hook {
             what: "detach from",
@@ -310,18 +349,33 @@ impl Fastpath {
         })
     }
 
-    /// Every link that runs an older program of ours gets this one, and the older programs' pins go. A link that has it
-    /// by the other hook gets it by this one before it loses that.
+    /// Every link that runs an older program of ours gets this build's, and the older programs' pins go. A link that has
+    /// it by the other hook gets it by this one before it loses that.
     fn bring_up_to_date(&self) -> Result<(), FastpathError> {
         let ours = programs(&self.pins).map_err(FastpathError::Attached)?;
-        let here = self.attached_by(self.hook)?;
-        for (&ifindex, &program) in &here {
-            if program == self.program_id || !ours.contains_key(&program) {
-                continue;
+        for way in Way::BOTH {
+            self.bring_way_up_to_date(way, &ours)?;
+        }
+        for (id, (_, pin)) in ours {
+            if !self.programs.is_current(id) {
+                fs::remove_file(pin).map_err(FastpathError::Attached)?;
             }
+        }
+        Ok(())
+    }
+
+    fn bring_way_up_to_date(&self, way: Way, ours: &programs::Pinned) -> Result<(), FastpathError> {
+        for (ifindex, running) in self.attached_by(self.hook, way)? {
+            let Some((name, _)) = ours
+                .get(&running)
+                .filter(|_| !self.programs.is_current(running))
+            else {
+                continue;
+            };
+            let program = self.programs.named(name);
             match self.hook {
-                Hook::Tcx => hooks::tcx_update(&self.program, &self.pins, ifindex),
-                Hook::Clsact => hooks::clsact_attach(&self.program, ifindex),
+                Hook::Tcx => hooks::tcx_update(&program.fd, &self.pins, way, ifindex),
+                Hook::Clsact => hooks::clsact_attach(&program.fd, way, ifindex),
             }
             .map_err(|source| FastpathError::Hook {
                 what: "replace the program of",
@@ -333,27 +387,22 @@ impl Fastpath {
             Hook::Tcx => Hook::Clsact,
             Hook::Clsact => Hook::Tcx,
         };
-        for (ifindex, program) in self.attached_by(other)? {
-            if ours.contains_key(&program) {
-                self.attach(ifindex)?;
-                self.detach_by(other, ifindex)?;
-            }
-        }
-        for (id, pin) in ours {
-            if id != self.program_id {
-                fs::remove_file(pin).map_err(FastpathError::Attached)?;
+        for (ifindex, running) in self.attached_by(other, way)? {
+            if let Some((name, _)) = ours.get(&running) {
+                self.attach_by(self.hook, self.programs.named(name), way, ifindex)?;
+                self.detach_by(other, way, ifindex)?;
             }
         }
         Ok(())
     }
 }
 
-fn attached_by(hook: Hook, pins: &Path) -> io::Result<hooks::Attached> {
+fn attached_by(hook: Hook, pins: &Path, way: Way) -> io::Result<hooks::Attached> {
     match hook {
-        Hook::Tcx => hooks::tcx_attached(pins),
+        Hook::Tcx => hooks::tcx_attached(pins, way),
         Hook::Clsact => {
             let links = links::dump()?;
-            hooks::clsact_attached(links.iter().map(|link| link.ifindex))
+            hooks::clsact_attached(way, links.iter().map(|link| link.ifindex))
         }
     }
 }
@@ -365,39 +414,6 @@ fn check_instance(instance: &str) -> Result<(), FastpathError> {
     } else {
         Err(FastpathError::Instance(instance.to_owned()))
     }
-}
-
-/// The pinned program of this build, with its maps; loaded and pinned when any of it is missing.
-fn program(pins: &Path, build: Build, sizes: Sizes) -> io::Result<OwnedFd> {
-    let pin = pins.join(format!("{PROGRAM_PREFIX}{:016x}", build.hash()));
-    let complete = SHARED.iter().all(|map| pins.join(map).exists());
-    if complete && pin.exists() {
-        return libbpf_rs::Program::fd_from_pinned_path(&pin).map_err(object::fault);
-    }
-    let loaded = object::load(build, sizes, Some(pins))?;
-    let program = object::program(&loaded)?;
-    if pin.exists() {
-        fs::remove_file(&pin)?;
-    }
-    object::pin(&program, &pin)?;
-    Ok(program)
-}
-
-/// The pinned programs by number.
-fn programs(pins: &Path) -> io::Result<BTreeMap<u32, PathBuf>> {
-    let mut programs = BTreeMap::new();
-    for entry in fs::read_dir(pins)? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        if name.starts_with(PROGRAM_PREFIX) {
-            let program = libbpf_rs::Program::fd_from_pinned_path(&path).map_err(object::fault)?;
-            programs.insert(object::program_id(&program)?, path);
-        }
-    }
-    Ok(programs)
 }
 
 fn subdirectories(directory: Option<&Path>) -> io::Result<Vec<PathBuf>> {
@@ -417,16 +433,16 @@ fn subdirectories(directory: Option<&Path>) -> io::Result<Vec<PathBuf>> {
 /// Takes the programs pinned here off every link.
 fn remove_schema(pins: &Path) -> Result<(), FastpathError> {
     let ours = programs(pins).map_err(FastpathError::Remove)?;
-    for ifindex in hooks::tcx_attached(pins)
-        .map_err(FastpathError::Remove)?
-        .into_keys()
-    {
-        hooks::tcx_detach(pins, ifindex).map_err(FastpathError::Remove)?;
-    }
-    let filters = attached_by(Hook::Clsact, pins).map_err(FastpathError::Remove)?;
-    for (ifindex, program) in filters {
-        if ours.contains_key(&program) {
-            hooks::clsact_detach(ifindex).map_err(FastpathError::Remove)?;
+    for way in Way::BOTH {
+        let by_tcx = hooks::tcx_attached(pins, way).map_err(FastpathError::Remove)?;
+        for ifindex in by_tcx.into_keys() {
+            hooks::tcx_detach(pins, way, ifindex).map_err(FastpathError::Remove)?;
+        }
+        let filters = attached_by(Hook::Clsact, pins, way).map_err(FastpathError::Remove)?;
+        for (ifindex, program) in filters {
+            if ours.contains_key(&program) {
+                hooks::clsact_detach(way, ifindex).map_err(FastpathError::Remove)?;
+            }
         }
     }
     Ok(())

@@ -16,15 +16,48 @@ use super::object::pin;
 /// Of our filter on clsact. Any other filter on the link is somebody else's.
 const FILTER_PRIORITY: u32 = 0x6878;
 const FILTER_HANDLE: u32 = 1;
-/// How the pins of tcx links are named: this and the ifindex.
-const LINK_PREFIX: &str = "link_";
 const RCU_EXPEDITED: &str = "/sys/kernel/rcu_expedited";
 
 /// Where a program sits: its number in the kernel.
 pub(super) type Attached = BTreeMap<u32, u32>;
 
-fn link_pin(pins: &Path, ifindex: u32) -> PathBuf {
-    pins.join(format!("{LINK_PREFIX}{ifindex}"))
+/// Which frames of a link a program sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Those that come in by it.
+    In,
+    /// Those that leave by it.
+    Out,
+}
+
+impl Way {
+    pub(super) const BOTH: [Way; 2] = [Way::In, Way::Out];
+
+    /// How the pins of tcx links are named: this and the ifindex.
+    fn prefix(self) -> &'static str {
+        match self {
+            Way::In => "link_",
+            Way::Out => "out_",
+        }
+    }
+
+    fn tcx(self) -> libbpf_sys::bpf_attach_type {
+        match self {
+            Way::In => libbpf_sys::BPF_TCX_INGRESS,
+            Way::Out => libbpf_sys::BPF_TCX_EGRESS,
+        }
+    }
+
+    fn clsact(self) -> libbpf_sys::bpf_tc_attach_point {
+        match self {
+            Way::In => libbpf_sys::BPF_TC_INGRESS,
+            Way::Out => libbpf_sys::BPF_TC_EGRESS,
+        }
+    }
+}
+
+fn link_pin(pins: &Path, way: Way, ifindex: u32) -> PathBuf {
+    pins.join(format!("{}{ifindex}", way.prefix()))
 }
 
 fn check(result: i32) -> io::Result<i32> {
@@ -55,7 +88,7 @@ fn link_info(link: &OwnedFd) -> io::Result<(u32, u32)> {
 }
 
 /// The pinned tcx links. Those whose device is gone are removed.
-pub(super) fn tcx_attached(pins: &Path) -> io::Result<Attached> {
+pub(super) fn tcx_attached(pins: &Path, way: Way) -> io::Result<Attached> {
     let mut attached = Attached::new();
     for entry in fs::read_dir(pins)? {
         let path = entry?.path();
@@ -64,7 +97,7 @@ pub(super) fn tcx_attached(pins: &Path) -> io::Result<Attached> {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         let Some(ifindex) = name
-            .strip_prefix(LINK_PREFIX)
+            .strip_prefix(way.prefix())
             .and_then(|number| number.parse::<u32>().ok())
         else {
             continue;
@@ -94,8 +127,8 @@ pub(super) fn has_tcx(program: &OwnedFd) -> bool {
     result == -libc::ENODEV
 }
 
-pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Result<()> {
-    let path = link_pin(pins, ifindex);
+pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, way: Way, ifindex: u32) -> io::Result<()> {
+    let path = link_pin(pins, way, ifindex);
     let options = libbpf_sys::bpf_link_create_opts {
         sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
         ..Default::default()
@@ -104,12 +137,7 @@ pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Re
     let expedited = Expedited::begin();
     // SAFETY: the program is open for the call; options is a valid struct whose size is in it.
     let fd = check(unsafe {
-        libbpf_sys::bpf_link_create(
-            program.as_raw_fd(),
-            target,
-            libbpf_sys::BPF_TCX_INGRESS,
-            &options,
-        )
+        libbpf_sys::bpf_link_create(program.as_raw_fd(), target, way.tcx(), &options)
     });
     drop(expedited);
     // SAFETY: the call above returned a new descriptor that nobody else has.
@@ -121,8 +149,8 @@ pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Re
     pin(&link, &path)
 }
 
-pub(super) fn tcx_update(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Result<()> {
-    let link = open_link(&link_pin(pins, ifindex))?;
+pub(super) fn tcx_update(program: &OwnedFd, pins: &Path, way: Way, ifindex: u32) -> io::Result<()> {
+    let link = open_link(&link_pin(pins, way, ifindex))?;
     // SAFETY: both descriptors are open for the call; no options.
     check(unsafe {
         libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null())
@@ -131,8 +159,8 @@ pub(super) fn tcx_update(program: &OwnedFd, pins: &Path, ifindex: u32) -> io::Re
 }
 
 /// Takes the link off its device at once; removing the pin alone would leave that to the kernel's leisure.
-pub(super) fn tcx_detach(pins: &Path, ifindex: u32) -> io::Result<()> {
-    let path = link_pin(pins, ifindex);
+pub(super) fn tcx_detach(pins: &Path, way: Way, ifindex: u32) -> io::Result<()> {
+    let path = link_pin(pins, way, ifindex);
     let link = match open_link(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
@@ -151,11 +179,14 @@ pub(super) fn tcx_detach(pins: &Path, ifindex: u32) -> io::Result<()> {
 }
 
 /// The place of our filter on a link, and the filter.
-fn filter(ifindex: u32) -> io::Result<(libbpf_sys::bpf_tc_hook, libbpf_sys::bpf_tc_opts)> {
+fn filter(
+    way: Way,
+    ifindex: u32,
+) -> io::Result<(libbpf_sys::bpf_tc_hook, libbpf_sys::bpf_tc_opts)> {
     let hook = libbpf_sys::bpf_tc_hook {
         sz: size_of::<libbpf_sys::bpf_tc_hook>() as libbpf_sys::size_t,
         ifindex: i32::try_from(ifindex).map_err(io::Error::other)?,
-        attach_point: libbpf_sys::BPF_TC_INGRESS,
+        attach_point: way.clsact(),
         ..Default::default()
     };
     let options = libbpf_sys::bpf_tc_opts {
@@ -168,8 +199,8 @@ fn filter(ifindex: u32) -> io::Result<(libbpf_sys::bpf_tc_hook, libbpf_sys::bpf_
 }
 
 /// The program of our filter on this link; `None` when there is no such filter, qdisc (EINVAL) or link.
-fn clsact_query(ifindex: u32) -> io::Result<Option<u32>> {
-    let (hook, mut options) = filter(ifindex)?;
+fn clsact_query(way: Way, ifindex: u32) -> io::Result<Option<u32>> {
+    let (hook, mut options) = filter(way, ifindex)?;
     // SAFETY: both are valid structs whose sizes are in them.
     match check(unsafe { libbpf_sys::bpf_tc_query(&hook, &mut options) }) {
         Ok(_) => Ok(Some(options.prog_id)),
@@ -181,10 +212,10 @@ fn clsact_query(ifindex: u32) -> io::Result<Option<u32>> {
 }
 
 /// Our filters on these links.
-pub(super) fn clsact_attached(links: impl Iterator<Item = u32>) -> io::Result<Attached> {
+pub(super) fn clsact_attached(way: Way, links: impl Iterator<Item = u32>) -> io::Result<Attached> {
     let mut attached = Attached::new();
     for ifindex in links {
-        if let Some(id) = clsact_query(ifindex)? {
+        if let Some(id) = clsact_query(way, ifindex)? {
             attached.insert(ifindex, id);
         }
     }
@@ -192,8 +223,8 @@ pub(super) fn clsact_attached(links: impl Iterator<Item = u32>) -> io::Result<At
 }
 
 /// Puts the program on the link, in place of what our filter ran before.
-pub(super) fn clsact_attach(program: &OwnedFd, ifindex: u32) -> io::Result<()> {
-    let (mut hook, mut options) = filter(ifindex)?;
+pub(super) fn clsact_attach(program: &OwnedFd, way: Way, ifindex: u32) -> io::Result<()> {
+    let (mut hook, mut options) = filter(way, ifindex)?;
     // SAFETY: a valid struct whose size is in it.
     match check(unsafe { libbpf_sys::bpf_tc_hook_create(&mut hook) }) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -207,21 +238,26 @@ pub(super) fn clsact_attach(program: &OwnedFd, ifindex: u32) -> io::Result<()> {
 }
 
 /// Takes our filter off; the qdisc stays, others may use it.
-pub(super) fn clsact_detach(ifindex: u32) -> io::Result<()> {
-    if clsact_query(ifindex)?.is_none() {
+pub(super) fn clsact_detach(way: Way, ifindex: u32) -> io::Result<()> {
+    if clsact_query(way, ifindex)?.is_none() {
         return Ok(());
     }
-    let (hook, options) = filter(ifindex)?;
+    let (hook, options) = filter(way, ifindex)?;
     // SAFETY: both are valid structs whose sizes are in them.
     check(unsafe { libbpf_sys::bpf_tc_detach(&hook, &options) })?;
     Ok(())
 }
 
 /// The program on one link, by either hook.
-pub(super) fn attached_to(hook: Hook, pins: &Path, ifindex: u32) -> io::Result<Option<u32>> {
+pub(super) fn attached_to(
+    hook: Hook,
+    pins: &Path,
+    way: Way,
+    ifindex: u32,
+) -> io::Result<Option<u32>> {
     match hook {
-        Hook::Clsact => clsact_query(ifindex),
-        Hook::Tcx => match open_link(&link_pin(pins, ifindex)) {
+        Hook::Clsact => clsact_query(way, ifindex),
+        Hook::Tcx => match open_link(&link_pin(pins, way, ifindex)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             link => {
                 let (device, program) = link_info(&link?)?;

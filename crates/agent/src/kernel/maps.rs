@@ -26,6 +26,39 @@ pub struct PortRow {
     pub mtu: u32,
     /// The guest's MAC.
     pub mac: Mac,
+    /// Where the network is a physical segment that this host is on.
+    pub outside: Option<OutsideFlags>,
+}
+
+/// Whom of a physical segment a guest hears, besides its neighbours there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutsideFlags {
+    /// Its routers: their advertisements and redirects.
+    pub ra: bool,
+    /// Its DHCPv6 servers, who hear the guest, too.
+    pub dhcpv6: bool,
+    /// Its DHCPv4 servers, who alone hear the guest.
+    pub dhcpv4: bool,
+}
+
+/// The NIC by which a network's physical segment is reached. Key: the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UplinkRow {
+    /// Its ifindex.
+    pub ifindex: u32,
+    /// Its own MAC: what is sent to it is the host's.
+    pub mac: Mac,
+}
+
+/// What a NIC leads to. Key: its ifindex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NicRow {
+    /// The network that is its segment.
+    pub net: Vni,
+    /// The network's largest IP packet, bytes.
+    pub mtu: u32,
+    /// It was this agent that had it take in all multicast. Not for the program: the row tells a later agent.
+    pub all_multicast: bool,
 }
 
 /// An address that a port may send from. Key: port and address.
@@ -59,6 +92,10 @@ pub struct Rows {
     pub fdb: BTreeMap<(Vni, Mac), u32>,
     /// The ifindexes that get a network's multicast, at most [`MEMBERS_MAX`]; never an empty set.
     pub members: BTreeMap<Vni, BTreeSet<u32>>,
+    /// By network.
+    pub uplinks: BTreeMap<Vni, UplinkRow>,
+    /// By ifindex.
+    pub nics: BTreeMap<u32, NicRow>,
     /// Ports whose first frame has been shown to the agent. The program adds to it; the agent takes a port out when its
     /// link is new or gone ([`MapOp::Unsee`]).
     pub seen: BTreeSet<PortNumber>,
@@ -87,6 +124,14 @@ pub enum MapOp {
     SetMembers(Vni, BTreeSet<u32>),
     /// Remove the whole set.
     RemoveMembers(Vni),
+    /// Insert or replace.
+    SetUplink(Vni, UplinkRow),
+    /// Remove.
+    RemoveUplink(Vni),
+    /// Insert or replace.
+    SetNic(u32, NicRow),
+    /// Remove.
+    RemoveNic(u32),
     /// Take the port's next frame for its first.
     Unsee(PortNumber),
     /// Remove what the program keeps about a port that is gone: seen, budget, counters.
@@ -107,6 +152,16 @@ impl Rows {
         {
             ops.push(MapOp::RemoveMembers(*key));
         }
+        let gone = self.nics.keys();
+        ops.extend(
+            gone.filter(|key| !wanted.nics.contains_key(key))
+                .map(|key| MapOp::RemoveNic(*key)),
+        );
+        let gone = self.uplinks.keys();
+        ops.extend(
+            gone.filter(|key| !wanted.uplinks.contains_key(key))
+                .map(|key| MapOp::RemoveUplink(*key)),
+        );
         for key in self.fdb.keys().filter(|key| !wanted.fdb.contains_key(key)) {
             ops.push(MapOp::RemoveFdb(*key));
         }
@@ -148,6 +203,10 @@ impl Rows {
             changed(&self.members, &wanted.members)
                 .map(|(key, set)| MapOp::SetMembers(*key, set.clone())),
         );
+        ops.extend(
+            changed(&self.uplinks, &wanted.uplinks).map(|(key, row)| MapOp::SetUplink(*key, *row)),
+        );
+        ops.extend(changed(&self.nics, &wanted.nics).map(|(key, row)| MapOp::SetNic(*key, *row)));
         ops
     }
 }

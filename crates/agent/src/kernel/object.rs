@@ -16,16 +16,20 @@ struct Aligned<T: ?Sized>(T);
 static ALIGNED: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/guest.bpf.o")));
 
-/// The program's name.
-pub(super) const PROGRAM: &str = "guest";
+/// The program of guest links.
+pub(super) const GUEST: &str = "guest";
+/// The program of NICs that lead to physical segments.
+pub(super) const UPLINK: &str = "uplink";
 
 /// The maps that outlive a program, by name. All others (scratch, constants) belong to one load.
-pub(super) const SHARED: [&str; 10] = [
+pub(super) const SHARED: [&str; 12] = [
     "ports",
     "sources",
     "neigh",
     "fdb",
     "members",
+    "uplinks",
+    "nics",
     "seen",
     "budget",
     "counters",
@@ -131,12 +135,12 @@ pub(super) fn quiet() {
     });
 }
 
-/// The program of a loaded object, as a descriptor of its own.
-pub(super) fn program(object: &Object) -> io::Result<OwnedFd> {
+/// A program of a loaded object by its name, as a descriptor of its own.
+pub(super) fn program(object: &Object, name: &str) -> io::Result<OwnedFd> {
     object
         .progs()
-        .find(|program| program.name() == PROGRAM)
-        .ok_or_else(|| io::Error::other("the object lacks its program"))?
+        .find(|program| program.name() == name)
+        .ok_or_else(|| io::Error::other("the object lacks a program"))?
         .as_fd()
         .try_clone_to_owned()
 }

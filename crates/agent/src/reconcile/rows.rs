@@ -40,6 +40,7 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
                 guarded: port.port_security_enabled,
                 mtu: network.mtu,
                 mac: port.mac,
+                outside: None,
             };
             carry(&mut rows, *ifindex, row);
         }

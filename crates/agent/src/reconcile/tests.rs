@@ -365,6 +365,10 @@ fn apply_row(op: crate::kernel::MapOp, rows: &mut Rows) {
         MapOp::RemoveFdb(key) => drop(rows.fdb.remove(&key)),
         MapOp::SetMembers(key, set) => drop(rows.members.insert(key, set)),
         MapOp::RemoveMembers(key) => drop(rows.members.remove(&key)),
+        MapOp::SetUplink(key, row) => drop(rows.uplinks.insert(key, row)),
+        MapOp::RemoveUplink(key) => drop(rows.uplinks.remove(&key)),
+        MapOp::SetNic(key, row) => drop(rows.nics.insert(key, row)),
+        MapOp::RemoveNic(key) => drop(rows.nics.remove(&key)),
         MapOp::Unsee(port) | MapOp::Forget(port) => drop(rows.seen.remove(&port)),
     }
 }

@@ -122,6 +122,7 @@ impl Host {
                 guarded: true,
                 mtu: MTU,
                 mac: guest.mac,
+                outside: None,
             };
             rows.ports.insert(guest.ifindex, row);
             let ipv4 = guest.ipv4.to_ipv6_mapped();

@@ -10,7 +10,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use super::{Counters, FastpathError};
 use crate::kernel::maps::raw::{
     Counter, CounterKey, Fdb, FdbKey, MEMBER_CHUNKS, MEMBERS_PER_CHUNK, Members, MembersKey, Neigh,
-    NeighKey, Port, Raw, Source, SourceKey,
+    NeighKey, Nic, Port, Raw, Source, SourceKey, Uplink,
 };
 use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
 use crate::kernel::object::fault;
@@ -41,6 +41,8 @@ pub(super) struct Maps {
     neigh: MapHandle,
     fdb: MapHandle,
     members: MapHandle,
+    uplinks: MapHandle,
+    nics: MapHandle,
     seen: MapHandle,
     budget: MapHandle,
     counters: MapHandle,
@@ -66,6 +68,8 @@ impl Maps {
             neigh: get("neigh")?,
             fdb: get("fdb")?,
             members: get("members")?,
+            uplinks: get("uplinks")?,
+            nics: get("nics")?,
             seen: get("seen")?,
             budget: get("budget")?,
             counters: get("counters")?,
@@ -91,6 +95,12 @@ impl Maps {
             let count = (row.count as usize).min(MEMBERS_PER_CHUNK);
             let set: &mut BTreeSet<u32> = rows.members.entry(Vni(key.net)).or_default();
             set.extend(&row.ifindex[..count]);
+        })?;
+        each::<u32, Uplink>("uplinks", &self.uplinks, |key, row| {
+            rows.uplinks.insert(Vni(key), row.into());
+        })?;
+        each::<u32, Nic>("nics", &self.nics, |key, row| {
+            rows.nics.insert(key, row.into());
         })?;
         each::<u32, u64>("seen", &self.seen, |key, _| {
             rows.seen.insert(PortNumber(key));
@@ -198,6 +208,14 @@ impl Maps {
             MapOp::RemoveFdb(key) => steps.push(remove(&self.fdb, FdbKey::from(key).bytes())),
             MapOp::SetMembers(net, ports) => self.member_steps(op, *net, ports, steps)?,
             MapOp::RemoveMembers(net) => self.member_steps(op, *net, &BTreeSet::new(), steps)?,
+            MapOp::SetUplink(net, row) => {
+                steps.push(set(&self.uplinks, net.0.bytes(), Uplink::from(row).bytes()));
+            }
+            MapOp::RemoveUplink(net) => steps.push(remove(&self.uplinks, net.0.bytes())),
+            MapOp::SetNic(ifindex, row) => {
+                steps.push(set(&self.nics, ifindex.bytes(), Nic::from(row).bytes()));
+            }
+            MapOp::RemoveNic(ifindex) => steps.push(remove(&self.nics, ifindex.bytes())),
             MapOp::Unsee(port) => steps.push(remove(&self.seen, port.0.bytes())),
             MapOp::Forget(port) => {
                 steps.push(remove(&self.seen, port.0.bytes()));

@@ -20,6 +20,7 @@ use frames::*;
 mod frames;
 mod ipv4;
 mod unguarded;
+mod uplink;
 
 /// A test run without a device says that it came in by the loopback.
 const ASKING: u32 = 1;
@@ -101,11 +102,16 @@ impl Bench {
     }
 
     fn run_gso(&self, frame: &[u8], gso_size: u32) -> Outcome {
+        self.run_program(object::GUEST, frame, gso_size)
+    }
+
+    fn run_program(&self, program: &str, frame: &[u8], gso_size: u32) -> Outcome {
         // struct __sk_buff: 192 bytes, gso_size at 176.
         let mut context = [0; 192];
         context[176..180].copy_from_slice(&gso_size.to_ne_bytes());
         let mut out = vec![0; frame.len() + 256];
-        let program = self.object.progs_mut().next().unwrap();
+        let mut programs = self.object.progs_mut();
+        let program = programs.find(|found| found.name() == program).unwrap();
         let output = program
             .test_run(ProgramInput {
                 context_in: Some(&mut context),
@@ -168,6 +174,7 @@ fn port(number: PortNumber, mac: Mac, admin_up: bool) -> PortRow {
         guarded: true,
         mtu: MTU,
         mac,
+        outside: None,
     }
 }
 
@@ -227,7 +234,7 @@ fn world() -> Rows {
             ((NET, D), GONE),
         ]),
         members: BTreeMap::from([(NET, BTreeSet::from([ASKING, NEIGHBOUR, DOWN]))]),
-        seen: BTreeSet::new(),
+        ..Rows::default()
     };
     ipv4::add_to(&mut rows);
     rows
@@ -961,6 +968,15 @@ fn every_verdict_is_tested_here_or_in_the_table() {
         Verdict::PuntTooLong,
         Verdict::FirstFrame,
         Verdict::FirstFrameUnseen,
+        // Of physical segments: tests/uplink.rs holds a table of them.
+        Verdict::Uplink,
+        Verdict::UplinkHost,
+        Verdict::Host,
+        Verdict::SegmentUnicast,
+        Verdict::SegmentMulticast,
+        Verdict::SegmentSpoofed,
+        Verdict::SegmentRouter,
+        Verdict::SegmentDhcp,
         // Counts what the kernel refuses and cannot be made to refuse.
         Verdict::Internal,
     ];
@@ -1443,6 +1459,8 @@ fn c_and_rust_agree_on_every_struct() {
         ("fdb", raw::Fdb::layout()),
         ("members_key", raw::MembersKey::layout()),
         ("members", raw::Members::layout()),
+        ("uplink", raw::Uplink::layout()),
+        ("nic", raw::Nic::layout()),
         ("counter_key", raw::CounterKey::layout()),
         ("counter", raw::Counter::layout()),
         ("punt_head", raw::PuntHead::layout()),

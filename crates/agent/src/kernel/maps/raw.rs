@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
 
-use super::{NeighRow, PortRow, SourceRow};
+use super::{NeighRow, NicRow, OutsideFlags, PortRow, SourceRow, UplinkRow};
 
 /// MEMBERS_PER_CHUNK of `bpf/maps.h`.
 pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
@@ -13,6 +13,11 @@ pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
 pub(crate) const MEMBER_CHUNKS: usize = 16;
 const PORT_ADMIN_UP: u32 = 1;
 const PORT_UNGUARDED: u32 = 2;
+const PORT_OUTSIDE_RA: u32 = 0x100;
+const PORT_OUTSIDE_DHCPV6: u32 = 0x200;
+const PORT_OUTSIDE_DHCPV4: u32 = 0x400;
+const PORT_UPLINK: u32 = 0x800;
+const NIC_ALL_MULTICAST: u32 = 1;
 const SOURCE_LOCAL_ONLY: u32 = 1;
 const NEIGHBOUR_ROUTER: u32 = 1;
 
@@ -100,6 +105,14 @@ raw!(
     Members { count: u32, ifindex: [u32; MEMBERS_PER_CHUNK] }
 );
 raw!(
+    /// struct uplink.
+    Uplink { ifindex: u32, mac: [u8; 6], pad: [u8; 2] }
+);
+raw!(
+    /// struct nic.
+    Nic { net: u32, mtu: u32, flags: u32 }
+);
+raw!(
     /// struct counter_key.
     CounterKey { port: u32, verdict: u32 }
 );
@@ -112,18 +125,66 @@ raw!(
     PuntHead { ktime: u64, ifindex: u32, port: u32, net: u32, reason: u32, length: u32, whole: u32 }
 );
 
+fn port_flags(row: &PortRow) -> u32 {
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    let outside = row.outside.map_or(0, |outside| {
+        PORT_UPLINK
+            | flag(outside.ra, PORT_OUTSIDE_RA)
+            | flag(outside.dhcpv6, PORT_OUTSIDE_DHCPV6)
+            | flag(outside.dhcpv4, PORT_OUTSIDE_DHCPV4)
+    });
+    flag(row.admin_up, PORT_ADMIN_UP) | flag(!row.guarded, PORT_UNGUARDED) | outside
+}
+
+impl From<&UplinkRow> for Uplink {
+    fn from(row: &UplinkRow) -> Uplink {
+        Uplink {
+            ifindex: row.ifindex,
+            mac: row.mac.0,
+            pad: [0; 2],
+        }
+    }
+}
+
+impl From<Uplink> for UplinkRow {
+    fn from(raw: Uplink) -> UplinkRow {
+        UplinkRow {
+            ifindex: raw.ifindex,
+            mac: Mac(raw.mac),
+        }
+    }
+}
+
+impl From<&NicRow> for Nic {
+    fn from(row: &NicRow) -> Nic {
+        Nic {
+            net: row.net.0,
+            mtu: row.mtu,
+            flags: if row.all_multicast {
+                NIC_ALL_MULTICAST
+            } else {
+                0
+            },
+        }
+    }
+}
+
+impl From<Nic> for NicRow {
+    fn from(raw: Nic) -> NicRow {
+        NicRow {
+            net: Vni(raw.net),
+            mtu: raw.mtu,
+            all_multicast: raw.flags & NIC_ALL_MULTICAST != 0,
+        }
+    }
+}
+
 impl From<&PortRow> for Port {
     fn from(row: &PortRow) -> Port {
         Port {
             port: row.port.0,
             net: row.net.0,
-            flags: [
-                (row.admin_up, PORT_ADMIN_UP),
-                (!row.guarded, PORT_UNGUARDED),
-            ]
-            .into_iter()
-            .filter_map(|(holds, flag)| holds.then_some(flag))
-            .sum(),
+            flags: port_flags(row),
             mtu: row.mtu,
             mac: row.mac.0,
             pad: [0; 2],
@@ -140,6 +201,11 @@ impl From<Port> for PortRow {
             guarded: raw.flags & PORT_UNGUARDED == 0,
             mtu: raw.mtu,
             mac: Mac(raw.mac),
+            outside: (raw.flags & PORT_UPLINK != 0).then_some(OutsideFlags {
+                ra: raw.flags & PORT_OUTSIDE_RA != 0,
+                dhcpv6: raw.flags & PORT_OUTSIDE_DHCPV6 != 0,
+                dhcpv4: raw.flags & PORT_OUTSIDE_DHCPV4 != 0,
+            }),
         }
     }
 }

@@ -14,6 +14,7 @@ fn rows() -> Rows {
             guarded: true,
             mtu: 1430,
             mac,
+            outside: None,
         },
     );
     rows.sources.insert(

@@ -6,7 +6,7 @@ use super::*;
 
 type Row = (&'static str, Vec<u8>, Verdict);
 
-const BROADCAST: Mac = Mac([0xff; 6]);
+pub const BROADCAST: Mac = Mac([0xff; 6]);
 const ALL: Ipv4Addr = Ipv4Addr::BROADCAST;
 const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 const SERVICE: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -66,7 +66,7 @@ pub fn arp_from(sender_mac: Mac, operation: u16, sender: Ipv4Addr, target: Ipv4A
     )
 }
 
-fn arp_bytes(
+pub fn arp_bytes(
     operation: u16,
     sender_mac: Mac,
     sender: Ipv4Addr,
@@ -90,7 +90,7 @@ fn fragment(field: u16, id: u16, proto: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[allow(clippy::too_many_arguments, reason = "a header has that many fields")]
-fn packet(
+pub fn packet(
     source_mac: Mac,
     to_mac: Mac,
     source: Ipv4Addr,
