@@ -161,6 +161,8 @@ pub enum Client {
     NetworkManager,
     /// NetworkManager for both families.
     NetworkManagerDual,
+    /// A machine of its own: its kernel's SLAAC, and busybox's `udhcpc` as above.
+    Machine,
 }
 
 impl Client {
@@ -180,13 +182,14 @@ impl Client {
             Client::NetworkdDual => "networkd-dual",
             Client::NetworkManager => "nm",
             Client::NetworkManagerDual => "nm-dual",
+            Client::Machine => "machine",
         }
     }
 
     /// What its DHCPv4 client makes of routes; any, where it has none.
     pub fn route_habit(self) -> RouteHabit {
         match self {
-            Client::Udhcpc => RouteHabit::RouterAlone,
+            Client::Udhcpc | Client::Machine => RouteHabit::RouterAlone,
             Client::NetworkdDual => RouteHabit::ClasslessAndHosts,
             _ => RouteHabit::Classless,
         }
@@ -195,7 +198,7 @@ impl Client {
     /// Where its IPv6 name servers are known.
     pub fn dns_source(self) -> DnsSource {
         match self {
-            Client::Kernel | Client::Dhclient4 | Client::Udhcpc => DnsSource::Ra,
+            Client::Kernel | Client::Dhclient4 | Client::Udhcpc | Client::Machine => DnsSource::Ra,
             Client::Dhclient
             | Client::DhclientStateless
             | Client::Dhclient64
@@ -217,6 +220,7 @@ impl Client {
                 | Client::DhcpcdDual
                 | Client::NetworkdDual
                 | Client::NetworkManagerDual
+                | Client::Machine
         )
     }
 
@@ -282,7 +286,7 @@ impl Client {
     /// The command that runs inside the guest; empty for none.
     pub(crate) fn command(self) -> Vec<&'static str> {
         match self {
-            Client::Kernel => Vec::new(),
+            Client::Kernel | Client::Machine => Vec::new(),
             Client::Dhclient => dhclient(START_DHCLIENT, &["-6"]),
             Client::DhclientStateless => dhclient(START_DHCLIENT, &["-6", "-S"]),
             Client::Dhclient64 => dhclient(START_DHCLIENT, &["-6", "--address-prefix-len", "64"]),
@@ -344,6 +348,7 @@ impl fmt::Display for Client {
             Client::NetworkdDual => "systemd-networkd, both families",
             Client::NetworkManager => "NetworkManager",
             Client::NetworkManagerDual => "NetworkManager, both families",
+            Client::Machine => "Debian's kernel in QEMU, udhcpc",
         })
     }
 }

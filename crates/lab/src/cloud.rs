@@ -144,6 +144,20 @@ impl Cloud {
         self.run(&arguments)
     }
 
+    /// Makes a tap on the cloud's host, and plugs a port into it.
+    ///
+    /// # Errors
+    /// When a command says why not.
+    pub fn attach_tap(&self, port: &str, tap: &str) -> Result<()> {
+        let mut make = self.namespace.command("ip");
+        make.args(["tuntap", "add", "dev", tap, "mode", "tap"]);
+        let made = finish(&mut make, COMMAND_BOUND)?;
+        if !made.status.success() {
+            bail!("a tap: {}", String::from_utf8_lossy(&made.stderr).trim());
+        }
+        self.run(&["port", "attach", port, "--tap", tap])
+    }
+
     /// The command line of this cloud, as a person would type it in the cloud's namespace.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.namespace.command(&self.hextet.to_string_lossy());

@@ -14,7 +14,9 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::client::Client;
+use crate::emulated::Emulated;
 use crate::ipv4::{self, Ipv4Seen};
+use crate::machine::Answer;
 use crate::promised::Promised;
 use crate::run::{Namespace, finish};
 use crate::seen::{
@@ -38,6 +40,9 @@ const PING_BOUND_S: &str = "2";
 /// How often a ping that got no answer is tried.
 const PINGS_MAX: u32 = 3;
 
+/// How long a program that looks around in a guest may take.
+const COMMAND_BOUND: Duration = Duration::from_secs(30);
+
 /// How long a client may take to end.
 const STOP_BOUND: Duration = Duration::from_secs(10);
 
@@ -47,14 +52,23 @@ pub struct Guest {
     name: String,
     port: String,
     client: Client,
-    namespace: Namespace,
+    place: Place,
     directory: PathBuf,
     process: Option<Child>,
     plugged: Option<Instant>,
 }
 
+/// Where a guest runs.
+#[derive(Debug)]
+pub enum Place {
+    /// On this kernel.
+    Namespace(Namespace),
+    /// On a kernel of its own; it starts when it is plugged.
+    Machine(Box<Emulated>),
+}
+
 impl Guest {
-    /// An empty guest for a port (an id), not plugged yet. Its files go to `directory`.
+    /// An empty guest for a port (an id), not plugged yet, in a namespace to be made. Its files go to `directory`.
     ///
     /// # Errors
     /// When the namespace or the files cannot be made.
@@ -66,15 +80,26 @@ impl Guest {
         directory: PathBuf,
     ) -> Result<Self> {
         client.prepare(&directory)?;
-        Ok(Self {
+        let place = Place::Namespace(Namespace::create(namespace)?);
+        Ok(Self::at(name, port, client, place, directory))
+    }
+
+    /// A machine for a port, switched off.
+    pub fn emulated(name: String, port: String, machine: Emulated, directory: PathBuf) -> Self {
+        let place = Place::Machine(Box::new(machine));
+        Self::at(name, port, Client::Machine, place, directory)
+    }
+
+    fn at(name: String, port: String, client: Client, place: Place, directory: PathBuf) -> Self {
+        Self {
             name,
             port,
             client,
-            namespace: Namespace::create(namespace)?,
+            place,
             directory,
             process: None,
             plugged: None,
-        })
+        }
     }
 
     /// Its name in the tables.
@@ -93,8 +118,8 @@ impl Guest {
     }
 
     /// Where it runs.
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The `/etc/resolv.conf` that its client writes.
@@ -104,6 +129,10 @@ impl Guest {
 
     /// What a resolver of the guest would read.
     fn resolv_conf_text(&self) -> Result<String> {
+        if matches!(self.place, Place::Machine(_)) {
+            // There is none until its client makes it.
+            return self.output("sh", &["-c", "cat /etc/resolv.conf 2>&- || true"]);
+        }
         if self.client.dns_source() != DnsSource::Networkd {
             return Ok(fs::read_to_string(self.resolv_conf())?);
         }
@@ -129,19 +158,24 @@ impl Guest {
         self.process.as_ref().map(Child::id)
     }
 
-    /// Notes that its link is there, and starts its client.
+    /// Notes that its link is there, and starts its client, or a machine on `host`.
     ///
     /// # Errors
-    /// When the client cannot be started.
-    pub fn plugged(&mut self, since: Instant) -> Result<()> {
+    /// When the client or the machine cannot be started.
+    pub fn plugged(&mut self, since: Instant, host: &Namespace) -> Result<()> {
         self.plugged = Some(since);
         let client = self.client.command();
-        if client.is_empty() {
-            return Ok(());
-        }
+        let namespace = match &self.place {
+            Place::Namespace(_) if client.is_empty() => return Ok(()),
+            Place::Namespace(namespace) => namespace,
+            Place::Machine(machine) => {
+                return machine
+                    .start(host)
+                    .with_context(|| format!("start {}", self.name));
+            }
+        };
         let log = File::create(self.directory.join("client.log"))?;
-        let process = self
-            .namespace
+        let process = namespace
             .command("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
             .arg(PRIVATE_FILES)
@@ -232,10 +266,8 @@ impl Guest {
     /// # Errors
     /// When `rdisc6` cannot be run or prints something unknown.
     pub fn solicit(&self, seen: &mut Seen) -> Result<()> {
-        let mut command = self.namespace.command("rdisc6");
-        command.args(["-1", "-n", "-r", "3", "-w", "2000", INTERFACE]);
-        let output = finish(&mut command, Duration::from_secs(30))?;
-        seen.ra = parse_rdisc6(&String::from_utf8_lossy(&output.stdout))?;
+        let args = ["-1", "-n", "-r", "3", "-w", "2000", INTERFACE];
+        seen.ra = parse_rdisc6(&self.run("rdisc6", &args)?.stdout)?;
         if seen.dns_source == DnsSource::Ra {
             seen.dns = seen
                 .ra
@@ -252,13 +284,26 @@ impl Guest {
         let to = to.to_string();
         let mut ping = Ping::default();
         for _ in 0..PINGS_MAX {
-            let mut command = self.namespace.command("ping");
-            command.args([family, "-n", "-c", "1", "-W", PING_BOUND_S, "-M", "do"]);
-            command.args(["-s", &payload, "-I", from, &to]);
-            let output = finish(&mut command, Duration::from_secs(30))?;
-            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text.push_str(&String::from_utf8_lossy(&output.stderr));
-            ping = parse_ping(output.status.success(), &text);
+            let answer = self.run(
+                "ping",
+                &[
+                    family,
+                    "-n",
+                    "-c",
+                    "1",
+                    "-W",
+                    PING_BOUND_S,
+                    "-M",
+                    "do",
+                    "-s",
+                    &payload,
+                    "-I",
+                    from,
+                    &to,
+                ],
+            )?;
+            let text = answer.stdout + &answer.stderr;
+            ping = parse_ping(answer.status == 0, &text);
             if ping.answered {
                 break;
             }
@@ -271,18 +316,34 @@ impl Guest {
     /// # Errors
     /// When it cannot start or fails.
     pub fn output(&self, program: &str, args: &[&str]) -> Result<String> {
-        let mut command = self.namespace.command(program);
-        command.args(args);
-        let output = finish(&mut command, Duration::from_secs(30))?;
-        if !output.status.success() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            bail!("{} in {}: {}", program, self.name, stderr.trim());
+        let answer = self.run(program, args)?;
+        if answer.status != 0 {
+            bail!("{program} in {}: {}", self.name, answer.stderr.trim());
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(answer.stdout)
     }
 
-    /// Ends the client, if one runs.
+    fn run(&self, program: &str, args: &[&str]) -> Result<Answer> {
+        match &self.place {
+            Place::Namespace(namespace) => {
+                let mut command = namespace.command(program);
+                let output = finish(command.args(args), COMMAND_BOUND)?;
+                Ok(Answer {
+                    // None: a signal ended it.
+                    status: output.status.code().unwrap_or(-1),
+                    stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                    stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+                })
+            }
+            Place::Machine(machine) => machine.run(program, args, COMMAND_BOUND),
+        }
+    }
+
+    /// Ends the client, if one runs, or the machine.
     pub fn stop(&mut self) {
+        if let Place::Machine(machine) = &self.place {
+            machine.stop();
+        }
         if let Err(error) = self.end_client() {
             eprintln!("lab: {}: {error:#}", self.name);
         }

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::client::Client;
 use crate::cloud::Cloud;
-use crate::guest::Guest;
+use crate::emulated::Emulated;
+use crate::guest::{Guest, Place};
 use crate::interrupt::Interrupt;
+use crate::machine::{Kernel, Nic};
 use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
 use crate::promised::{Lifetimes, Promised, promised};
 use crate::run::Namespace;
@@ -55,13 +57,14 @@ struct Directory {
 
 impl Lab {
     /// Starts the cloud, makes the networks, plugs every guest, and waits until each holds what it was promised or
-    /// has had its time.
+    /// has had its time. Without a kernel there are no guests that are machines.
     ///
     /// # Errors
     /// When a step fails for a reason that is no guest's: everything made until then is removed.
     pub fn start(
         hextet: &Path,
         networks: &[NetworkSpec],
+        kernel: Option<&Kernel>,
         keep: bool,
         interrupt: Interrupt,
     ) -> Result<Self> {
@@ -83,7 +86,7 @@ impl Lab {
         let api = lab.cloud.api()?;
         let lifetimes = lab.cloud.lifetimes()?;
         for network in networks {
-            lab.add_network(&api, network, lifetimes, &id)?;
+            lab.add_network(&api, network, kernel, lifetimes, &id)?;
         }
         lab.plug_all()?;
         Ok(lab)
@@ -137,9 +140,13 @@ impl Lab {
         &mut self,
         api: &Api,
         spec: &NetworkSpec,
+        kernel: Option<&Kernel>,
         lifetimes: Lifetimes,
         id: &str,
     ) -> Result<()> {
+        let clients = spec.guests.iter().copied();
+        let clients = clients.filter(|client| kernel.is_some() || *client != Client::Machine);
+        let clients: Vec<Client> = clients.collect();
         let ipv4 = spec
             .ipv4
             .map_or(String::new(), |ipv4| format!(" and {}", ipv4.cidr));
@@ -148,10 +155,10 @@ impl Lab {
             spec.name,
             spec.mode,
             spec.cidr,
-            spec.guests.len()
+            clients.len()
         ));
         let (network_id, subnet_ids) = create_network(api, spec)?;
-        let names = guest_names(spec);
+        let names = guest_names(spec.name, &clients);
         let mut ports = Vec::new();
         for name in &names {
             let attributes = json!({ "name": name, "network_id": network_id });
@@ -174,16 +181,22 @@ impl Lab {
                 &network,
                 &subnets,
                 lifetimes,
-                spec.guests[index].route_habit(),
+                clients[index].route_habit(),
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
-            let guest = Guest::create(
-                names[index].clone(),
-                port_id.clone(),
-                spec.guests[index],
-                format!("{id}-{}", names[index]),
-                self.directory.path.join("guests").join(&names[index]),
-            )?;
+            let (name, client) = (names[index].clone(), clients[index]);
+            let directory = self.directory.path.join("guests").join(&name);
+            let guest = match kernel.filter(|_| client == Client::Machine) {
+                None => {
+                    let namespace = format!("{id}-{name}");
+                    Guest::create(name, port_id.clone(), client, namespace, directory)?
+                }
+                Some(kernel) => {
+                    let nic = nic(&port, promised.mtu)?;
+                    let machine = Emulated::new(kernel.clone(), nic, directory.clone())?;
+                    Guest::emulated(name, port_id.clone(), machine, directory)
+                }
+            };
             self.guests.push(Plugged {
                 guest,
                 promised,
@@ -193,21 +206,15 @@ impl Lab {
         Ok(())
     }
 
-    /// Attaches every port, starts the clients, and waits for the guests together.
+    /// Attaches every port, starts the clients, and waits for the guests together. Machines are first, because they take
+    /// longest.
     fn plug_all(&mut self) -> Result<()> {
+        let mut order: Vec<&mut Plugged> = self.guests.iter_mut().collect();
+        order.sort_by_key(|plugged| plugged.guest.client() != Client::Machine);
         let mut watches = Vec::new();
-        for plugged in &mut self.guests {
+        for plugged in order {
             self.interrupt.check()?;
-            let guest = &mut plugged.guest;
-            say(&format!("plug {}: {}", guest.name(), guest.client()));
-            let addresses = plugged.promised.addresses.clone();
-            watches.push(Watch::start(guest.namespace().path(), addresses));
-            let since = Instant::now();
-            // A client brings its link up itself, as on any machine; without one the link comes up when plugged.
-            let up = guest.client() == Client::Kernel;
-            self.cloud
-                .attach(guest.port(), guest.namespace().name(), up)?;
-            guest.plugged(since)?;
+            watches.extend(plug(&self.cloud, plugged)?);
         }
         say("waiting until every guest has what it was promised");
         let deadline = Instant::now() + SETTLE_BOUND;
@@ -217,11 +224,36 @@ impl Lab {
                 thread::sleep(SETTLE_POLL);
             }
         }
-        for (plugged, watch) in self.guests.iter_mut().zip(watches) {
-            plugged.usable_after = watch.finish()?;
+        for (name, watch) in watches {
+            let usable = watch.finish()?;
+            let mut guests = self.guests.iter_mut();
+            if let Some(plugged) = guests.find(|plugged| plugged.guest.name() == name) {
+                plugged.usable_after = usable;
+            }
         }
         Ok(())
     }
+}
+
+/// Attaches a guest's port and starts what is in the guest; with a watch under its name, where there can be one.
+fn plug(cloud: &Cloud, plugged: &mut Plugged) -> Result<Option<(String, Watch)>> {
+    let guest = &mut plugged.guest;
+    say(&format!("plug {}: {}", guest.name(), guest.client()));
+    let mut watched = None;
+    let since = Instant::now();
+    match guest.place() {
+        Place::Namespace(namespace) => {
+            let addresses = plugged.promised.addresses.clone();
+            let watch = Watch::start(namespace.path(), addresses);
+            watched = Some((guest.name().to_owned(), watch));
+            // A client brings its link up itself, as on any machine; without one the link comes up when plugged.
+            let up = guest.client() == Client::Kernel;
+            cloud.attach(guest.port(), namespace.name(), up)?;
+        }
+        Place::Machine(machine) => cloud.attach_tap(guest.port(), machine.tap())?,
+    }
+    guest.plugged(since, cloud.namespace())?;
+    Ok(watched)
 }
 
 impl Drop for Lab {
@@ -304,24 +336,24 @@ fn ipv4_subnet(name: &str, network: &str, spec: Ipv4Spec) -> Value {
     attributes
 }
 
+/// The NIC of a machine for a port, on a tap whose name is of this port.
+fn nic(port: &Value, mtu: u32) -> Result<Nic> {
+    let text = |name: &str| port[name].as_str().context(format!("port without {name}"));
+    Ok(Nic {
+        tap: format!("tap{}", text("id")?.get(..11).context("a port's id")?),
+        mac: text("mac_address")?.to_owned(),
+        mtu,
+    })
+}
+
 /// `slaac-kernel-1`: network, client, and which of them.
-fn guest_names(spec: &NetworkSpec) -> Vec<String> {
+fn guest_names(network: &str, clients: &[Client]) -> Vec<String> {
     let number = |index: usize| {
-        let client = spec.guests[index];
-        spec.guests[..=index]
-            .iter()
-            .filter(|other| **other == client)
-            .count()
+        let same = clients[..=index].iter();
+        same.filter(|other| **other == clients[index]).count()
     };
-    (0..spec.guests.len())
-        .map(|index| {
-            format!(
-                "{}-{}-{}",
-                spec.name,
-                spec.guests[index].name(),
-                number(index)
-            )
-        })
+    (0..clients.len())
+        .map(|index| format!("{network}-{}-{}", clients[index].name(), number(index)))
         .collect()
 }
 

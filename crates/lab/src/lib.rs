@@ -13,10 +13,12 @@ pub mod api;
 pub mod client;
 pub mod cloud;
 pub mod clouds;
+pub mod emulated;
 pub mod guest;
 pub mod interrupt;
 pub mod ipv4;
 pub mod lab;
+pub mod machine;
 pub mod networks;
 pub mod promised;
 pub mod run;
@@ -27,6 +29,7 @@ pub mod watch;
 
 use crate::interrupt::Interrupt;
 use crate::lab::{Lab, say};
+use crate::machine::Kernel;
 
 /// Programs that the guests are made of, and Debian's packages of them.
 const PROGRAMS: [(&str, &str); 13] = [
@@ -45,6 +48,13 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("setpriv", "util-linux"),
 ];
 
+/// The same of a guest that is a machine.
+const MACHINE_PROGRAMS: [(&str, &str); 3] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox"),
+    ("ldd", "libc-bin"),
+];
+
 /// Arguments of `hextet lab`.
 #[derive(Args, Clone, Debug)]
 pub struct LabArgs {
@@ -55,6 +65,10 @@ pub struct LabArgs {
     /// Leave the lab's files (logs, database, clients' files) for a look afterwards
     #[arg(long)]
     pub keep_files: bool,
+
+    /// A kernel for a guest in QEMU, as tools/setup puts it into target/kernel; without it there is no such guest
+    #[arg(long, value_name = "DIR")]
+    pub kernel: Option<PathBuf>,
 
     /// The hextet binary under trial; this one by default
     #[arg(long, value_name = "PATH")]
@@ -69,13 +83,20 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
     if !nix::unistd::geteuid().is_root() {
         bail!("the lab makes network namespaces: run it as root");
     }
-    need_programs()?;
+    let kernel = args.kernel.as_deref().map(Kernel::open).transpose()?;
+    need_programs(kernel.is_some())?;
     let hextet = match args.hextet {
         Some(path) => path,
         None => std::env::current_exe().context("path of this program")?,
     };
     let interrupt = Interrupt::listen()?;
-    let lab = Lab::start(&hextet, &networks::ALL, args.keep_files, interrupt.clone())?;
+    let lab = Lab::start(
+        &hextet,
+        &networks::ALL,
+        kernel.as_ref(),
+        args.keep_files,
+        interrupt.clone(),
+    )?;
     say("looking into every guest");
     let lines = lab.judge()?;
     println!("{}", show::tables(&lab, &lines));
@@ -91,15 +112,17 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_right)))
 }
 
-/// All missing programs at once, with where to get them.
-fn need_programs() -> Result<()> {
+/// All missing programs at once, with where to get them; `machine`: those of a machine, too.
+fn need_programs(machine: bool) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // A user's PATH may lack them, though a client needs them all the same.
     let folders: Vec<PathBuf> = std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .collect();
+    let machine = machine.then_some(MACHINE_PROGRAMS);
     let missing: Vec<String> = PROGRAMS
         .iter()
+        .chain(machine.iter().flatten())
         .filter(|(program, _)| !folders.iter().any(|folder| folder.join(program).exists()))
         .map(|(program, package)| format!("{program} (package {package})"))
         .collect();

@@ -112,6 +112,7 @@ pub const ALL: [NetworkSpec; 6] = [
             Client::DhcpcdDual,
             Client::NetworkdDual,
             Client::NetworkManagerDual,
+            Client::Machine,
         ],
     },
     // No way out: no router is announced, and none is invented.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
+use crate::client::Client;
+use crate::guest::Place;
 use crate::lab::{Lab, Plugged};
 use crate::verdict::{Line, Verdict};
 
@@ -23,6 +25,8 @@ pub fn tables(lab: &Lab, lines: &[Line]) -> String {
 fn title(plugged: &Plugged) -> String {
     let guest = &plugged.guest;
     let usable = match plugged.usable_after {
+        // Its clock says how fast this machine emulates it.
+        None if guest.client() == Client::Machine => "not timed".to_owned(),
         Some(after) => format!("usable {} after link up", seconds(after)),
         None => "never usable".to_owned(),
     };
@@ -80,12 +84,17 @@ pub fn invitation(lab: &Lab) -> String {
     );
     for plugged in lab.guests() {
         let guest = &plugged.guest;
-        let enter = match guest.pid() {
+        let enter = match (guest.place(), guest.pid()) {
             // With the client's mounts, so that its files are in their places.
-            Some(pid) => format!("nsenter --target={pid} --net --mount"),
-            None => format!("nsenter --net={}", guest.namespace().path().display()),
+            (Place::Namespace(_), Some(pid)) => {
+                format!("nsenter --target={pid} --net --mount bash")
+            }
+            (Place::Namespace(namespace), None) => {
+                format!("nsenter --net={} bash", namespace.path().display())
+            }
+            (Place::Machine(machine), _) => format!("less {}", machine.console().display()),
         };
-        text.push_str(&format!("  {:24} {enter} bash\n", guest.name()));
+        text.push_str(&format!("  {:24} {enter}\n", guest.name()));
     }
     text.push_str("Ctrl-C takes everything down.");
     text

@@ -116,7 +116,7 @@ const FAULTS: [Fault; 13] = [
 #[test]
 fn each_column_turns_red_alone_when_its_fault_is_there() {
     let interrupt = Interrupt::listen().expect("signal handlers");
-    let lab = Lab::start(&hextet(), &networks::FOR_FAULTS, false, interrupt)
+    let lab = Lab::start(&hextet(), &networks::FOR_FAULTS, None, false, interrupt)
         .expect("a lab, for which this test needs root");
     let lines = lab.judge().expect("an observation");
     assert_eq!(red(&lines), Vec::<String>::new(), "before any fault");

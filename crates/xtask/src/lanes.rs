@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use hextet_testdb::{Cluster, Disk};
 use serde_json::Value;
 
+/// Where `tools/setup` puts Debian's kernel.
+const KERNEL: &str = "target/kernel";
+
 /// A lane that runs test programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -169,11 +172,13 @@ pub fn conformance(database: Database) -> Result<()> {
     run(judges)
 }
 
-/// The lab in the foreground.
+/// The lab in the foreground, with a guest on Debian's kernel.
 pub fn lab(args: &[String]) -> Result<()> {
     build_binary()?;
     run(as_root(&root().join("target/debug/hextet"))
         .arg("lab")
+        .arg("--kernel")
+        .arg(root().join(KERNEL))
         .args(args))
 }
 
