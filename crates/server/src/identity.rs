@@ -264,7 +264,9 @@ pub(crate) fn decode_login(body: &[u8]) -> bool {
 fn unusable(failure: Failure) -> OpenIdentityError {
     match failure {
         Failure::Fault(source) => OpenIdentityError::Accounts(source),
-        refusal @ Failure::Refusal(..) => OpenIdentityError::Accounts(Box::new(refusal)),
+        refusal @ (Failure::Refusal(..) | Failure::PutOff(_)) => {
+            OpenIdentityError::Accounts(Box::new(refusal))
+        }
     }
 }
 

@@ -189,7 +189,7 @@ impl Looked {
         );
         registry.register(
             "hextet_logins",
-            "Logins by how they ended; the damped are failed ones whose answer was delayed for those before them",
+            "Logins by how they ended: ok, failed, put_off (told to come back, unjudged); the damped of the first two waited for their turn",
             self.logins.clone(),
         );
         registry.register_with_unit(
@@ -304,6 +304,7 @@ impl Looked {
             ("ok", logins.ok),
             ("failed", logins.failed),
             ("damped", logins.damped),
+            ("put_off", logins.put_off),
         ] {
             advance(
                 &self.logins.get_or_create_owned(&Outcome { outcome }),

@@ -1,5 +1,7 @@
 //! How a request ends that is not answered as asked: Keystone's error body.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -15,6 +17,9 @@ pub enum Failure {
     /// The caller's to mend: the status and what to say.
     #[error("{1}")]
     Refusal(StatusCode, String),
+    /// 429, and in how many seconds to come back.
+    #[error("too many wrong passwords")]
+    PutOff(u64),
     /// Ours: logged once, here, and not told.
     #[error("identity fault")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -53,6 +58,11 @@ impl Failure {
         Self::Refusal(StatusCode::CONFLICT, message)
     }
 
+    /// 429: this is how long it would be until this login's turn.
+    pub fn put_off(wait: Duration) -> Self {
+        Self::PutOff(wait.as_secs() + 1)
+    }
+
     /// 500.
     pub fn fault(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Fault(Box::new(error))
@@ -73,14 +83,23 @@ impl From<PasswordError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, message) = match self {
-            Failure::Refusal(status, message) => (status, message),
+        let (status, message, retry_after) = match self {
+            Failure::Refusal(status, message) => {
+                let busy = status == StatusCode::SERVICE_UNAVAILABLE;
+                (status, message, busy.then_some(RETRY_AFTER))
+            }
+            Failure::PutOff(seconds) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("Too many wrong passwords came before: try again in {seconds} seconds."),
+                Some(HeaderValue::from(seconds)),
+            ),
             Failure::Fault(error) => {
                 tracing::error!(error = %chain(error.as_ref()), "identity request failed");
                 (
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "An unexpected error prevented the server from fulfilling your request."
                         .to_owned(),
+                    None,
                 )
             }
         };
@@ -98,11 +117,8 @@ impl IntoResponse for Failure {
                 HeaderValue::from_static("Keystone uri=\"/identity/v3\""),
             );
         }
-        if matches!(
-            status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-        ) {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Some(retry_after) = retry_after {
+            headers.insert(header::RETRY_AFTER, retry_after);
         }
         response
     }

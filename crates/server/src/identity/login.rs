@@ -3,18 +3,19 @@
 use std::time::Instant;
 
 use http::StatusCode;
-use tracing::info;
+use tracing::{Instrument as _, info};
 
 use super::Identity;
 use super::directory::Session;
 use super::error::Failure;
+use super::password::PasswordError;
 use super::records::Credential;
 use super::records::{Project, User};
 use super::request::{
     Auth, CredentialProof, DomainRef, PasswordProof, ProjectRef, Scope, TokenProof, UserRef,
 };
 use super::secret::Secret;
-use super::throttle::{Guessed, Source};
+use super::throttle::{Guessed, PUT_OFF_TIME, Source};
 use super::token::{self, Claims};
 
 /// How somebody can prove who they are.
@@ -123,7 +124,7 @@ async fn find_user(
     Ok(((*wanted).to_owned(), found))
 }
 
-/// Proves that `password` is this user's; else 401, after a delay that grows with each failure.
+/// Proves that `password` is this user's; else 401. After failures it waits for a turn first.
 pub async fn prove(
     identity: &Identity,
     source: Source,
@@ -145,27 +146,56 @@ async fn judge(
     (wanted, known): (&str, Option<(&str, Option<&str>)>),
     password: Secret,
 ) -> Result<(), Failure> {
-    let place = identity.hasher().admit(source)?;
-    let hash = known.and_then(|(_, hash)| hash.map(str::to_owned));
-    let right = identity.hasher().verify(password, hash).await?;
-    drop(place);
     // A user has one count of failures, whether guessed at by id or by name; names of nobody count by themselves.
     let guessed = match known {
-        Some((id, _)) if right => {
-            identity.throttle().handle_success(id);
-            identity.inner.logins.count_success();
-            return Ok(());
-        }
         Some((id, _)) => Guessed::Known(id.to_owned()),
         None => Guessed::Nobody(wanted.to_owned()),
     };
-    let delay = identity
-        .throttle()
-        .handle_failure(&guessed, source, Instant::now());
-    identity.inner.logins.count_failure(delay);
-    info!("login refused");
-    identity.hasher().delay(source, delay).await?;
-    Err(Failure::unauthorized())
+    wait_turn(identity, source, &guessed).await?;
+    let place = identity.hasher().admit(source)?;
+    let hash = known.and_then(|(_, hash)| hash.map(str::to_owned));
+    let identity = identity.clone();
+    let judging = async move {
+        let _place = place;
+        let right = identity.hasher().verify(password, hash).await?;
+        let now = Instant::now();
+        match guessed {
+            Guessed::Known(id) if right => {
+                identity.throttle().handle_success(&id, source, now);
+                identity.inner.logins.count_success();
+                Ok(())
+            }
+            guessed => {
+                identity.throttle().handle_failure(&guessed, source, now);
+                identity.inner.logins.count_failure();
+                info!("login refused");
+                Err(Failure::unauthorized())
+            }
+        }
+    };
+    // Apart from the request: who hangs up while the hash is computed has guessed all the same.
+    tokio::spawn(judging.in_current_span())
+        .await
+        .map_err(PasswordError::Thread)?
+}
+
+/// Waits until it is this login's turn; 429 where that is too long.
+async fn wait_turn(identity: &Identity, source: Source, whom: &Guessed) -> Result<(), Failure> {
+    let turn = identity.throttle().take_turn(whom, source, Instant::now());
+    match turn {
+        Ok(wait) if wait.is_zero() => Ok(()),
+        Ok(wait) => {
+            identity.inner.logins.count_damped();
+            Ok(identity.hasher().wait(source, wait).await?)
+        }
+        Err(wait) => {
+            identity.inner.logins.count_put_off();
+            info!("login put off");
+            // Where too many wait already it is told at once.
+            let _ = identity.hasher().wait(source, PUT_OFF_TIME).await;
+            Err(Failure::put_off(wait))
+        }
+    }
 }
 
 async fn by_credential(

@@ -27,12 +27,12 @@ const LOGINS_MAX: usize = 256;
 /// Of these, logins from one source.
 const LOGINS_EACH: usize = 64;
 
-/// Refusals that may wait for their delay. One more is told to come back later instead: guesses must not use up the
+/// Logins that may wait for their turn. One more is told to come back later instead: guesses must not use up the
 /// requests that the server takes at once.
-const REFUSALS_MAX: usize = 256;
+const WAITING_MAX: usize = 256;
 
-/// Of these, refusals of one source.
-const REFUSALS_EACH: usize = 64;
+/// Of these, logins from one source.
+const WAITING_EACH: usize = 64;
 
 /// Longest password, in octets (Keystone cuts at `max_password_length`; here a longer one is refused).
 pub const PASSWORD_BYTES_MAX: usize = 4096;
@@ -56,7 +56,7 @@ pub enum PasswordError {
 pub struct Hasher {
     running: Arc<Semaphore>,
     admitted: Places,
-    refused: Places,
+    waiting: Places,
     /// A hash of nobody's password: what an unknown user's login is compared with, so that it takes as long.
     decoy: Arc<str>,
 }
@@ -68,7 +68,7 @@ impl Hasher {
         Ok(Self {
             running: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             admitted: Places::new(LOGINS_MAX, LOGINS_EACH),
-            refused: Places::new(REFUSALS_MAX, REFUSALS_EACH),
+            waiting: Places::new(WAITING_MAX, WAITING_EACH),
             decoy: decoy.into(),
         })
     }
@@ -78,10 +78,16 @@ impl Hasher {
         self.admitted.take(source).ok_or(PasswordError::Busy)
     }
 
-    /// Waits before a refusal is told.
-    pub async fn delay(&self, source: Source, delay: Duration) -> Result<(), PasswordError> {
-        let _place = self.refused.take(source).ok_or(PasswordError::Busy)?;
-        tokio::time::sleep(delay).await;
+    /// Hashes that are computed now.
+    #[cfg(test)]
+    pub fn under_way(&self) -> usize {
+        HASHES_AT_ONCE - self.running.available_permits()
+    }
+
+    /// Waits for a turn.
+    pub async fn wait(&self, source: Source, wait: Duration) -> Result<(), PasswordError> {
+        let _place = self.waiting.take(source).ok_or(PasswordError::Busy)?;
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use hextet_testdb::Cluster;
 mod accounts;
 mod calls;
 mod credentials;
+mod guesses;
 mod keys;
 mod login;
 

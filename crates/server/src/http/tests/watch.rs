@@ -100,6 +100,7 @@ async fn figures_follow_what_happens() {
         ("hextet_logins_total{outcome=\"ok\"}".to_owned(), 6),
         ("hextet_logins_total{outcome=\"failed\"}".to_owned(), 1),
         ("hextet_logins_total{outcome=\"damped\"}".to_owned(), 0),
+        ("hextet_logins_total{outcome=\"put_off\"}".to_owned(), 0),
         ("hextet_model_revision".to_owned(), revision),
         ("hextet_http_requests_under_way".to_owned(), 0),
     ] {
