@@ -60,6 +60,15 @@ fn decode_request_survives_the_corpus_and_its_mutations() {
 }
 
 #[test]
+fn every_request_among_the_seeds_can_be_carried_out_but_those_that_are_wrong() {
+    for (name, request) in requests::SEEDS {
+        let wrong = ["deep", "odd", "twice"].contains(&name);
+        let decoded = hextet_fuzz::decode_request(request.as_bytes());
+        assert_eq!(decoded, !wrong, "{name}");
+    }
+}
+
+#[test]
 fn every_folder_of_the_corpus_is_a_targets() {
     if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
         TARGETS.iter().for_each(|(name, _)| write_seeds(name));

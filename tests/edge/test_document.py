@@ -26,7 +26,8 @@ def test_every_answer_is_one_that_the_document_tells_of(cloud, tmp_path, who):
             pathlib.Path(sys.executable).parent / "schemathesis", "run", f"{cloud.url}/openapi.json",
             "--header", f"X-Auth-Token: {cloud.token(who)}", "--checks", CHECKS, "--seed", "1",
             "--phases", "coverage,fuzzing", "--max-examples", "20", "--max-time", str(SECONDS),
-            "--exclude-operation-id", "quota_create_not_offered", "--no-color", "--warnings", "off",
+            "--exclude-operation-id", "quota_create_not_offered",
+            "--exclude-path", "/identity/v3/hextet/token_keys", "--no-color", "--warnings", "off",
         ],
         capture_output=True, text=True, timeout=WITHIN, cwd=tmp_path,
     )

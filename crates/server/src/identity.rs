@@ -35,7 +35,10 @@ use hextet_store::{EngineError, Store};
 pub use bootstrap::{Bootstrap, BootstrapError, BootstrapUser};
 pub use caller::{AuthenticateError, Caller, Unauthorized};
 pub use http::router;
+pub(crate) use http::{Answer, OPERATIONS, Operation, RequestBody, example};
 pub use logins::Logins;
+pub(crate) use query::{FLAG_VALUES, FLAGS};
+pub(crate) use records::DOMAIN_ID;
 pub use recover::{Recovered, recover_administrator};
 pub use role::{Role, UnknownRole, effective};
 pub use secret::Secret;
@@ -44,6 +47,7 @@ pub use throttle::Source;
 use directory::{Directory, Session};
 use error::Failure;
 use password::Hasher;
+use query::Filters;
 use throttle::Throttle;
 
 /// How the service is set up.
@@ -256,9 +260,14 @@ fn session_of(
     }
 }
 
-/// Whether a body is a login's, as far as can be told without accounts.
-pub(crate) fn decode_login(body: &[u8]) -> bool {
-    request::parse::<request::AuthBody>(body).is_ok()
+/// Whether a request could be carried out, as far as can be told without accounts.
+pub(crate) fn decode(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> bool {
+    let mut operations = OPERATIONS.iter();
+    let Some(operation) = operations.find(|operation| operation.is(method, path)) else {
+        return false;
+    };
+    let decoded = operation.body.is_none_or(|wanted| (wanted.decode)(body));
+    decoded && Filters::parse(query, operation.filters).is_ok()
 }
 
 fn unusable(failure: Failure) -> OpenIdentityError {

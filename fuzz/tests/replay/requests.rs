@@ -1,7 +1,7 @@
 //! Requests to the API that can be carried out, one of each kind, as seeds.
 
 /// Name and request.
-pub const SEEDS: [(&str, &str); 25] = [
+pub const SEEDS: [(&str, &str); 34] = [
     (
         "networks",
         "GET /v2.0/networks?name=a&name=b&fields=id&fields=name",
@@ -93,6 +93,42 @@ pub const SEEDS: [(&str, &str); 25] = [
     (
         "login-token",
         "POST /identity/v3/auth/tokens\n{\"auth\": {\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": \"x\"}}, \"scope\": \"unscoped\"}}",
+    ),
+    (
+        "login-credential",
+        "POST /identity/v3/auth/tokens\n{\"auth\": {\"identity\": {\"methods\": [\"application_credential\"], \"application_credential\": {\"name\": \"ci\", \"user\": {\"name\": \"demo\", \"domain\": {\"id\": \"default\"}}, \"secret\": \"s\"}}}}",
+    ),
+    (
+        "project-create",
+        "POST /identity/v3/projects\n{\"project\": {\"name\": \"a project of some people who share their networks\", \"description\": \"what they do, in a sentence or two\", \"enabled\": true, \"domain_id\": \"default\", \"parent_id\": \"default\", \"is_domain\": false, \"tags\": [], \"options\": {}}}",
+    ),
+    (
+        "project-update",
+        "PATCH /identity/v3/projects/0123456789abcdef0123456789abcdef\n{\"project\": {\"description\": null, \"enabled\": false}}",
+    ),
+    (
+        "user-create",
+        "POST /identity/v3/users\n{\"user\": {\"name\": \"somebody with a long name, as some have\", \"password\": \"a sentence that nobody guesses, we hope\", \"email\": \"somebody@example.org\", \"default_project_id\": null, \"description\": \"\", \"enabled\": true, \"options\": {}}}",
+    ),
+    (
+        "user-update",
+        "PATCH /identity/v3/users/0123456789abcdef0123456789abcdef\n{\"user\": {\"password\": null, \"default_project_id\": \"0123456789abcdef0123456789abcdef\"}}",
+    ),
+    (
+        "password",
+        "POST /identity/v3/users/0123456789abcdef0123456789abcdef/password\n{\"user\": {\"original_password\": \"old\", \"password\": \"new\"}}",
+    ),
+    (
+        "credential-create",
+        "POST /identity/v3/users/0123456789abcdef0123456789abcdef/application_credentials\n{\"application_credential\": {\"name\": \"ci\", \"description\": \"for the machine that builds\", \"secret\": \"s\", \"roles\": [{\"name\": \"reader\"}, {\"name\": \"member\", \"domain_id\": null}], \"expires_at\": \"2999-12-31T23:59:59.000000Z\", \"unrestricted\": false, \"access_rules\": []}}",
+    ),
+    (
+        "token-keys",
+        "POST /identity/v3/hextet/token_keys\n{\"token_key\": {\"end_tokens\": false}}",
+    ),
+    (
+        "projects-list",
+        "GET /identity/v3/projects?name=demo&enabled=true",
     ),
     (
         "deep",

@@ -2,9 +2,9 @@
 
 use axum::body::{Body, Bytes};
 use futures::FutureExt as _;
-use http::{Method, Request};
+use http::Request;
 
-use super::bounds::{BODY_BYTES_MAX, check_head, check_json};
+use super::bounds::{BODY_BYTES_MAX, check_head, check_json, is_identity};
 use super::v2;
 
 /// Decodes a request: `METHOD TARGET`, a line feed, the body. Answers whether it could be carried out, as far as can be
@@ -30,8 +30,8 @@ pub fn decode(octets: &[u8]) -> bool {
         return false;
     }
     let path = parts.uri.path().trim_end_matches('/').to_owned();
-    if parts.method == Method::POST && path == "/identity/v3/auth/tokens" {
-        return crate::identity::decode_login(body);
+    if is_identity(&path) {
+        return crate::identity::decode(parts.method.as_str(), &path, parts.uri.query(), body);
     }
     let body = Body::from(Bytes::copy_from_slice(body));
     // A body that is there is never waited for.

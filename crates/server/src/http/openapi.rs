@@ -1,7 +1,8 @@
-//! `/openapi.json`: the networking API as OpenAPI 3.1 tells it, made from the tables that the API itself runs by.
+//! `/openapi.json`: networking and identity as OpenAPI 3.1 tells them, made from the tables that the API itself runs by.
 //!
 //! Needs no token, as the versions at `/` do not: it says what any server of this version can do, and nothing of this one.
 
+mod identity;
 mod nouns;
 mod quotas;
 mod schema;
@@ -35,6 +36,8 @@ struct Operation {
     errors: &'static [u16],
     /// Whether it asks for a token.
     open: bool,
+    /// How errors are told.
+    told: &'static str,
 }
 
 /// What any request may meet at the edge, and what one with a body may besides.
@@ -50,6 +53,7 @@ impl Operation {
             success: (status, answer),
             errors: &[],
             open: false,
+            told: "Error",
         }
     }
 
@@ -68,9 +72,10 @@ impl Operation {
         let errors = EDGE.into_iter().chain(body_errors).chain(unauthorized);
         for error in errors.chain(self.errors.iter().copied()) {
             let told = match error {
-                401 => "#/components/responses/Unauthorized",
-                _ => "#/components/responses/Error",
+                401 => "Unauthorized",
+                _ => self.told,
             };
+            let told = format!("#/components/responses/{told}");
             responses.insert(error.to_string(), json!({"$ref": told}));
         }
         let mut operation = json!({
@@ -106,12 +111,13 @@ fn document() -> Json {
     nouns::describe_read_only(&AVAILABILITY, &mut paths, &mut schemas);
     others(&mut paths);
     quotas::describe(&mut paths);
-    let (error, unauthorized) = errors();
+    identity::describe(&mut paths, &mut schemas);
+    let (error, unauthorized, identity_error) = errors();
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Hextet networking",
-            "summary": "OpenStack Networking v2.0, as far as this server has it",
+            "title": "Hextet",
+            "summary": "OpenStack Networking v2.0 and Identity v3, as far as this server has them",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -120,14 +126,14 @@ fn document() -> Json {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": {"Error": error, "Unauthorized": unauthorized},
+            "responses": {"Error": error, "Unauthorized": unauthorized, "IdentityError": identity_error},
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
         },
     })
 }
 
-/// The bodies of errors: networking's, and identity's for who is not let in.
-fn errors() -> (Json, Json) {
+/// The bodies of errors: networking's, identity's for who is not let in, and identity's.
+fn errors() -> (Json, Json, Json) {
     let told = |description: &str, name: &str, inner: Json| {
         let schema = json!({
             "type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false,
@@ -144,19 +150,20 @@ fn errors() -> (Json, Json) {
         "required": ["type", "message", "detail"],
         "additionalProperties": false,
     });
-    let keystone = json!({
-        "type": "object",
-        "properties": {
-            "code": {"const": 401},
-            "title": {"const": "Unauthorized"},
-            "message": {"type": "string", "minLength": 1},
-        },
-        "required": ["code", "title", "message"],
-        "additionalProperties": false,
-    });
+    let keystone = |code: Json, title: Json| {
+        json!({
+            "type": "object",
+            "properties": {"code": code, "title": title, "message": {"type": "string", "minLength": 1}},
+            "required": ["code", "title", "message"],
+            "additionalProperties": false,
+        })
+    };
+    let unauthorized = keystone(json!({"const": 401}), json!({"const": "Unauthorized"}));
+    let any = keystone(json!({"type": "integer"}), json!({"type": "string"}));
     (
         told("Why not", "NeutronError", neutron),
-        told("No token, or none that holds", "error", keystone),
+        told("No token, or none that holds", "error", unauthorized),
+        told("Why not", "error", any),
     )
 }
 

@@ -4,6 +4,7 @@ mod catalog;
 mod credentials;
 mod grants;
 mod keys;
+mod operations;
 mod projects;
 mod session;
 mod users;
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::get;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Value as Json, json};
@@ -24,6 +25,8 @@ use super::body;
 use super::directory::Session;
 use super::error::Failure;
 use super::throttle::Source;
+
+pub use operations::{Answer, OPERATIONS, Operation, RequestBody, example};
 
 /// Largest request body, in octets: the largest password and names fit several times.
 const BODY_BYTES_MAX: usize = 32 * 1024;
@@ -36,92 +39,15 @@ const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
 /// Every path under `/identity`, absolute: merge it, do not nest it.
 pub fn router(identity: Identity) -> Router {
-    Router::new()
-        .route("/identity", get(versions))
+    let operations = OPERATIONS.iter();
+    operations
+        .fold(Router::new(), |router, operation| operation.route(router))
         .route("/identity/", get(versions))
-        .route("/identity/v3", get(version))
         .route("/identity/v3/", get(version))
-        .merge(session_routes())
-        .merge(account_routes())
         .route("/identity/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(identity)
-}
-
-fn session_routes() -> Router<Identity> {
-    let tokens = post(session::issue)
-        .get(session::show)
-        .head(session::show)
-        .delete(session::revoke);
-    Router::new()
-        .route("/identity/v3/auth/tokens", tokens)
-        .route("/identity/v3/auth/catalog", get(session::catalog))
-        .route("/identity/v3/auth/projects", get(session::projects))
-        .route("/identity/v3/auth/domains", get(session::domains))
-        .route("/identity/v3/services", get(catalog::services))
-        .route("/identity/v3/services/{id}", get(catalog::service))
-        .route("/identity/v3/endpoints", get(catalog::endpoints))
-        .route("/identity/v3/endpoints/{id}", get(catalog::endpoint))
-        .route("/identity/v3/regions", get(catalog::regions))
-        .route("/identity/v3/regions/{id}", get(catalog::region))
-        .route("/identity/v3/hextet/token_keys", post(keys::rotate))
-        .route("/identity/v3/domains", get(catalog::domains))
-        .route("/identity/v3/domains/{id}", get(catalog::domain))
-        .route("/identity/v3/roles", get(catalog::roles))
-        .route("/identity/v3/roles/{id}", get(catalog::role))
-}
-
-fn account_routes() -> Router<Identity> {
-    let project = get(projects::show_project)
-        .patch(projects::update_project)
-        .delete(projects::delete_project);
-    let user = get(users::show_user)
-        .patch(users::update_user)
-        .delete(users::delete_user);
-    let grant = put(grants::grant)
-        .get(grants::check_grant)
-        .head(grants::check_grant)
-        .delete(grants::ungrant);
-    Router::new()
-        .route(
-            "/identity/v3/projects",
-            get(projects::list_projects).post(projects::create_project),
-        )
-        .route("/identity/v3/projects/{id}", project)
-        .route(
-            "/identity/v3/projects/{project}/users/{user}/roles",
-            get(grants::grants),
-        )
-        .route(
-            "/identity/v3/projects/{project}/users/{user}/roles/{role}",
-            grant,
-        )
-        .route(
-            "/identity/v3/users",
-            get(users::list_users).post(users::create_user),
-        )
-        .route("/identity/v3/users/{id}", user)
-        .route(
-            "/identity/v3/users/{id}/password",
-            post(users::change_password),
-        )
-        .route(
-            "/identity/v3/users/{id}/projects",
-            get(users::user_projects),
-        )
-        .route(
-            "/identity/v3/users/{user}/application_credentials",
-            get(credentials::list).post(credentials::create),
-        )
-        .route(
-            "/identity/v3/users/{user}/application_credentials/{id}",
-            get(credentials::show).delete(credentials::delete),
-        )
-        .route(
-            "/identity/v3/role_assignments",
-            get(grants::role_assignments),
-        )
 }
 
 async fn versions(State(identity): State<Identity>, headers: HeaderMap) -> Response {

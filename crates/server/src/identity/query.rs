@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use super::error::Failure;
 
-/// The filters that a request gives, each one that the list knows.
+/// What is true or false; without a value it is true.
+pub const FLAGS: [&str; 5] = [
+    "enabled",
+    "is_domain",
+    "effective",
+    "include_names",
+    "nocatalog",
+];
+/// What a flag may be, in any case.
+pub const FLAG_VALUES: [&str; 5] = ["", "true", "1", "false", "0"];
+
+/// The filters that a request gives, each one that the list knows, once.
 #[derive(Debug)]
 pub struct Filters(BTreeMap<String, String>);
 
@@ -23,13 +34,24 @@ impl Filters {
                     "query: \"{name}\" is not known here; allowed: {allowed}."
                 )));
             }
-            filters.insert(name.into_owned(), value.into_owned());
+            if FLAGS.contains(&name.as_ref())
+                && !FLAG_VALUES.contains(&value.to_lowercase().as_str())
+            {
+                return Err(Failure::bad_request(format!(
+                    "query: \"{name}\" is true or false, not \"{value}\"."
+                )));
+            }
+            let before = filters.insert(name.to_string(), value.into_owned());
+            if before.is_some() {
+                return Err(Failure::bad_request(format!(
+                    "query: \"{name}\" is there twice."
+                )));
+            }
         }
         Ok(Self(filters))
     }
 
-    /// What a filter was given as.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 

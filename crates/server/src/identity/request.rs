@@ -1,6 +1,7 @@
 //! Request bodies. An attribute that is not named here is refused, because it would be accepted and ignored.
 
 mod credential;
+mod fields;
 
 use serde::{Deserialize, Deserializer};
 
@@ -9,7 +10,8 @@ use super::error::Failure;
 use super::password::PASSWORD_BYTES_MAX;
 use super::records::{DOMAIN_ID, PROJECT_NAME_CHARS_MAX, USER_NAME_CHARS_MAX};
 use super::secret::Secret;
-pub use credential::CredentialBody;
+pub use credential::{Asked, NewCredential, new_credential};
+pub use fields::fields_of;
 
 /// Longest description or address, in characters.
 const TEXT_CHARS_MAX: usize = 255;
@@ -17,9 +19,8 @@ const TEXT_CHARS_MAX: usize = 255;
 /// `POST /v3/auth/tokens`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AuthBody {
-    /// The only member.
-    pub auth: Auth,
+struct AuthBody {
+    auth: Auth,
 }
 
 /// Who logs in, and where to.
@@ -184,9 +185,8 @@ impl DomainRef {
 /// `{"project": …}` of a creation or a change.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProjectBody {
-    /// The only member.
-    pub project: ProjectFields,
+struct ProjectBody {
+    project: ProjectFields,
 }
 
 /// A project's attributes, each as given or not.
@@ -212,9 +212,8 @@ pub struct ProjectFields {
 /// `{"user": …}` of a creation or a change.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UserBody {
-    /// The only member.
-    pub user: UserFields,
+struct UserBody {
+    user: UserFields,
 }
 
 /// A user's attributes, each as given or not.
@@ -245,9 +244,8 @@ pub struct UserFields {
 /// `POST /v3/users/{id}/password`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChangePasswordBody {
-    /// The only member.
-    pub user: ChangePassword,
+struct ChangePasswordBody {
+    user: ChangePassword,
 }
 
 /// The old password and the new one.
@@ -263,9 +261,8 @@ pub struct ChangePassword {
 /// `POST /v3/hextet/token_keys`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyBody {
-    /// The only member.
-    pub token_key: NewKey,
+struct KeyBody {
+    token_key: NewKey,
 }
 
 /// What becomes of the keys before.
@@ -278,7 +275,7 @@ pub struct NewKey {
 
 impl ProjectFields {
     /// Refuses values that are out of range or that mean something which is not served.
-    pub fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), Failure> {
         check_domain(self.domain_id.as_deref())?;
         if self.parent_id.as_deref().is_some_and(|id| id != DOMAIN_ID) {
             return Err(Failure::bad_request(
@@ -304,7 +301,7 @@ impl ProjectFields {
 
 impl UserFields {
     /// Refuses values that are out of range or that mean something which is not served.
-    pub fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), Failure> {
         check_domain(self.domain_id.as_deref())?;
         check_options(&self.options)?;
         check_name(self.name.as_deref(), USER_NAME_CHARS_MAX)?;
@@ -320,8 +317,55 @@ impl UserFields {
     }
 }
 
+/// A login.
+pub fn login(body: &[u8]) -> Result<Auth, Failure> {
+    parse(body).map(|AuthBody { auth }| auth)
+}
+
+/// A new project's name and attributes.
+pub fn new_project(body: &[u8]) -> Result<(String, ProjectFields), Failure> {
+    let mut fields = project_change(body)?;
+    Ok((required(fields.name.take())?, fields))
+}
+
+/// What is to change of a project.
+pub fn project_change(body: &[u8]) -> Result<ProjectFields, Failure> {
+    let ProjectBody { project } = parse(body)?;
+    project.check()?;
+    Ok(project)
+}
+
+/// A new user's name and attributes.
+pub fn new_user(body: &[u8]) -> Result<(String, UserFields), Failure> {
+    let mut fields = user_change(body)?;
+    Ok((required(fields.name.take())?, fields))
+}
+
+/// What is to change of a user.
+pub fn user_change(body: &[u8]) -> Result<UserFields, Failure> {
+    let UserBody { user } = parse(body)?;
+    user.check()?;
+    Ok(user)
+}
+
+/// A new password, with the old one as proof.
+pub fn new_password(body: &[u8]) -> Result<ChangePassword, Failure> {
+    let ChangePasswordBody { user } = parse(body)?;
+    check_password(&user.password)?;
+    Ok(user)
+}
+
+/// A new key that signs tokens.
+pub fn new_key(body: &[u8]) -> Result<NewKey, Failure> {
+    parse(body).map(|KeyBody { token_key }| token_key)
+}
+
+fn required(name: Option<String>) -> Result<String, Failure> {
+    name.ok_or_else(|| Failure::bad_request("name: it is required."))
+}
+
 /// Parses a body. What is wrong in it is said with the place, never with the content, which may be a password.
-pub fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
+fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         let message = match error.classify() {
             serde_json::error::Category::Data => describe(&error),

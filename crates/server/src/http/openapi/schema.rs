@@ -6,6 +6,8 @@ use hextet_core::modes::Ipv6Mode;
 use hextet_core::network::AddressPolicy;
 use serde_json::{Map, Value as Json, json};
 
+use crate::identity::DOMAIN_ID;
+
 /// Whether a value is taken.
 type Takes<'a> = &'a dyn Fn(&Json) -> bool;
 
@@ -36,13 +38,15 @@ const FORMS: [(&str, &str); 8] = [
     ("1500", r#"{"type":"string","pattern":"^[0-9]{1,9}$"}"#),
 ];
 /// Words that stand for themselves.
-const WORDS: [&str; 4] = ["true", "false", "ACTIVE", "DOWN"];
+const WORDS: [&str; 5] = ["true", "false", "ACTIVE", "DOWN", DOMAIN_ID];
 /// Members that objects have together.
 const SHAPES: [&[&str]; 3] = [
     &["start", "end"],
     &["destination", "nexthop"],
     &["subnet_id", "ip_address", "delete_subnet"],
 ];
+/// A name: no control characters, no space at either end.
+const NAME: &str = "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$";
 /// Longest text that is tried, characters.
 const TEXT_TRIED_MAX: usize = 1 << 16;
 /// Integers that are tried one by one.
@@ -54,8 +58,11 @@ pub(super) fn described(takes: Takes<'_>) -> Option<Json> {
     if takes(&Json::Null) {
         any.push(json!({"type": "null"}));
     }
-    if takes(&json!(true)) && takes(&json!(false)) {
-        any.push(json!({"type": "boolean"}));
+    match (takes(&json!(true)), takes(&json!(false))) {
+        (true, true) => any.push(json!({"type": "boolean"})),
+        (true, false) => any.push(json!({"const": true})),
+        (false, true) => any.push(json!({"const": false})),
+        (false, false) => {}
     }
     any.extend(integers(takes));
     any.extend(texts(takes));
@@ -63,7 +70,14 @@ pub(super) fn described(takes: Takes<'_>) -> Option<Json> {
     if takes(&json!({"of any name": 0})) {
         any.push(json!({"type": "object"}));
     } else {
-        any.extend(SHAPES.iter().filter_map(|shape| object(takes, shape)));
+        let shapes: Vec<Json> = SHAPES
+            .iter()
+            .filter_map(|shape| object(takes, shape))
+            .collect();
+        if shapes.is_empty() && takes(&json!({})) {
+            any.push(json!({"type": "object", "maxProperties": 0}));
+        }
+        any.extend(shapes);
     }
     match any.len() {
         0 | 1 => any.pop(),
@@ -112,7 +126,9 @@ fn texts(takes: Takes<'_>) -> Vec<Json> {
         });
         let shortest = i32::from(!takes(&json!("")));
         let mut schema = json!({"type": "string", "minLength": shortest, "maxLength": longest});
-        if !takes(&json!("\0")) {
+        if !takes(&json!("\n")) && !takes(&json!(" x")) {
+            schema["pattern"] = json!(NAME);
+        } else if !takes(&json!("\0")) {
             schema["pattern"] = json!("^[^\\u0000]*$");
         }
         return vec![schema];
@@ -139,6 +155,11 @@ fn array(takes: Takes<'_>) -> Option<Json> {
 /// An object of these members, if one of them all is taken.
 fn object(takes: Takes<'_>, names: &[&str]) -> Option<Json> {
     let whole = sample(takes, names, &Map::new())?;
+    around(takes, names, &whole)
+}
+
+/// An object of these members, by one that is taken.
+pub(super) fn around(takes: Takes<'_>, names: &[&str], whole: &Map<String, Json>) -> Option<Json> {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for name in names {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 
+use super::operations::{OF_DOMAINS, OF_ENDPOINTS, OF_NAMES, OF_SERVICES};
 use super::{admin, answer, base_url, caller};
 use crate::identity::error::Failure;
 use crate::identity::query::Filters;
@@ -19,9 +20,9 @@ pub async fn services(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_services").await?;
-    let filters = Filters::parse(query.as_deref(), &["name", "type"])?;
+    let filters = Filters::parse(query.as_deref(), OF_SERVICES)?;
     let base = base_url(&identity, &headers);
-    let shown = filtered(body::services(&base), &filters, &["name", "type"]);
+    let shown = filtered(body::services(&base), &filters, OF_SERVICES);
     Ok(answer(
         StatusCode::OK,
         &body::list(&base, "services", shown),
@@ -49,10 +50,9 @@ pub async fn endpoints(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_endpoints").await?;
-    let known = ["interface", "region_id", "service_id"];
-    let filters = Filters::parse(query.as_deref(), &known)?;
+    let filters = Filters::parse(query.as_deref(), OF_ENDPOINTS)?;
     let base = base_url(&identity, &headers);
-    let shown = filtered(body::endpoints(&base), &filters, &known);
+    let shown = filtered(body::endpoints(&base), &filters, OF_ENDPOINTS);
     Ok(answer(
         StatusCode::OK,
         &body::list(&base, "endpoints", shown),
@@ -104,7 +104,7 @@ pub async fn domains(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_domains").await?;
-    let filters = Filters::parse(query.as_deref(), &["name", "enabled"])?;
+    let filters = Filters::parse(query.as_deref(), OF_DOMAINS)?;
     let base = base_url(&identity, &headers);
     let passes = filters.pass("name", DOMAIN_NAME) && filters.pass_bool("enabled", true);
     let shown = if passes {
@@ -138,7 +138,7 @@ pub async fn roles(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_roles").await?;
-    let filters = Filters::parse(query.as_deref(), &["name"])?;
+    let filters = Filters::parse(query.as_deref(), OF_NAMES)?;
     let base = base_url(&identity, &headers);
     let passing = Role::ALL
         .into_iter()

@@ -5,13 +5,14 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use super::operations::OF_NAMES;
 use super::{Octets, answer, base_url, own_or_admin};
 use crate::identity::accounts::{self, new_id};
 use crate::identity::directory::Session;
 use crate::identity::error::Failure;
 use crate::identity::query::Filters;
 use crate::identity::records::Credential;
-use crate::identity::request::{self, CredentialBody};
+use crate::identity::request::{self, Asked};
 use crate::identity::secret::Secret;
 use crate::identity::throttle::Source;
 use crate::identity::{Identity, body};
@@ -25,7 +26,7 @@ pub async fn list(
 ) -> Result<Response, Failure> {
     let rule = "identity:list_application_credentials";
     own_or_admin(&identity, &headers, &user_id, rule).await?;
-    let filters = Filters::parse(query.as_deref(), &["name"])?;
+    let filters = Filters::parse(query.as_deref(), OF_NAMES)?;
     super::users::find_user(&identity, &user_id).await?;
     let base = base_url(&identity, &headers);
     let found = identity
@@ -74,13 +75,12 @@ pub async fn create(
         return Err(Failure::forbidden(rule));
     }
     unrestricted(&session, rule)?;
-    let CredentialBody {
-        application_credential: mut wanted,
-    } = request::parse(&body)?;
-    wanted.check()?;
-    let roles = wanted.wanted_roles()?;
     let now = identity.now_ms() / 1000;
-    let expires_at = wanted.end(now)?;
+    let Asked {
+        mut wanted,
+        roles,
+        expires_at,
+    } = request::new_credential(&body, now)?;
     let Some(project) = session.project else {
         return Err(Failure::bad_request(
             "An application credential is for a project: log in to one.",

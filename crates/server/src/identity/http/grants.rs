@@ -4,6 +4,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
+use super::operations::OF_ASSIGNMENTS;
 use super::{admin, answer, base_url};
 use crate::identity::error::Failure;
 use crate::identity::query::Filters;
@@ -89,14 +90,7 @@ pub async fn role_assignments(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_role_assignments").await?;
-    let known = [
-        "user.id",
-        "scope.project.id",
-        "role.id",
-        "effective",
-        "include_names",
-    ];
-    let filters = Filters::parse(query.as_deref(), &known)?;
+    let filters = Filters::parse(query.as_deref(), OF_ASSIGNMENTS)?;
     let (whole, names) = (filters.flag("effective"), filters.flag("include_names"));
     let base = base_url(&identity, &headers);
     let shown = identity

@@ -9,8 +9,7 @@ use tracing::info;
 use super::{Octets, admin, answer};
 use crate::identity::accounts::{self, Rotation};
 use crate::identity::error::Failure;
-use crate::identity::request::{self, KeyBody};
-use crate::identity::{Identity, body};
+use crate::identity::{Identity, body, request};
 
 /// `POST /v3/hextet/token_keys`: a new key signs from now on. With `end_tokens` the earlier ones end at once, and with
 /// them every token there is, the caller's too.
@@ -20,8 +19,7 @@ pub async fn rotate(
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     let session = admin(&identity, &headers, "identity:rotate_token_keys").await?;
-    let KeyBody { token_key } = request::parse(&body)?;
-    let rotation = match token_key.end_tokens {
+    let rotation = match request::new_key(&body)?.end_tokens {
         Some(true) => Rotation::End,
         Some(false) | None => Rotation::Keep,
     };

@@ -5,13 +5,13 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use super::operations::OF_PROJECTS;
 use super::{Octets, admin, answer, base_url, caller};
 use crate::identity::accounts::{self, new_id};
 use crate::identity::error::Failure;
 use crate::identity::query::Filters;
 use crate::identity::records::{DOMAIN_ID, Project};
-use crate::identity::request::{self, ProjectBody};
-use crate::identity::{Identity, body};
+use crate::identity::{Identity, body, request};
 
 /// `GET /v3/projects`: all to an administrator, to others those in which they hold a role. (Keystone refuses the list to
 /// others; then `openstack --project NAME` and `project show NAME` fail for one's own project.)
@@ -21,10 +21,7 @@ pub async fn list_projects(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let session = caller(&identity, &headers).await?;
-    let filters = Filters::parse(
-        query.as_deref(),
-        &["name", "domain_id", "parent_id", "enabled", "is_domain"],
-    )?;
+    let filters = Filters::parse(query.as_deref(), OF_PROJECTS)?;
     let base = base_url(&identity, &headers);
     let seen = identity
         .directory(|directory| match session.is_admin() {
@@ -55,13 +52,10 @@ pub async fn create_project(
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:create_project").await?;
-    let ProjectBody { project: fields } = request::parse(&body)?;
-    fields.check()?;
+    let (name, fields) = request::new_project(&body)?;
     let project = Project {
         id: new_id(),
-        name: fields
-            .name
-            .ok_or_else(|| Failure::bad_request("name: it is required."))?,
+        name,
         description: fields.description.flatten().unwrap_or_default(),
         enabled: fields.enabled.unwrap_or(true),
         logins_from: 0,
@@ -102,8 +96,7 @@ pub async fn update_project(
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:update_project").await?;
-    let ProjectBody { project: fields } = request::parse(&body)?;
-    fields.check()?;
+    let fields = request::project_change(&body)?;
     let project = accounts::update_project(identity.store(), id, fields, identity.now_ms()).await?;
     Ok(answer(
         StatusCode::OK,

@@ -5,17 +5,17 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
+use super::operations::OF_TOKENS;
 use super::{Octets, X_SUBJECT_TOKEN, answer, base_url, caller, not_kept};
 use crate::identity::directory::Session;
 use crate::identity::error::Failure;
 use crate::identity::login::log_in;
 use crate::identity::query::Filters;
 use crate::identity::records::Revocation;
-use crate::identity::request::{self, AuthBody};
 use crate::identity::role::Role;
 use crate::identity::secret::Secret;
 use crate::identity::throttle::Source;
-use crate::identity::{Identity, accounts, body};
+use crate::identity::{Identity, accounts, body, request};
 
 /// `POST /v3/auth/tokens`: logs in.
 pub async fn issue(
@@ -25,10 +25,9 @@ pub async fn issue(
     RawQuery(query): RawQuery,
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
-    let filters = Filters::parse(query.as_deref(), &["nocatalog"])?;
-    let AuthBody { auth } = request::parse(&body)?;
-    let issued = log_in(&identity, source, auth).await?;
-    let with_catalog = filters.get("nocatalog").is_none();
+    let filters = Filters::parse(query.as_deref(), OF_TOKENS)?;
+    let issued = log_in(&identity, source, request::login(&body)?).await?;
+    let with_catalog = !filters.flag("nocatalog");
     let body = body::token(
         &base_url(&identity, &headers),
         &issued.session,
@@ -45,9 +44,9 @@ pub async fn show(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let filters = Filters::parse(query.as_deref(), &["nocatalog"])?;
+    let filters = Filters::parse(query.as_deref(), OF_TOKENS)?;
     let (token, session) = subject(&identity, &headers, "identity:validate_token").await?;
-    let with_catalog = filters.get("nocatalog").is_none();
+    let with_catalog = !filters.flag("nocatalog");
     let body = body::token(&base_url(&identity, &headers), &session, with_catalog);
     let mut response = answer(StatusCode::OK, &body);
     set_subject(&mut response, &token)?;

@@ -5,15 +5,15 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use super::operations::OF_USERS;
 use super::{Octets, admin, answer, base_url, own_or_admin};
 use crate::identity::accounts::{self, NewPassword, new_id};
 use crate::identity::error::Failure;
 use crate::identity::query::Filters;
 use crate::identity::records::{DOMAIN_ID, User};
-use crate::identity::request::{self, ChangePasswordBody, UserBody};
 use crate::identity::secret::Secret;
 use crate::identity::throttle::Source;
-use crate::identity::{Identity, body, login};
+use crate::identity::{Identity, body, login, request};
 
 /// `GET /v3/users`.
 pub async fn list_users(
@@ -22,7 +22,7 @@ pub async fn list_users(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:list_users").await?;
-    let filters = Filters::parse(query.as_deref(), &["name", "domain_id", "enabled"])?;
+    let filters = Filters::parse(query.as_deref(), OF_USERS)?;
     let base = base_url(&identity, &headers);
     let users = identity
         .directory(|directory| directory.all::<User>())
@@ -44,14 +44,11 @@ pub async fn create_user(
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:create_user").await?;
-    let UserBody { user: mut fields } = request::parse(&body)?;
-    fields.check()?;
+    let (name, mut fields) = request::new_user(&body)?;
     let password_hash = hash(&identity, source, fields.password.take().flatten()).await?;
     let user = User {
         id: new_id(),
-        name: fields
-            .name
-            .ok_or_else(|| Failure::bad_request("name: it is required."))?,
+        name,
         description: fields.description.flatten().unwrap_or_default(),
         email: fields.email.flatten(),
         default_project_id: fields.default_project_id.flatten(),
@@ -89,8 +86,7 @@ pub async fn update_user(
     Octets(body): Octets,
 ) -> Result<Response, Failure> {
     admin(&identity, &headers, "identity:update_user").await?;
-    let UserBody { user: mut fields } = request::parse(&body)?;
-    fields.check()?;
+    let mut fields = request::user_change(&body)?;
     let password = match fields.password.take() {
         Some(password) => Some(new_password(&identity, source, password).await?),
         None => None,
@@ -143,8 +139,7 @@ pub async fn change_password(
     Path(id): Path<String>,
     Octets(body): Octets,
 ) -> Result<StatusCode, Failure> {
-    let ChangePasswordBody { user: change } = request::parse(&body)?;
-    request::check_password(&change.password)?;
+    let change = request::new_password(&body)?;
     login::prove(&identity, source, &id, change.original_password).await?;
     let password = new_password(&identity, source, Some(change.password)).await?;
     accounts::change_password(identity.store(), id, password).await?;

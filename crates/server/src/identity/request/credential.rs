@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::{check_name, check_password, check_text};
+use super::{check_name, check_password, check_text, parse};
 use crate::identity::error::Failure;
 use crate::identity::records::CREDENTIAL_NAME_CHARS_MAX;
 use crate::identity::role::Role;
@@ -15,9 +15,8 @@ use crate::identity::secret::Secret;
 /// `{"application_credential": …}` of a creation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CredentialBody {
-    /// The only member.
-    pub application_credential: NewCredential,
+struct CredentialBody {
+    application_credential: NewCredential,
 }
 
 /// A credential that is asked for.
@@ -30,8 +29,8 @@ pub struct NewCredential {
     pub description: Option<String>,
     /// The secret; a random one if absent.
     pub secret: Option<Secret>,
-    /// The roles; all that the caller holds if absent or, as the openstack command says it, empty.
-    pub roles: Option<Vec<RoleRef>>,
+    /// All that the caller holds if absent or, as the openstack command says it, empty.
+    roles: Option<Vec<RoleRef>>,
     expires_at: Option<String>,
     /// Whether its tokens may make and delete credentials.
     pub unrestricted: Option<bool>,
@@ -43,15 +42,39 @@ pub struct NewCredential {
 /// A role by id or by name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RoleRef {
+struct RoleRef {
     id: Option<String>,
     name: Option<String>,
     domain_id: Option<serde_json::Value>,
 }
 
+/// A credential that is asked for, its values read.
+#[derive(Debug)]
+pub struct Asked {
+    /// As it was said.
+    pub wanted: NewCredential,
+    /// Its roles; `None`: all that the caller holds.
+    pub roles: Option<BTreeSet<Role>>,
+    /// When it ends, in seconds since 1970; `None`: never.
+    pub expires_at: Option<u64>,
+}
+
+/// A new credential at a time, in seconds since 1970.
+pub fn new_credential(body: &[u8], now: u64) -> Result<Asked, Failure> {
+    let CredentialBody {
+        application_credential: wanted,
+    } = parse(body)?;
+    wanted.check()?;
+    Ok(Asked {
+        roles: wanted.wanted_roles()?,
+        expires_at: wanted.end(now)?,
+        wanted,
+    })
+}
+
 impl NewCredential {
     /// Refuses values that are out of range or that mean something which is not served.
-    pub fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), Failure> {
         check_name(Some(&self.name), CREDENTIAL_NAME_CHARS_MAX)?;
         check_text("description", self.description.as_deref())?;
         if self
@@ -70,7 +93,7 @@ impl NewCredential {
     }
 
     /// The roles that are asked for; `None`: all.
-    pub fn wanted_roles(&self) -> Result<Option<BTreeSet<Role>>, Failure> {
+    fn wanted_roles(&self) -> Result<Option<BTreeSet<Role>>, Failure> {
         let Some(roles) = &self.roles else {
             return Ok(None);
         };
@@ -79,15 +102,22 @@ impl NewCredential {
     }
 
     /// When it ends, in seconds since 1970; `now` must be before. UTC, with or without the letter Z.
-    pub fn end(&self, now: u64) -> Result<Option<u64>, Failure> {
+    fn end(&self, now: u64) -> Result<Option<u64>, Failure> {
         let Some(text) = &self.expires_at else {
             return Ok(None);
         };
         let plain = text.strip_suffix('Z').unwrap_or(text);
+        // The parser leaves out a zone, which would be another moment.
+        let is_utc = |time: &str| {
+            time.bytes()
+                .all(|octet| octet.is_ascii_digit() || b":.".contains(&octet))
+        };
         let moment = plain
-            .parse::<DateTime>()
-            .and_then(|moment| moment.to_zoned(TimeZone::UTC))
-            .map_err(|_| {
+            .split_once('T')
+            .filter(|(_, time)| is_utc(time))
+            .and_then(|_| plain.parse::<DateTime>().ok())
+            .and_then(|moment| moment.to_zoned(TimeZone::UTC).ok())
+            .ok_or_else(|| {
                 Failure::bad_request(
                     "expires_at: a moment in UTC is allowed, as 2030-01-31T12:00:00.000000Z.",
                 )

@@ -93,6 +93,11 @@ async fn a_credential_has_no_role_that_its_maker_has_not() {
         (json!({"project_id": "elsewhere"}), "project_id"),
         (json!({"expires_at": "2025-12-31T00:00:00Z"}), "future"),
         (json!({"expires_at": "soon"}), "UTC"),
+        (json!({"expires_at": "2099-01-01T00:00:00+05:00"}), "UTC"),
+        (
+            json!({"expires_at": "2099-01-01T00:00:00[Asia/Tokyo]"}),
+            "UTC",
+        ),
         (json!({"access_rules": [{"path": "/"}]}), "access_rules"),
         (json!({"name": ""}), "name"),
         (json!({"secret": ""}), "password"),
