@@ -33,6 +33,9 @@
 #define PROTO_ICMPV6 58
 #define PROTO_NONE 59
 #define PROTO_DESTINATION 60
+#define PROTO_MOBILITY 135
+#define PROTO_HIP 139
+#define PROTO_SHIM6 140
 
 enum fragment_state {
 	WHOLE,
@@ -58,6 +61,7 @@ struct ipv6 {
 };
 _Static_assert(sizeof(struct ipv6) == IPV6_LEN, "as on the wire");
 
+#define PACKET_MAX 65535 /* bytes behind the IPv6 header, or of an IPv4 packet, put together again */
 #define ND_LEN 24 /* Neighbor Solicitation and Advertisement without options (RFC 4861 sections 4.3, 4.4) */
 #define RS_LEN 8
 #define ICMPV6_LEN 8
@@ -75,6 +79,7 @@ struct frame {
 	__u32 end; /* offset behind the packet */
 	__u32 fragment; /* enum fragment_state */
 	__u32 fragment_id; /* as on the wire */
+	__u32 part, part_end; /* what of the whole a fragment holds: offsets, bytes */
 	__u32 extensions; /* headers walked, the fragment header included */
 	__u32 proto;
 	__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
@@ -189,6 +194,19 @@ INLINE int is_service_link_local(const __u8 *addr, __u32 net)
 	       !addr[7] && addr[8] == 0x00 && addr[9] == 0x68 && addr[10] == 0x78 && addr[11] == 0xff &&
 	       addr[12] == 0xfe && addr[13] == (__u8)(net >> 16) && addr[14] == (__u8)(net >> 8) &&
 	       addr[15] == (__u8)net;
+}
+
+/*
+ * What of the whole a fragment holds, or a verdict: RFC 8200 section 4.5 has receivers discard what ends beyond the largest
+ * packet, and what is no whole number of eight octets with more to come. `headers`: what the whole has before it, bytes.
+ */
+INLINE int fragment_part(struct frame *f, __u32 offset, __u32 length, int more, __u32 headers)
+{
+	f->part = offset;
+	f->part_end = offset + length;
+	if (headers + f->part_end > PACKET_MAX || (more && length % 8) || (offset && !length))
+		return V_MALFORMED;
+	return NEXT;
 }
 
 /* The port's row for this address; none: the port may not use it. */

@@ -123,7 +123,10 @@ _Static_assert(sizeof(struct fragment_key) == 40, "no hidden padding");
 
 struct fragment {
 	__u64 until; /* ns of CLOCK_MONOTONIC */
+	__u32 end; /* offset behind what the first fragment holds */
+	__u32 pad;
 };
+_Static_assert(sizeof(struct fragment) == 16, "no hidden padding");
 
 /* Stands for a network's physical segment where a port's number stands else; ports' numbers stay below. */
 #define SEGMENT 0x80000000u
@@ -193,7 +196,7 @@ MAP(budget, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);
 MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 262144, BPF_F_NO_PREALLOC);
 
 /* Written by the program only. An old entry may give way: its later fragments are then dropped. */
-MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
+MAP(first_fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -168,13 +168,23 @@ STAGE int nd_answer(struct __sk_buff *skb)
 	return V_ND_ANSWERED;
 }
 
-/* Whether a known row, or else a link-local address that the agent may learn, stands behind this address. */
+/*
+ * Whether a known row, or else a link-local address that the agent may learn, stands behind an address: the packet's source, or
+ * the target of Neighbour Discovery.
+ */
 enum standing { FOREIGN, LEARNABLE, KNOWN };
-INLINE int standing(const struct frame *f, const __u8 *addr)
+enum of { SOURCE, TARGET };
+STAGE int standing(__u32 of)
 {
+	struct frame *f = frame();
+	const __u8 *addr;
+
+	if (!f)
+		return FOREIGN;
+	addr = of == SOURCE ? f->ip.source : f->head + 8;
 	if (source_row(f, addr))
 		return KNOWN;
-	return is_link_local(addr) ? LEARNABLE : FOREIGN;
+	return is_link_local(addr) && !is_service_link_local(addr, f->port.net) ? LEARNABLE : FOREIGN;
 }
 
 /*
@@ -196,7 +206,7 @@ STAGE int nd_probe(struct __sk_buff *skb)
 	key.net = f->port.net;
 	copy_addr(key.addr, f->head + 8);
 	holder = bpf_map_lookup_elem(&neigh, &key);
-	if ((!holder || holder->port == f->port.port) && standing(f, key.addr) != FOREIGN)
+	if ((!holder || holder->port == f->port.port) && standing(TARGET) != FOREIGN)
 		segment_copies(skb);
 	return punt(skb, R_NS_DAD);
 }
@@ -212,7 +222,7 @@ STAGE int nd_solicit_neighbour(struct __sk_buff *skb)
 		return V_INTERNAL;
 	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
-	source = guarded(f) ? standing(f, f->ip.source) : KNOWN;
+	source = guarded(f) ? standing(SOURCE) : KNOWN;
 	if (source == FOREIGN)
 		return V_SOURCE_SPOOFED;
 	/* The agent answers once it has learned the address, or found whose it is. */
@@ -239,9 +249,9 @@ STAGE int nd_advertise_neighbour(struct __sk_buff *skb)
 		return V_INTERNAL;
 	if (is_multicast(f->head + 8) || is_ipv4_mapped(f->head + 8))
 		return V_ND_MALFORMED;
-	if (standing(f, f->ip.source) == FOREIGN)
+	if (standing(SOURCE) == FOREIGN)
 		return V_SOURCE_SPOOFED;
-	target = standing(f, f->head + 8);
+	target = standing(TARGET);
 	if (target == FOREIGN)
 		return V_ND_SPOOFED;
 	if (target == LEARNABLE)
@@ -275,7 +285,7 @@ STAGE int nd(struct __sk_buff *skb)
 		return nd_advertise_neighbour(skb);
 	if (f->nested)
 		return NEXT;
-	if (guarded(f) && !is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN)
+	if (guarded(f) && !is_unspecified(f->ip.source) && standing(SOURCE) == FOREIGN)
 		return V_SOURCE_SPOOFED;
 	if (f->port.flags & PORT_OUTSIDE_RA && is_multicast(f->ip.destination))
 		segment_copies(skb);
@@ -295,7 +305,7 @@ STAGE int icmpv6(struct __sk_buff *skb)
 	case MLD_DONE_1:
 	case MLD_REPORT_2:
 		/* A switch of the segment may send groups only where they are reported. */
-		if (f->fragment != WHOLE || (guarded(f) && !is_unspecified(f->ip.source) && standing(f, f->ip.source) == FOREIGN))
+		if (f->fragment != WHOLE || (guarded(f) && !is_unspecified(f->ip.source) && standing(SOURCE) == FOREIGN))
 			return V_MLD_CONSUMED;
 		return to_segment(skb, V_MLD_CONSUMED);
 	case ND_RS ... ND_REDIRECT:
@@ -336,7 +346,7 @@ STAGE int udp(struct __sk_buff *skb)
 		return V_FRAGMENTED_CONTROL;
 	if (f->extensions)
 		return V_EXTENDED_CONTROL;
-	if (guarded(f) && standing(f, f->ip.source) == FOREIGN)
+	if (guarded(f) && standing(SOURCE) == FOREIGN)
 		return V_SOURCE_SPOOFED;
 	if (f->port.flags & PORT_OUTSIDE_DHCPV6 && is_multicast(f->ip.destination))
 		segment_copies(skb);

@@ -119,7 +119,7 @@ STAGE int deliver(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	struct fragment_key key = {};
-	struct fragment value;
+	struct fragment value = {};
 	int verdict;
 
 	if (!f)
@@ -132,7 +132,8 @@ STAGE int deliver(struct __sk_buff *skb)
 		copy_addr(key.source, f->ip.source);
 		copy_addr(key.destination, f->ip.destination);
 		value.until = bpf_ktime_get_ns() + FRAGMENT_NS;
-		bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+		value.end = f->part_end;
+		bpf_map_update_elem(&first_fragments, &key, &value, BPF_ANY);
 	}
 	return verdict;
 }

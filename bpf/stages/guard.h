@@ -29,6 +29,9 @@ STAGE int guard(void)
 	key.id = f->fragment_id;
 	copy_addr(key.source, f->ip.source);
 	copy_addr(key.destination, f->ip.destination);
-	first = bpf_map_lookup_elem(&fragments, &key);
-	return first && first->until > bpf_ktime_get_ns() ? NEXT : V_ORPHAN_FRAGMENT;
+	first = bpf_map_lookup_elem(&first_fragments, &key);
+	if (!first || first->until <= bpf_ktime_get_ns())
+		return V_ORPHAN_FRAGMENT;
+	/* The first was judged by its headers, which must not be written over. */
+	return f->part < first->end ? V_OVERLAPPING_FRAGMENT : NEXT;
 }

@@ -57,6 +57,9 @@ STAGE int parse_ipv4(struct __sk_buff *skb)
 		return V_IPV4_OPTIONS;
 	fragment = ntohs(ip.fragment);
 	f->fragment = fragment & FRAGMENT_OFFSET ? LATER : fragment & FRAGMENT_MORE ? FIRST : WHOLE;
+	if (f->fragment != WHOLE && fragment_part(f, (fragment & FRAGMENT_OFFSET) * 8, f->end - f->l4,
+						  fragment & FRAGMENT_MORE, len))
+		return V_MALFORMED;
 	f->fragment_id = (__u32)ip.proto << 16 | ip.id;
 	map_ipv4(f->ip.source, ip.source);
 	map_ipv4(f->ip.destination, ip.destination);

@@ -65,14 +65,23 @@ INLINE int ethertype(struct __sk_buff *skb, const struct frame *f)
 	return type < ETHERTYPE_MIN ? V_LLC : V_ETHERTYPE;
 }
 
+/*
+ * Whether a header of this protocol is followed by another (RFC 7045 section 4, but ESP, behind which nothing can be read, and
+ * the experimental ones, whose form nobody knows).
+ */
+INLINE int is_extension(__u32 proto)
+{
+	return proto == PROTO_HOP_BY_HOP || proto == PROTO_ROUTING || proto == PROTO_FRAGMENT || proto == PROTO_AH ||
+	       proto == PROTO_DESTINATION || proto == PROTO_MOBILITY || proto == PROTO_HIP || proto == PROTO_SHIM6;
+}
+
 /* One step along the header chain: the length of the header at f->l4, or a negative verdict. 0: the upper layer. */
 INLINE int extension(struct __sk_buff *skb, struct frame *f)
 {
 	__u8 head[8];
 	__u32 offset;
 
-	if (f->proto != PROTO_HOP_BY_HOP && f->proto != PROTO_ROUTING && f->proto != PROTO_FRAGMENT &&
-	    f->proto != PROTO_AH && f->proto != PROTO_DESTINATION)
+	if (!is_extension(f->proto))
 		return 0;
 	/* RFC 8200 section 4.1: hop-by-hop options only directly behind the IPv6 header. */
 	if (f->proto == PROTO_HOP_BY_HOP && f->extensions)
@@ -88,6 +97,8 @@ INLINE int extension(struct __sk_buff *skb, struct frame *f)
 		f->fragment_id = *(__u32 *)(head + 4);
 		f->fragment = offset ? LATER : head[3] & 1 ? FIRST : ATOMIC;
 		f->proto = head[0];
+		if (fragment_part(f, offset, f->end - f->l4 - 8, head[3] & 1, f->l4 - L4_OFFSET_MIN))
+			return -V_MALFORMED;
 		return 8;
 	}
 	offset = f->proto == PROTO_AH ? (head[1] + 2) * 4 : (head[1] + 1) * 8;

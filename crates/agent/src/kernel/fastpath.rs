@@ -98,7 +98,7 @@ impl Sizes {
             "neigh" | "fdb" => self.neighbours,
             "members" => self.member_chunks,
             "counters" => self.counters,
-            "fragments" => self.fragments,
+            "first_fragments" => self.fragments,
             "punt_ring" => self.punt_bytes,
             "uplinks" | "nics" => NICS_MAX,
             _ => self.ports,

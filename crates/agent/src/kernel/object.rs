@@ -33,7 +33,7 @@ pub(super) const SHARED: [&str; 12] = [
     "seen",
     "budget",
     "counters",
-    "fragments",
+    "first_fragments",
     "punt_ring",
 ];
 

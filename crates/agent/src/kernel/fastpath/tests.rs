@@ -18,6 +18,7 @@ use crate::kernel::{links, netns};
 use frames::*;
 
 mod frames;
+mod hostile;
 mod ipv4;
 mod unguarded;
 mod uplink;
@@ -963,6 +964,7 @@ fn every_verdict_is_tested_here_or_in_the_table() {
         Verdict::NoReceiver,
         Verdict::Multicast,
         Verdict::CopyFailed,
+        Verdict::OverlappingFragment,
         Verdict::PuntBudget,
         Verdict::PuntFull,
         Verdict::PuntTooLong,

@@ -27,6 +27,8 @@ pub enum Header {
     },
     /// Destination options that say they are 2048 bytes long.
     TooLong,
+    /// Of eight bytes, by its number.
+    Other(u8),
 }
 
 impl Header {
@@ -37,13 +39,16 @@ impl Header {
             Header::Fragment { .. } => 44,
             Header::Authentication => 51,
             Header::Destination | Header::TooLong => 60,
+            Header::Other(number) => number,
         }
     }
 
     fn bytes(self, next: u8) -> Vec<u8> {
         match self {
             // PadN of six bytes.
-            Header::HopByHop | Header::Destination => vec![next, 0, 1, 4, 0, 0, 0, 0],
+            Header::HopByHop | Header::Destination | Header::Other(_) => {
+                vec![next, 0, 1, 4, 0, 0, 0, 0]
+            }
             Header::TooLong => vec![next, 255, 1, 4, 0, 0, 0, 0],
             Header::Routing(kind) => vec![next, 0, kind, 0, 0, 0, 0, 0],
             Header::Authentication => [&[next, 1, 0, 0][..], &[0; 8]].concat(),

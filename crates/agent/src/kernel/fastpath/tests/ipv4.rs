@@ -517,6 +517,23 @@ fn later_fragments_of_ipv4_follow_their_first() {
 }
 
 #[test]
+fn a_later_fragment_of_ipv4_does_not_write_over_its_first() {
+    let bench = Bench::usual();
+    let run = |field, bytes: &[u8]| bench.run(&fragment(field, 9, 6, bytes)).verdict;
+    // The flags of a TCP segment by a fragment at offset 8 (RFC 3128).
+    assert_eq!(run(0x2000, &[0; 24]), Verdict::Unicast);
+    assert_eq!(run(1, &[0xff; 16]), Verdict::OverlappingFragment);
+    assert_eq!(run(2, &[0xff; 16]), Verdict::OverlappingFragment);
+    assert_eq!(run(3, &[0xff; 16]), Verdict::Unicast);
+    assert_eq!(run(0x2003, &[0xff; 12]), Verdict::Malformed);
+    assert_eq!(
+        run(0x1fff, &[0xff; 100]),
+        Verdict::Malformed,
+        "beyond the largest"
+    );
+}
+
+#[test]
 fn a_dhcpv4_message_is_shown_with_its_reason() {
     let bench = Bench::usual();
     let outcome = bench.run(&udp4(BROADCAST, NOBODY, ALL, 67));
