@@ -1,6 +1,7 @@
 //! HTTP in, HTTP out: the path to its handler, the token to its caller, errors to their bodies.
 
 mod attributes;
+mod bare;
 mod body;
 mod bounds;
 mod convert;

@@ -134,6 +134,7 @@ async fn serve(
         bounds: state.api.bounds,
         metrics: state.metrics.clone(),
         tls,
+        access_log: state.api.access_log,
         router: http::router(state),
     };
     let mut api = tokio::spawn(http::serve(listener, site, told(stopped)));
@@ -192,6 +193,7 @@ async fn metrics(
         },
         // Connections of readers are not of interest.
         metrics: Metrics::default(),
+        access_log: state.api.access_log,
     };
     Ok(http::serve(listener, site, std::future::pending()))
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use serde_json::{Value as Json, json};
 
 use super::error::respond;
+use super::frame::X_OPENSTACK_REQUEST_ID;
 
 /// Longest request target, bytes: a filter with 800 ids fits.
 pub(super) const URI_BYTES_MAX: usize = 32 * 1024;
@@ -15,9 +16,9 @@ pub(super) const URI_BYTES_MAX: usize = 32 * 1024;
 pub(super) const HEADERS_MAX: usize = 100;
 /// Most bytes of all header fields together, names and values.
 pub(super) const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Most bytes of a request's head that are buffered; beyond, the parser itself answers 431 and closes.
+/// Most bytes of a request's head that are buffered; beyond, it is refused and the connection closed.
 pub(super) const HEAD_BUFFER_MAX: usize = 64 * 1024;
-/// Most header fields that are parsed; beyond, the parser itself answers 431 and closes.
+/// Most header fields that are parsed; beyond, the head is refused and the connection closed.
 pub(super) const HEADERS_PARSED_MAX: usize = 2 * HEADERS_MAX;
 /// Most parameters of a query.
 pub(super) const QUERY_PARAMETERS_MAX: usize = 1000;
@@ -82,6 +83,7 @@ impl Default for Bounds {
 pub(super) enum Bound {
     UriTooLong,
     HeadersTooLarge,
+    HeadBroken,
     HeadTooSlow,
     BodyTooLarge,
     BodyTooSlow,
@@ -116,6 +118,7 @@ impl Bound {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "HTTPRequestHeaderFieldsTooLarge",
             ),
+            Bound::HeadBroken => ("head_broken", StatusCode::BAD_REQUEST, "HTTPBadRequest"),
             Bound::HeadTooSlow => (
                 "head_too_slow",
                 StatusCode::REQUEST_TIMEOUT,
@@ -180,6 +183,10 @@ impl Bound {
             Bound::HeadersTooLarge => format!(
                 "A request may have {HEADERS_MAX} header fields of {HEADER_BYTES_MAX} bytes together."
             ),
+            Bound::HeadBroken => {
+                "The request is no HTTP/1.1: its first line or a header field is malformed."
+                    .to_owned()
+            }
             Bound::HeadTooSlow => "The head of the request took too long.".to_owned(),
             Bound::BodyTooLarge => format!(
                 "A body may have {BODY_BYTES_MAX} bytes, to identity {IDENTITY_BODY_BYTES_MAX}."
@@ -225,12 +232,13 @@ impl Bound {
         response
     }
 
-    /// The answer as octets, for a connection that speaks HTTP no more.
-    pub(super) fn last_words(self) -> Vec<u8> {
+    /// The answer to the request of this id as octets, for a connection that speaks HTTP no more. Whether it was for
+    /// identity is not known: it is in networking's words.
+    pub(super) fn last_words(self, id: &str) -> Vec<u8> {
         let (_, status, kind) = self.row();
         let body = told(false, status, kind, &self.message()).to_string();
         format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{X_OPENSTACK_REQUEST_ID}: {id}\r\nconnection: close\r\n\r\n{body}",
             status.as_u16(),
             status.canonical_reason().unwrap_or_default(),
             body.len()

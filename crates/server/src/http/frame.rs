@@ -20,7 +20,8 @@ use super::pace::Pace;
 use crate::identity::Identity;
 
 /// The name under which clients report a request; what a client sends under it names the work that it is a part of.
-const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+pub(super) const X_OPENSTACK_REQUEST_ID: HeaderName =
+    HeaderName::from_static("x-openstack-request-id");
 
 /// What all requests share at the edge.
 #[derive(Clone)]
@@ -72,7 +73,7 @@ impl Edge {
 /// The outermost layer.
 pub(super) async fn frame(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id = format!("req-{}", Uuid::new_v4());
+    let id = new_id();
     let method = request.method().clone();
     let identity = is_identity(request.uri().path());
     let span = tracing::info_span!(
@@ -101,6 +102,11 @@ pub(super) async fn frame(State(edge): State<Edge>, request: Request, next: Next
     response.headers_mut().insert(X_OPENSTACK_REQUEST_ID, id);
     edge.note(&span, &method, &response, began);
     response
+}
+
+/// The id of a request.
+pub(super) fn new_id() -> String {
+    format!("req-{}", Uuid::new_v4())
 }
 
 impl Edge {

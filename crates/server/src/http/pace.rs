@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use super::bounds::Bounds;
+use super::bare;
+use super::bounds::{Bound, Bounds};
 
 /// Between two requests, or before the first.
 const IDLE: u8 = 0;
@@ -30,6 +31,8 @@ pub(super) struct Pace {
     begun: Instant,
     /// A request was answered while its client still sent.
     unread: AtomicBool,
+    /// Why a head was not parsed.
+    refused: OnceLock<Bound>,
     /// Told when another connection needs the place.
     evicted: Notify,
 }
@@ -41,6 +44,7 @@ impl Pace {
             since: AtomicU64::new(0),
             begun: Instant::now(),
             unread: AtomicBool::new(false),
+            refused: OnceLock::new(),
             evicted: Notify::new(),
         })
     }
@@ -70,6 +74,11 @@ impl Pace {
     /// Whether a body was not read.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Why the last head was not parsed, if it was not.
+    pub(super) fn refused(&self) -> Option<Bound> {
+        self.refused.get().copied()
     }
 
     /// Whether a head is on its way.
@@ -213,7 +222,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, octets);
+        let passing = match bare::find(octets) {
+            Some((0, bound)) => {
+                self.pace.refused.get_or_init(|| bound);
+                return Poll::Ready(Ok(octets.len()));
+            }
+            Some((begin, _)) => &octets[..begin],
+            None => octets,
+        };
+        let outcome = Pin::new(&mut self.stream).poll_write(context, passing);
         self.poll_write_time(context, outcome)
     }
 
@@ -222,7 +239,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let last = slices.iter().rposition(|slice| !slice.is_empty());
+        let last = last.unwrap_or_default();
+        let passing = match slices.get(last) {
+            Some(octets) if bare::find(octets).is_some() => match slices.get(..last) {
+                Some([_, ..]) => &slices[..last],
+                _ => return self.poll_write(context, octets),
+            },
+            _ => slices,
+        };
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, passing);
         self.poll_write_time(context, outcome)
     }
 

@@ -19,9 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service as _;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::bounds::{Bound, Bounds, HEAD_BUFFER_MAX, HEADERS_PARSED_MAX};
+use super::frame;
 use super::metrics::Metrics;
 use super::pace::{Pace, Paced};
 use super::tls::Tls;
@@ -43,6 +44,8 @@ pub struct Site {
     pub bounds: Bounds,
     /// Where connections are counted.
     pub metrics: Metrics,
+    /// Whether a request has its line in the log.
+    pub access_log: bool,
 }
 
 /// The open connections.
@@ -213,15 +216,24 @@ async fn converse(
             }
         }
     };
-    let too_slow = ended.as_ref().is_err_and(is_timeout) && pace.is_in_head();
+    let refused = match &ended {
+        Err(error) if is_timeout(error) && pace.is_in_head() => Some(Bound::HeadTooSlow),
+        Err(error) if error.is_parse() => pace.refused().or(Some(Bound::HeadBroken)),
+        _ => None,
+    };
     if let Err(error) = ended {
         debug!(%error, "a connection ended early");
     }
     let mut stream = serving.into_parts().io.into_inner().into_inner();
     let farewell = async {
-        if too_slow {
-            site.metrics.count_refused(Bound::HeadTooSlow.reason());
-            stream.write_all(&Bound::HeadTooSlow.last_words()).await?;
+        if let Some(bound) = refused {
+            site.metrics.count_refused(bound.reason());
+            let id = frame::new_id();
+            if site.access_log {
+                info!(%id, reason = bound.reason(), "a head was refused");
+            }
+            stream.write_all(&bound.last_words(&id)).await?;
+            pace.leave_unread();
         }
         stream.shutdown().await?;
         // Were the connection closed under a client that still sends, it would lose the answer that it has not read.

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::*;
 use crate::http::Site;
 use crate::http::bounds::{
-    BODY_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, IDENTITY_BODY_BYTES_MAX, JSON_DEPTH_MAX,
-    JSON_VALUES_MAX, URI_BYTES_MAX,
+    BODY_BYTES_MAX, HEAD_BUFFER_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_PARSED_MAX,
+    IDENTITY_BODY_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, URI_BYTES_MAX,
 };
 
 /// Shorter than any client of these tests takes that is meant to be slow.
@@ -126,6 +126,7 @@ impl Cloud {
             tls: None,
             bounds,
             metrics: self.metrics.clone(),
+            access_log: true,
         };
         tokio::spawn(crate::http::serve(listener, site, std::future::pending()));
         address
@@ -197,11 +198,73 @@ async fn what_is_too_large_is_told_apart() {
         cloud.figure("hextet_http_refused_total{reason=\"body_too_large\"}"),
         2
     );
-    // Beyond what is buffered the parser answers, and there is no body.
-    let endless = format!("x-endless: {}", "x".repeat(100_000));
-    let mut client = Client::new(address).await;
-    client.send(cloud.head("GET /", &endless)).await;
-    assert_eq!(client.answer().await.status, 431);
+}
+
+#[tokio::test]
+async fn what_the_parser_refuses_is_told_in_the_same_form() {
+    let (cloud, address) = Cloud::listen(Bounds::default()).await;
+    let endless = format!("x-endless: {}", "x".repeat(HEAD_BUFFER_MAX));
+    let fields: String = (0..=HEADERS_PARSED_MAX)
+        .map(|n| format!("x-{n}: 1\r\n"))
+        .collect();
+    let cases = [
+        (
+            cloud.head("GET /", &endless),
+            431,
+            "HTTPRequestHeaderFieldsTooLarge",
+        ),
+        (
+            cloud.head("GET /", &fields),
+            431,
+            "HTTPRequestHeaderFieldsTooLarge",
+        ),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), 400, "HTTPBadRequest"),
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+            400,
+            "HTTPBadRequest",
+        ),
+        ("\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), 400, "HTTPBadRequest"),
+        (
+            "GET /\u{7f} HTTP/1.1\r\n\r\n".to_owned(),
+            400,
+            "HTTPBadRequest",
+        ),
+        (cloud.head("GET /", "a field: 1\r\n"), 400, "HTTPBadRequest"),
+        (cloud.head("GET /", "no colon\r\n"), 400, "HTTPBadRequest"),
+        (
+            cloud.head("POST /v2.0/networks", "content-length: x\r\n"),
+            400,
+            "HTTPBadRequest",
+        ),
+    ];
+    for before in [String::new(), cloud.head("GET /v2.0/networks", "")] {
+        for (head, status, kind) in &cases {
+            let mut client = Client::new(address).await;
+            client.send(format!("{before}{head}")).await;
+            if !before.is_empty() {
+                assert_eq!(client.answer().await.status, 200);
+            }
+            let answer = client.answer().await;
+            let told = (answer.status, answer.kind());
+            assert_eq!(
+                told,
+                (*status, (*kind).to_owned()),
+                "{head:.40}: {answer:?}"
+            );
+            for field in [
+                "x-openstack-request-id: req-",
+                "content-type: application/json\r\n",
+            ] {
+                assert!(answer.head.contains(field), "{answer:?}");
+            }
+            client.closed().await;
+        }
+    }
+    let figure =
+        |reason| cloud.figure(&format!("hextet_http_refused_total{{reason=\"{reason}\"}}"));
+    assert_eq!(figure("headers_too_large"), 4);
+    assert_eq!(figure("head_broken"), 14);
 }
 
 #[tokio::test]
@@ -537,14 +600,5 @@ async fn old_and_odd_requests_have_their_answers() {
         kept.send("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
             .await;
         assert_eq!(kept.answer().await.status, 200);
-    }
-    for broken in [
-        "GET / HTTP/9.9\r\n\r\n",
-        "\u{1}\u{2}\u{3}\r\n\r\n",
-        "GET /\u{7f} HTTP/1.1\r\n\r\n",
-    ] {
-        let mut client = Client::new(address).await;
-        client.send(broken).await;
-        assert_eq!(client.answer().await.status, 400, "{broken:?}");
     }
 }

@@ -15,6 +15,7 @@ async fn a_request_under_way_ends_before_the_server_does_and_an_idle_connection_
         tls: None,
         bounds: Bounds::default(),
         metrics: cloud.metrics.clone(),
+        access_log: true,
     };
     let serving = tokio::spawn(crate::http::serve(listener, site, async {
         let _ = stopped.await;

@@ -85,6 +85,7 @@ async fn serving(tls: Tls) -> SocketAddr {
         tls: Some(tls),
         bounds: crate::http::Bounds::default(),
         metrics: crate::http::Metrics::default(),
+        access_log: true,
     };
     tokio::spawn(crate::http::serve(listener, site, std::future::pending()));
     address
