@@ -33,11 +33,6 @@ impl Caller {
     pub fn can_read(&self, project: &ProjectId) -> bool {
         self.is_admin() || (self.project_id == *project && self.roles.contains(&Role::Reader))
     }
-
-    /// Whether things of `project` may be made, changed and deleted.
-    pub fn can_write(&self, project: &ProjectId) -> bool {
-        self.is_admin() || (self.project_id == *project && self.roles.contains(&Role::Member))
-    }
 }
 
 /// A token that opens nothing. It does not say why: unknown, expired, revoked and foreign tokens look alike outside.
