@@ -11,7 +11,8 @@ use hextet_core::settings::CloudSettings;
 use hextet_feed::sync::{Incoming, hello};
 use hextet_feed::v1::agent_message::Body;
 use hextet_feed::v1::feed_client::FeedClient;
-use hextet_store::{EngineError, StoreConfig, Synchronous};
+use hextet_store::{Database, EngineError, StoreConfig, Synchronous};
+use hextet_testdb::Cluster;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tonic::transport::{ClientTlsConfig, Endpoint};
 use uuid::Uuid;
@@ -137,6 +138,42 @@ async fn an_agent_ahead_of_a_restored_database_begins_a_new_epoch() {
     assert_eq!(agent.ports(), [port_id(1)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_one_server_hears_of_what_is_written_through_another() {
+    let url = Cluster::shared().database();
+    let on = async || {
+        let dir = tempfile::tempdir().unwrap();
+        Cloud::on(dir, url.parse().unwrap()).await
+    };
+    let (near, far) = (on().await, on().await);
+    far.network().await;
+    far.bind(1, "host-1").await;
+    // What was there before it came, what comes while it is there, and what goes.
+    let mut agent = near.agent("host-1", "host-1", &HostPlan::default()).await;
+    agent.take().await;
+    assert_eq!(agent.ports(), [port_id(1)]);
+    for number in 2..20 {
+        let through = if number % 3 == 0 { &near } else { &far };
+        through.bind(number, "host-1").await;
+        let changes = agent.take().await;
+        assert_eq!(changes, 1);
+        assert_eq!(agent.ports().last(), Some(&port_id(number)));
+    }
+    far.bind(1, "host-2").await;
+    agent.take().await;
+    assert_eq!(agent.ports().first(), Some(&port_id(2)));
+    let newest = far.store.read(|model| model.generation()).await.unwrap();
+    assert_eq!(agent.plan.generation, newest);
+    // It goes on at the other server with what it holds, as if it were the same.
+    let mut moved = far.agent("host-1", "host-1", &agent.plan).await;
+    near.bind(20, "host-1").await;
+    let changes = moved.take().await;
+    assert!(changes <= 1, "the plan is not sent again: {changes}");
+    while moved.ports().last() != Some(&port_id(20)) {
+        moved.take().await;
+    }
+}
+
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -176,6 +213,14 @@ struct Cloud {
 impl Cloud {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let database = Database::from(dir.path().join("db").as_path());
+        let cloud = Self::on(dir, database).await;
+        cloud.network().await;
+        cloud
+    }
+
+    /// A server on this database, with an authority of its own.
+    async fn on(dir: tempfile::TempDir, database: Database) -> Self {
         let path = |name: &str| dir.path().join(name);
         let authority = Authority::new();
         let (certificate, key) = authority.issue("hextet-server");
@@ -183,7 +228,7 @@ impl Cloud {
             std::fs::write(path(name), text).unwrap();
         }
         let settings = CloudSettings::with_defaults(Uuid::nil());
-        let mut config = StoreConfig::new(path("db"), settings);
+        let mut config = StoreConfig::of(database, settings);
         config.synchronous = Synchronous::Off;
         let store = Store::open(config).await.unwrap();
         let bound = bind(&FeedConfig {
@@ -210,19 +255,21 @@ impl Cloud {
             Hosts::default(),
             std::future::pending(),
         ));
-        let cloud = Self {
+        Self {
             authority,
             address,
             store,
             reports,
             _dir: dir,
-        };
-        cloud
-            .store
+        }
+    }
+
+    /// Makes the network.
+    async fn network(&self) {
+        self.store
             .write(|tx| Box::pin(async move { tx.insert_network(&network()).await }))
             .await
             .unwrap_or_else(|error: hextet_store::WriteError<EngineError>| panic!("{error}"));
-        cloud
     }
 
     /// Makes the port if it is not there; an empty host unbinds it.
@@ -289,7 +336,9 @@ impl Agent {
     async fn take(&mut self) -> usize {
         let mut incoming = Incoming::default();
         loop {
-            let message = self.stream.message().await.unwrap().expect("a message");
+            let message = tokio::time::timeout(BOUND, self.stream.message()).await;
+            let message = message.expect("a message in time").unwrap();
+            let message = message.expect("a message");
             if let Some(delta) = incoming.take(&message).unwrap() {
                 let count = delta.changes.len();
                 delta.apply(&mut self.plan);
