@@ -54,20 +54,18 @@ struct Progress {
     told: Instant,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
+impl Progress {
+    fn new(now: Instant) -> Self {
         Self {
             documents: 0,
-            told: Instant::now(),
+            told: now,
         }
     }
-}
 
-impl Progress {
-    fn one_more(&mut self, kind: &str) {
+    fn one_more(&mut self, kind: &str, now: Instant) {
         self.documents += 1;
-        if self.told.elapsed() >= PROGRESS_EVERY {
-            self.told = Instant::now();
+        if now.saturating_duration_since(self.told) >= PROGRESS_EVERY {
+            self.told = now;
             info!(documents = self.documents, %kind, "reading the database");
         }
     }
@@ -133,10 +131,10 @@ impl Model {
                 .position(|first| first == kind)
                 .unwrap_or(usize::MAX)
         });
-        let mut told = Progress::default();
+        let mut told = Progress::new(Instant::now());
         for kind in kinds {
             for document in tx.documents(&kind).await? {
-                told.one_more(&kind);
+                told.one_more(&kind, Instant::now());
                 let change = decode(&kind, &document.id, Some(&document))?;
                 let document = match &change {
                     Some(change) if !document.text().contains(newest_member(&kind)) => {
@@ -224,3 +222,6 @@ pub(crate) fn decode(
     };
     Ok(Some(change))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+use std::io;
+use std::sync::Mutex;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Kept {
+    type Writer = Kept;
+
+    fn make_writer(&'a self) -> Kept {
+        self.clone()
+    }
+}
+
+/// The lines that a loading logs whose documents come at these times, milliseconds after its start.
+fn lines(documents: &[u64]) -> Vec<String> {
+    let kept = Kept::default();
+    let subscriber = tracing_subscriber::fmt()
+        .without_time()
+        .with_ansi(false)
+        .with_writer(kept.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let start = Instant::now();
+        let mut told = Progress::new(start);
+        for at in documents {
+            told.one_more("port", start + Duration::from_millis(*at));
+        }
+    });
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_long_loading_says_each_second_how_far_it_is_and_a_short_one_nothing() {
+    assert!(lines(&[0, 1, 500, 999]).is_empty());
+    let told = lines(&[0, 999, 1000, 1001, 1999, 2000, 2500, 3500]);
+    let documents = ["documents=3", "documents=6", "documents=8"];
+    assert_eq!(told.len(), documents.len(), "{told:?}");
+    for (line, documents) in told.iter().zip(documents) {
+        assert!(line.contains("INFO"), "{line}");
+        for part in ["reading the database", documents, "kind=port"] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+}
