@@ -217,3 +217,12 @@ INLINE struct source *source_row(const struct frame *f, const __u8 *addr)
 	copy_addr(key.addr, addr);
 	return bpf_map_lookup_elem(&sources, &key);
 }
+
+/* Whether the port's guest may form this address by itself, and the agent learn it. */
+INLINE int is_learnable(const struct frame *f, const __u8 *addr)
+{
+	struct learnable_key key = { .prefix_len = LEARNABLE_BITS(8 * ADDR_LEN), .port = f->port.port };
+
+	copy_addr(key.addr, addr);
+	return bpf_map_lookup_elem(&learnable, &key) != 0;
+}

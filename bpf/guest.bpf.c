@@ -30,7 +30,7 @@ INLINE int judge(struct __sk_buff *skb)
 	if (!verdict)
 		verdict = control(skb);
 	if (!verdict)
-		verdict = guard();
+		verdict = guard(skb);
 	if (!verdict)
 		verdict = deliver(skb);
 	return verdict;

@@ -37,6 +37,10 @@ enum punt_reason {
 #define PORT_UPLINK 0x800u
 /* Of struct source: other guests must not see it, another port of the network holds it. */
 #define SOURCE_LOCAL_ONLY 1u
+/* The guest formed it by itself: its use is noted. */
+#define SOURCE_LEARNED 2u
+/* Set by the program when it passes a frame from a learned source, cleared by the agent when that has seen it. */
+#define SOURCE_USED 4u
 /* Of struct neighbour: the answer's R flag. */
 #define NEIGHBOUR_ROUTER 1u
 
@@ -58,6 +62,19 @@ _Static_assert(sizeof(struct source_key) == 20, "no hidden padding");
 
 struct source {
 	__u32 flags;
+};
+
+/* Of which prefixes a port's guest may form addresses: the port, then the prefix. */
+struct learnable_key {
+	__u32 prefix_len; /* bits, with the 32 of the port */
+	__u32 port;
+	__u8 addr[ADDR_LEN];
+};
+_Static_assert(sizeof(struct learnable_key) == 24, "no hidden padding");
+#define LEARNABLE_BITS(bits) (32 + (bits))
+
+struct learnable {
+	__u32 flags; /* none so far */
 };
 
 struct neighbour_key {
@@ -182,6 +199,7 @@ struct trace {
 /* Written by the agent. Key of ports: the ifindex of the link's host end. */
 MAP(ports, BPF_MAP_TYPE_HASH, __u32, struct port, 16384, 0);
 MAP(sources, BPF_MAP_TYPE_HASH, struct source_key, struct source, 65536, 0);
+MAP(learnable, BPF_MAP_TYPE_LPM_TRIE, struct learnable_key, struct learnable, 65536, BPF_F_NO_PREALLOC);
 MAP(neigh, BPF_MAP_TYPE_HASH, struct neighbour_key, struct neighbour, 262144, BPF_F_NO_PREALLOC);
 MAP(fdb, BPF_MAP_TYPE_HASH, struct fdb_key, struct fdb, 262144, BPF_F_NO_PREALLOC);
 MAP(members, BPF_MAP_TYPE_HASH, struct members_key, struct members, 16384, BPF_F_NO_PREALLOC);

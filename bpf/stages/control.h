@@ -169,8 +169,8 @@ STAGE int nd_answer(struct __sk_buff *skb)
 }
 
 /*
- * Whether a known row, or else a link-local address that the agent may learn, stands behind an address: the packet's source, or
- * the target of Neighbour Discovery.
+ * Whether a known row, or else that the guest may form it and the agent learn it, stands behind an address: the packet's
+ * source, or the target of Neighbour Discovery.
  */
 enum standing { FOREIGN, LEARNABLE, KNOWN };
 enum of { SOURCE, TARGET };
@@ -184,7 +184,9 @@ STAGE int standing(__u32 of)
 	addr = of == SOURCE ? f->ip.source : f->head + 8;
 	if (source_row(f, addr))
 		return KNOWN;
-	return is_link_local(addr) && !is_service_link_local(addr, f->port.net) ? LEARNABLE : FOREIGN;
+	if (is_link_local(addr))
+		return is_service_link_local(addr, f->port.net) ? FOREIGN : LEARNABLE;
+	return is_learnable(f, addr) ? LEARNABLE : FOREIGN;
 }
 
 /*
@@ -254,7 +256,8 @@ STAGE int nd_advertise_neighbour(struct __sk_buff *skb)
 	target = standing(TARGET);
 	if (target == FOREIGN)
 		return V_ND_SPOOFED;
-	if (target == LEARNABLE)
+	/* To the service: it answers a question of the agent, which asks now and then whether an address is still in use. */
+	if (target == LEARNABLE || is_service_link_local(f->ip.destination, f->port.net))
 		return punt(skb, R_NA);
 	return source_row(f, f->ip.source) ? to_segment(skb, V_NA_CONSUMED) : V_NA_CONSUMED;
 }

@@ -9,16 +9,21 @@
 
 #define SECOND 1000000000ull
 
+/* Of the burst, what frames may use up that only show a source: the rest is kept for what asks for an answer. */
+#define SOURCE_SHARE 4
+
 /*
  * One frame of the port's budget, or 0. The generic cell rate algorithm (ITU-T I.371): the row holds the time at which
  * the next frame is due at the steady rate, which may lie a burst ahead.
  */
-INLINE int spend(__u32 port, __u64 now)
+INLINE int spend(__u32 port, __u32 reason, __u64 now)
 {
 	__u64 interval = SECOND / (punt_per_second ? punt_per_second : 1);
 	__u64 tolerance = interval * (punt_burst ? punt_burst - 1 : 0);
 	__u64 *due = bpf_map_lookup_elem(&budget, &port);
 
+	if (reason == R_SOURCE)
+		tolerance /= SOURCE_SHARE;
 	if (!due) {
 		__u64 fresh = 0;
 
@@ -82,7 +87,7 @@ STAGE int punt_large(struct __sk_buff *skb, __u32 length)
 	return V_PUNTED;
 }
 
-/* The whole frame, but of a first frame only what fits a small record: it says no more than that the guest is there. */
+/* The whole frame, but what fits a small record of one that says no more than that the guest is there, or its source. */
 STAGE int punt(struct __sk_buff *skb, __u32 reason)
 {
 	struct frame *f = frame();
@@ -93,12 +98,12 @@ STAGE int punt(struct __sk_buff *skb, __u32 reason)
 
 	if (!f)
 		return V_INTERNAL;
-	if (reason == R_FIRST_FRAME && length > PUNT_SMALL)
+	if ((reason == R_FIRST_FRAME || reason == R_SOURCE) && length > PUNT_SMALL)
 		length = PUNT_SMALL;
 	if (length > PUNT_LARGE)
 		return V_PUNT_TOO_LONG;
 	now = bpf_ktime_get_ns();
-	if (!spend(f->port.port, now))
+	if (!spend(f->port.port, reason, now))
 		return V_PUNT_BUDGET;
 	f->punt.ktime = now;
 	f->punt.ifindex = skb->ifindex;

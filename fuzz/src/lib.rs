@@ -36,9 +36,11 @@ pub fn decode_request(bytes: &[u8]) -> bool {
 
 /// A frame down to its upper layer.
 pub fn parse_frame(bytes: &[u8]) -> bool {
+    let source = frame::source(bytes);
     let Ok(packet) = frame::parse(bytes) else {
         return false;
     };
+    assert_eq!(source, Some(packet.envelope.source));
     assert!(packet.payload.len() <= bytes.len());
     if let Some(udp) = packet.udp() {
         assert!(udp.data.len() + 8 <= packet.payload.len());

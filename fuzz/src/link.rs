@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
+use hextet_core::link::{
+    Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, Learnable, LinkPlan, RaPlan, RaPrefix,
+};
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
 use hextet_proto::{Directory, EVENTS_MAX, Holder, HolderKind, LEARNED_MAX, Link, TRANSMITS_MAX};
@@ -42,6 +44,7 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
     let now = Instant::now();
     let mut link = Link::new(plan(), 1);
     link.handle_frame(bytes, &Neighbours, now);
+    link.handle_source(bytes, &Neighbours, now);
     if let Ok(packet) = frame::parse(bytes)
         && packet.payload.len() >= 4
         && packet.next_header == frame::NEXT_HEADER_ICMPV6
@@ -67,11 +70,16 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
         assert!(packet.payload.len() <= 2048);
         if packet.udp().is_none() {
             let message = ndp::parse(&packet).expect("a link sends valid Neighbor Discovery");
-            let advert = matches!(
-                message,
-                NdpMessage::RouterAdvert(_) | NdpMessage::NeighborAdvert(_)
-            );
-            assert!(advert, "a link solicits nothing");
+            match message {
+                NdpMessage::RouterAdvert(_) | NdpMessage::NeighborAdvert(_) => {}
+                NdpMessage::NeighborSolicit(solicit) => {
+                    let plan = link.plan();
+                    assert!(
+                        plan.may_learn(solicit.target) && !plan.addresses.contains(&solicit.target)
+                    );
+                }
+                NdpMessage::RouterSolicit(_) => panic!("a link asks for no router"),
+            }
         }
     }
     assert!(frames <= TRANSMITS_MAX);
@@ -89,6 +97,10 @@ fn plan() -> LinkPlan {
         vni: Vni(42),
         mac: Mac([0xfa, 0x16, 0x3e, 0x11, 0x22, 0x33]),
         addresses: vec![address],
+        learnable: vec![Learnable {
+            prefix: Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0), 64),
+            gateway_ip: None,
+        }],
         mtu: 1430,
         admin_state_up: true,
         ra: Some(RaPlan {

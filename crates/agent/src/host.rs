@@ -1,6 +1,7 @@
 //! The host's thread: the one owner of ledger, fast path and links. Everything that happens comes in as an [`Input`]; after
 //! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
 
+mod learned;
 mod local;
 mod pass;
 mod unserved;
@@ -18,14 +19,15 @@ use hextet_feed::sync::PlanDelta;
 use hextet_feed::v1;
 use hextet_proto::LinkEvent;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info};
 
 use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
-use crate::reconcile::{Addresses, LinkProblem, address_rows};
+use crate::reconcile::{Addresses, LinkProblem};
 use crate::serve::{PlanDirectory, Serve};
+use learned::Conflicts;
 use pass::Carrier;
 
 pub(crate) use local::take_off;
@@ -41,6 +43,8 @@ const FAILURE_RETRY: Duration = Duration::from_secs(2);
 const NETNS_POLL: Duration = Duration::from_millis(250);
 /// What guests make the agent remember is written at most this often.
 const LEARNED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// What guests make the agent report is told at most this often.
+const LEARNED_TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What can happen.
 pub enum Input {
@@ -122,6 +126,11 @@ pub struct Host {
     /// Ports whose guests are others than before the pass.
     lost: BTreeSet<PortId>,
     unwritten_since: Option<Instant>,
+    /// Since when guests did something that the server is to hear of.
+    untold_since: Option<Instant>,
+    conflicts: Conflicts,
+    /// When it was looked which learned addresses are in use.
+    looked_at: Instant,
     passes: u64,
     passed_at: Instant,
     directory: PlanDirectory,
@@ -165,6 +174,9 @@ impl Host {
             incarnations: 0,
             lost: BTreeSet::new(),
             unwritten_since: None,
+            untold_since: None,
+            conflicts: Conflicts::default(),
+            looked_at: Instant::now(),
             passes: 0,
             passed_at: Instant::now(),
             directory: PlanDirectory::default(),
@@ -176,7 +188,11 @@ impl Host {
     pub fn run(mut self, runtime: &tokio::runtime::Handle) {
         self.bring_about();
         loop {
-            let wait = self.until_pass().min(self.until_write());
+            let wait = self
+                .until_pass()
+                .min(self.until_write())
+                .min(self.until_told())
+                .min(self.until_look());
             let first = runtime
                 .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
             let mut next = match first {
@@ -221,8 +237,14 @@ impl Host {
             for question in questions {
                 self.answer(question);
             }
+            if self.until_look().is_zero() {
+                self.look();
+            }
             if self.until_write().is_zero() {
                 self.write();
+            }
+            if self.until_told().is_zero() {
+                self.tell();
             }
         }
         self.write();
@@ -268,75 +290,6 @@ impl Host {
         }
     }
 
-    /// What guests were heard to use changes rows of those ports alone: no whole pass.
-    fn learn(&mut self, events: Vec<(PortId, LinkEvent)>) {
-        let mut ports = BTreeSet::new();
-        let mut addresses = BTreeSet::new();
-        for (port, event) in &events {
-            if let LinkEvent::Learned { address, .. } | LinkEvent::Forgotten { address } = event {
-                ports.insert(*port);
-                addresses.insert(*address);
-            }
-        }
-        let learned = self.state.learned.iter();
-        let same = learned.filter(|(_, address)| addresses.contains(address));
-        ports.extend(same.map(|(port, _)| *port));
-        let before = address_rows(&self.state, &ports);
-        if !self.take_events(events) {
-            return;
-        }
-        let ops = before.diff(&address_rows(&self.state, &ports));
-        debug!(ops = ops.len(), "learned");
-        self.apply_ops(&ops);
-        self.directory = self.directory.relearned(&self.state);
-        let view = self.view(ports.iter(), &Addresses::of(&self.state, &ports));
-        self.serve.learned(Arc::new(view));
-    }
-
-    /// Whether something was learned or forgotten.
-    fn take_events(&mut self, events: Vec<(PortId, LinkEvent)>) -> bool {
-        let mut changed = false;
-        for (port, event) in events {
-            changed |= !self.down && self.take_event(port, event);
-        }
-        changed
-    }
-
-    fn take_event(&mut self, port: PortId, event: LinkEvent) -> bool {
-        let changed = match event {
-            LinkEvent::Learned {
-                address,
-                first_holder,
-            } => {
-                if let Some(other) = first_holder {
-                    warn!(%port, %other, "two guests use one link-local address");
-                }
-                // An event that the link sent before its port went.
-                self.state.plan.port(port).is_some() && self.state.learn(port, address)
-            }
-            LinkEvent::Forgotten { address } => self.state.unlearn(port, address),
-            LinkEvent::Conflict { holder, .. } => {
-                let holder = holder.map(|id| id.to_string());
-                let holder = holder.as_deref().unwrap_or("the service");
-                warn!(%port, holder, "a guest claims an address that is not its own");
-                false
-            }
-            LinkEvent::Released { addresses } => {
-                debug!(%port, ?addresses, "released by DHCP");
-                false
-            }
-            LinkEvent::Declined { addresses } => {
-                warn!(%port, count = addresses.len(), "declined by DHCP");
-                debug!(%port, ?addresses, "declined by DHCP");
-                false
-            }
-        };
-        if changed && self.unwritten_since.is_none() {
-            self.unwritten_since = Some(Instant::now());
-        }
-        changed
-    }
-
     /// One pass, then all who must hear of it.
     fn bring_about(&mut self) {
         self.passed_at = Instant::now();
@@ -351,6 +304,15 @@ impl Host {
         self.directory = PlanDirectory::new(&self.state);
         let view = self.view(self.carriers.keys(), &Addresses::new(&self.state));
         self.serve.view(Arc::new(view));
+        self.tell();
+    }
+
+    /// What there is to report, if it is another than before.
+    fn tell(&mut self) {
+        self.untold_since = None;
+        if self.down {
+            return;
+        }
         let report = Arc::new(self.report());
         self.ports.reports.send_if_modified(|old| {
             let new = **old != *report;
@@ -383,6 +345,14 @@ impl Host {
     fn until_write(&self) -> Duration {
         match self.unwritten_since {
             Some(since) => LEARNED_WRITE_INTERVAL.saturating_sub(since.elapsed()),
+            None => Duration::MAX,
+        }
+    }
+
+    /// How long until what guests did is told.
+    fn until_told(&self) -> Duration {
+        match self.untold_since {
+            Some(since) => LEARNED_TELL_INTERVAL.saturating_sub(since.elapsed()),
             None => Duration::MAX,
         }
     }

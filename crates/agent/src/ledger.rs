@@ -12,14 +12,13 @@ use hextet_core::ids::PortId;
 use hextet_core::modes::RaSender;
 use hextet_core::plan::{HostPlan, PlanKey};
 use hextet_feed::sync::PlanDelta;
+use hextet_proto::{LEARNED_GLOBAL_MAX, LEARNED_LINK_LOCAL_MAX};
 use ipnet::Ipv6Net;
 
 pub use encode::Unreadable;
 
 /// Most prefixes that are being withdrawn from one port: the newest are kept.
 const WITHDRAWN_MAX: usize = 16;
-/// Most learned addresses of a port.
-pub const LEARNED_MAX: usize = 4;
 
 /// What carries a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +48,19 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// An address that a port's guest formed itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnedAddress {
+    /// Whose guest.
+    pub port: PortId,
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Since when, Unix time in seconds.
+    pub since_s: u64,
+    /// When it was last known to be in use, Unix time in seconds, as exactly as [`crate::host`] looks for it.
+    pub seen_s: u64,
+}
+
 /// Everything that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct State {
@@ -58,9 +70,9 @@ pub struct State {
     pub declarations: BTreeMap<PortId, Target>,
     /// Ports that were detached here and are still in the plan: their links are left alone.
     pub released: BTreeSet<PortId>,
-    /// Addresses that guests formed themselves, at most [`LEARNED_MAX`] a port, in the order in which they were learned:
-    /// of two ports of a network with the same one, the first holds it.
-    pub learned: Vec<(PortId, Ipv6Addr)>,
+    /// Addresses that guests formed themselves, at most [`LEARNED_LINK_LOCAL_MAX`] and [`LEARNED_GLOBAL_MAX`] a port, in the
+    /// order in which they were learned: of two ports of a network with the same one, the first holds it.
+    pub learned: Vec<LearnedAddress>,
     /// Prefixes that are no longer in the plan, and until when (Unix time, seconds) they are advertised with lifetime
     /// zero.
     pub withdrawn: BTreeMap<PortId, BTreeMap<Ipv6Net, u64>>,
@@ -133,19 +145,31 @@ impl State {
     }
 
     /// Notes an address that a port's guest formed; false when it was known or there are too many.
-    pub fn learn(&mut self, port: PortId, address: Ipv6Addr) -> bool {
-        let count = self.learned.iter().filter(|(of, _)| *of == port).count();
-        if count >= LEARNED_MAX || self.learned.contains(&(port, address)) {
+    pub fn learn(&mut self, learned: LearnedAddress) -> bool {
+        let link_local = |known: &LearnedAddress| known.address.is_unicast_link_local();
+        let max = match link_local(&learned) {
+            true => LEARNED_LINK_LOCAL_MAX,
+            false => LEARNED_GLOBAL_MAX,
+        };
+        let of_port = || self.learned_of(learned.port);
+        let same_kind = of_port().filter(|known| link_local(known) == link_local(&learned));
+        if same_kind.count() >= max || of_port().any(|known| known.address == learned.address) {
             return false;
         }
-        self.learned.push((port, address));
+        self.learned.push(learned);
         true
+    }
+
+    /// What a port's guest formed itself, in the order in which it was learned.
+    pub fn learned_of(&self, port: PortId) -> impl Iterator<Item = &LearnedAddress> {
+        self.learned.iter().filter(move |known| known.port == port)
     }
 
     /// Forgets an address of a port; false when it was not known.
     pub fn unlearn(&mut self, port: PortId, address: Ipv6Addr) -> bool {
         let before = self.learned.len();
-        self.learned.retain(|known| *known != (port, address));
+        self.learned
+            .retain(|known| (known.port, known.address) != (port, address));
         self.learned.len() != before
     }
 
@@ -153,7 +177,7 @@ impl State {
     pub fn forget(&mut self, port: PortId) {
         self.declarations.remove(&port);
         self.released.remove(&port);
-        self.learned.retain(|(holder, _)| *holder != port);
+        self.learned.retain(|known| known.port != port);
         self.withdrawn.remove(&port);
     }
 

@@ -6,6 +6,7 @@ mod link;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
+use std::net::Ipv6Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use hextet_core::ids::PortId;
 use hextet_core::link::LinkPlan;
-use hextet_proto::LinkEvent;
+use hextet_proto::{Known, LinkEvent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc;
 use tracing::{debug, error, trace};
@@ -53,8 +54,8 @@ pub struct LinkView {
     pub incarnation: u64,
     /// The guest was heard before this process began.
     pub resumed: bool,
-    /// What was learned of it, with who learned it first if another port did.
-    pub learned: Vec<(std::net::Ipv6Addr, Option<PortId>)>,
+    /// What was learned of it.
+    pub learned: Vec<Known>,
 }
 
 /// Drops of the machines, by port and reason.
@@ -63,6 +64,7 @@ pub type Drops = BTreeMap<PortId, BTreeMap<&'static str, u64>>;
 enum Command {
     View(Arc<View>),
     Learned(Arc<View>),
+    Used(Vec<(PortId, Ipv6Addr)>),
     Cease(BTreeSet<PortId>, SyncSender<()>),
     Counters(SyncSender<Drops>),
     Stop,
@@ -95,6 +97,7 @@ impl Serve {
             timers: BTreeSet::new(),
             directory: PlanDirectory::default(),
             events: Vec::new(),
+            contests: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
@@ -110,6 +113,11 @@ impl Serve {
     /// What was learned is this from now on; the view has the links that learned or forgot something, the others stay.
     pub fn learned(&self, view: Arc<View>) {
         self.send(Command::Learned(view));
+    }
+
+    /// These learned addresses were seen in use.
+    pub fn used(&self, used: Vec<(PortId, Ipv6Addr)>) {
+        self.send(Command::Used(used));
     }
 
     /// Takes back what was advertised on these links, and waits until that is sent.
@@ -155,6 +163,8 @@ struct Thread {
     timers: BTreeSet<(Instant, PortId)>,
     directory: PlanDirectory,
     events: Vec<(PortId, LinkEvent)>,
+    /// Addresses that guests want though these ports hold them; as many at most as events.
+    contests: BTreeSet<(PortId, Ipv6Addr)>,
 }
 
 impl Thread {
@@ -170,6 +180,7 @@ impl Thread {
                 match command {
                     Command::View(view) => self.take_view(&view),
                     Command::Learned(view) => self.take_learned(&view),
+                    Command::Used(used) => self.take_used(&used),
                     Command::Cease(ports, done) => {
                         self.cease(&ports);
                         // The host's thread may have stopped waiting.
@@ -184,6 +195,7 @@ impl Thread {
             }
             self.take_frames();
             self.take_timers();
+            self.take_contests();
             self.give_events();
         }
     }
@@ -233,6 +245,10 @@ impl Thread {
                 match record.reason {
                     PuntReason::FirstFrame => {
                         served.contained(|link| link.handle_first_frame(now), now);
+                    }
+                    PuntReason::Source => {
+                        let frame = record.frame;
+                        served.contained(|link| link.handle_source(frame, directory, now), now);
                     }
                     _ => {
                         served
@@ -290,7 +306,10 @@ impl Thread {
             .collect();
         for (id, link) in &view.links {
             match self.links.get_mut(id) {
-                Some(served) => served.take_view(link, now),
+                Some(served) => {
+                    served.take_view(link, now);
+                    served.take_directory(&self.directory, now);
+                }
                 None => {
                     self.links.insert(*id, Served::new(link, now));
                 }
@@ -300,10 +319,34 @@ impl Thread {
     }
 
     fn take_learned(&mut self, view: &View) {
+        let now = Instant::now();
         self.directory = view.directory.clone();
         for (id, link) in &view.links {
             if let Some(served) = self.links.get_mut(id) {
                 served.take_learned(link);
+                served.take_directory(&self.directory, now);
+                self.drain(*id, now);
+            }
+        }
+    }
+
+    fn take_used(&mut self, used: &[(PortId, Ipv6Addr)]) {
+        let now = Instant::now();
+        for (id, address) in used {
+            if let Some(served) = self.links.get_mut(id) {
+                served.contained(|link| link.handle_used(*address, now), now);
+                self.drain(*id, now);
+            }
+        }
+    }
+
+    /// Who holds an address that another guest wants is asked whether it still does.
+    fn take_contests(&mut self) {
+        let now = Instant::now();
+        for (id, address) in std::mem::take(&mut self.contests) {
+            if let Some(served) = self.links.get_mut(&id) {
+                served.contained(|link| link.handle_contest(address, now), now);
+                self.drain(id, now);
             }
         }
     }
@@ -333,6 +376,13 @@ impl Thread {
         while self.events.len() < EVENTS_WAITING_MAX
             && let Some(Some(event)) = served.contained(hextet_proto::Link::poll_event, now)
         {
+            if let LinkEvent::Conflict {
+                address,
+                holder: Some(holder),
+            } = event
+            {
+                self.contests.insert((holder, address));
+            }
             self.events.push((id, event));
         }
         let next = served

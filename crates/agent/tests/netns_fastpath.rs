@@ -632,7 +632,13 @@ fn a_source_admitted_towards_us_only_reaches_no_guest() {
         };
         let key = (a.number, a.mac.link_local());
         assert!(a.pings(b.mac.link_local()));
-        host.apply(&[MapOp::SetSource(key, SourceRow { local_only: true })]);
+        host.apply(&[MapOp::SetSource(
+            key,
+            SourceRow {
+                local_only: true,
+                learned: true,
+            },
+        )]);
         assert!(!a.pings(b.mac.link_local()));
         assert!(host.counted(0)[&Verdict::SourceLocalOnly] > 0);
         assert!(a.pings(b.address), "its other addresses are not touched");

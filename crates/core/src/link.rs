@@ -2,6 +2,7 @@
 //! lifetimes and flags already decided.
 
 mod dhcpv4;
+mod learnable;
 
 use std::net::Ipv6Addr;
 
@@ -15,6 +16,7 @@ use crate::plan::{HostPlan, SubnetPlan};
 use crate::settings::CloudSettings;
 
 pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
+pub use learnable::{Learnable, learnable};
 
 /// Everything that the machines of one link serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct LinkPlan {
     pub mac: Mac,
     /// The guest's assigned IPv6 addresses.
     pub addresses: Vec<Ipv6Addr>,
+    /// Of which prefixes the guest may form addresses besides.
+    pub learnable: Vec<Learnable>,
     /// Largest IP packet, bytes.
     pub mtu: u32,
     /// False: the port or its network is administratively down, and nothing is answered or sent.
@@ -50,6 +54,12 @@ impl LinkPlan {
     /// The link-local address of [`Self::service_mac`].
     pub fn service_link_local(&self) -> Ipv6Addr {
         self.service_mac().link_local()
+    }
+
+    /// Whether the guest may use this address if nobody else does: a link-local one, or one of its prefixes.
+    pub fn may_learn(&self, address: Ipv6Addr) -> bool {
+        address.is_unicast_link_local()
+            || self.learnable.iter().any(|prefix| prefix.admits(address))
     }
 }
 
@@ -141,6 +151,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
         ),
         dhcpv6: dhcpv6_plan(settings, &subnets, &addresses),
         dhcpv4: dhcpv4::dhcpv4_plan(plan, settings, port, network.mtu),
+        learnable: learnable(port, subnets),
         addresses,
     })
 }

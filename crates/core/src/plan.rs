@@ -94,6 +94,10 @@ pub struct SubnetPlan {
     pub solicit_without_address: SolicitWithoutAddress,
     /// Name servers, in the order of preference.
     pub dns_nameservers: Vec<Ipv6Addr>,
+    /// Whether addresses that guests form themselves are admitted besides.
+    pub learned: bool,
+    /// The address that is a router's.
+    pub gateway_ip: Option<Ipv6Addr>,
 }
 
 /// An IPv4 subnet as a host must serve it.

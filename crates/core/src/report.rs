@@ -1,5 +1,7 @@
 //! What a host tells the server about its ports.
 
+use std::net::Ipv6Addr;
+
 use crate::ids::PortId;
 use crate::plan::Generation;
 
@@ -21,6 +23,31 @@ pub struct PortReport {
     pub state: PortState,
     /// Whether the link has a carrier; reported, never required (a tap that nobody has opened has none).
     pub carrier: bool,
+    /// Addresses that the guest formed itself and that are admitted, in the order in which they were learned.
+    pub observed: Vec<Observed>,
+    /// Addresses of others that the guest claims, the latest last. At most [`CONFLICTS_MAX`].
+    pub conflicts: Vec<AddressConflict>,
+}
+
+/// Most conflicts of a port that are told of.
+pub const CONFLICTS_MAX: usize = 8;
+
+/// An address that a guest formed itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Since when, Unix time in seconds.
+    pub since_s: u64,
+}
+
+/// An address that a guest claims and another holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressConflict {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// The port that holds it; `None`: the network's service.
+    pub holder: Option<PortId>,
 }
 
 /// Whether a port works on its host.

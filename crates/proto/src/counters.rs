@@ -43,6 +43,12 @@ reasons!(
         NdpNotGuests = "ndp_not_guests",
         /// The source address is none of the port's.
         NdpSource = "ndp_source",
+        /// The guest claims an address that another port or the service holds.
+        AddressConflict = "address_conflict",
+        /// The port has as many addresses of its own as it may learn: a further one was refused.
+        LearnedFull = "learned_full",
+        /// From an address that was not checked for duplicates: the guest is asked for it first.
+        Unproven = "unproven",
         /// A solicitation for an address that nobody is known to hold.
         NdpUnknownTarget = "ndp_unknown_target",
         /// A solicitation for an address of the port itself.
@@ -111,6 +117,8 @@ reasons!(
         NaSolicited = "na_solicited",
         /// Neighbor Advertisement that makes a duplicate address check fail.
         NaDefence = "na_defence",
+        /// Neighbor Solicitation that asks the guest whether it has an address.
+        NsTest = "ns_test",
     }
 );
 

@@ -7,11 +7,12 @@ use hextet_core::ids::PortId;
 /// Something that the agent must act on or report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// The guest uses this link-local address: admit it as a source of the port.
+    /// The guest uses this address, which it formed itself: admit it as a source of the port.
     Learned {
         /// The address.
         address: Ipv6Addr,
-        /// Another port learned it first: admit it towards the service only, and name both ports in the report.
+        /// Another port learned it first, a link-local address then: admit it towards the service only, and name both
+        /// ports in the report.
         first_holder: Option<PortId>,
     },
     /// A learned address no longer counts: take it out of the port's sources.
@@ -19,7 +20,7 @@ pub enum LinkEvent {
         /// The address.
         address: Ipv6Addr,
     },
-    /// The guest probed for or used an address that another holds firmly; it was not given way to.
+    /// The guest probed for or used an address that another holds; it was not given way to.
     Conflict {
         /// The address.
         address: Ipv6Addr,

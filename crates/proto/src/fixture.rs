@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, LinkPlan, RaPlan, RaPrefix};
+use hextet_core::link::{
+    Dhcpv4Lease, Dhcpv4Plan, Dhcpv6Plan, Learnable, LinkPlan, RaPlan, RaPrefix,
+};
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
 use hextet_wire::dhcpv6::{self, ClientMessage, ServerMessage};
@@ -70,6 +72,10 @@ pub(crate) fn plan() -> LinkPlan {
         vni: Vni(42),
         mac: GUEST,
         addresses: vec![ip("2001:db8:1::f816:3eff:fe11:2233"), ip("2001:db8:3::17")],
+        learnable: vec![Learnable {
+            prefix: "2001:db8:1::/64".parse().unwrap(),
+            gateway_ip: Some(ip("2001:db8:1::1")),
+        }],
         mtu: 1430,
         admin_state_up: true,
         ra: Some(RaPlan {

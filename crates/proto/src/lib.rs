@@ -13,6 +13,7 @@ mod event;
 #[cfg(test)]
 mod fixture;
 pub mod history;
+mod learned;
 mod link;
 mod nd;
 mod ra;
@@ -21,8 +22,10 @@ mod random;
 pub use counters::{DropReason, LinkCounters, Sent};
 pub use directory::{Directory, Holder, HolderKind};
 pub use event::LinkEvent;
-pub use link::{EVENTS_MAX, Link, TRANSMITS_MAX};
-pub use nd::LEARNED_MAX;
+pub use learned::{
+    CONTEST_INTERVAL, LEARNED_GLOBAL_MAX, LEARNED_LIFETIME, LEARNED_LINK_LOCAL_MAX, LEARNED_MAX,
+};
+pub use link::{EVENTS_MAX, Known, Link, TRANSMITS_MAX};
 pub use ra::{
     MAX_INITIAL_RTR_ADVERT_INTERVAL, MAX_INITIAL_RTR_ADVERTISEMENTS, MIN_DELAY_BETWEEN_RAS,
 };

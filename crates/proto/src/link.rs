@@ -3,34 +3,47 @@
 
 mod dhcpv6;
 mod ipv4;
+mod nd;
 
 use std::collections::VecDeque;
 use std::net::Ipv6Addr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hextet_core::ids::PortId;
 use hextet_core::link::LinkPlan;
 use hextet_core::mac::Mac;
 use hextet_wire::dhcpv6::SERVER_PORT;
 use hextet_wire::frame::{
-    self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, Packet, multicast_mac,
+    self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, multicast_mac,
 };
 use hextet_wire::ipv4::ETHERTYPE_IPV4;
-use hextet_wire::ndp::{self, HOP_LIMIT, NdOption, NdpError, NdpMessage, RouterAdvert};
+use hextet_wire::ndp::{HOP_LIMIT, NdOption, NdpMessage, RouterAdvert};
 
 use crate::counters::{DropReason, LinkCounters, Sent};
 use crate::directory::Directory;
 use crate::event::LinkEvent;
-use crate::history::{History, Note, ProbeResult};
-use crate::nd::{self, Claim, LEARNED_MAX, Neighbours, Noted, Target};
+use crate::history::{History, Note};
+use crate::learned::{LEARNED_MAX, Neighbours};
 use crate::ra::{Advertiser, Change};
 
 /// Frames that wait to be polled.
 pub const TRANSMITS_MAX: usize = 32;
 /// Events that wait to be polled.
-pub const EVENTS_MAX: usize = 64;
+pub const EVENTS_MAX: usize = 128;
 /// Room kept in the events' queue for forgetting everything that is learned, so that this is never lost.
 const EVENTS_RESERVED: usize = 2 * LEARNED_MAX;
+
+/// An address of the guest that was learned before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Who learned it first, if another port did.
+    pub first_holder: Option<PortId>,
+    /// For how long it was not seen in use.
+    pub unseen: Duration,
+}
+
 /// The protocols that a host speaks on one port's link.
 ///
 /// After each `handle_*`, drain [`Link::poll_transmit`] and [`Link::poll_event`], then sleep until
@@ -124,11 +137,12 @@ impl Link {
         }
     }
 
-    /// Addresses that were learned before this process began, with who learned them first if another port did. At most
-    /// [`LEARNED_MAX`] are taken, and no event is made of them.
-    pub fn handle_learned(&mut self, learned: &[(Ipv6Addr, Option<PortId>)], now: Instant) {
-        for (address, first_holder) in learned.iter().take(LEARNED_MAX) {
-            self.neighbours.note(*address, *first_holder, now);
+    /// Addresses that were learned before this process began, in that order. At most [`LEARNED_MAX`] are taken, and no event
+    /// is made of them.
+    pub fn handle_learned(&mut self, learned: &[Known], now: Instant) {
+        for known in learned.iter().take(LEARNED_MAX) {
+            self.neighbours
+                .restore(known.address, known.first_holder, known.unseen, now);
         }
     }
 
@@ -168,13 +182,17 @@ impl Link {
             let adverts = self.advertiser.poll(now);
             let all_nodes = multicast_mac(ALL_NODES);
             self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic, now);
+            self.handle_tests(now);
         }
         self.transmits.pop_front()
     }
 
     /// When [`Link::poll_transmit`] has something to say by itself, and why; never, if `None`.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.advertiser.poll_timeout()
+        let tests = self.neighbours.poll_timeout().map(|at| (at, "address"));
+        let tests = tests.filter(|_| self.plan.admin_state_up);
+        let adverts = self.advertiser.poll_timeout();
+        adverts.into_iter().chain(tests).min_by_key(|(at, _)| *at)
     }
 
     /// The next event.
@@ -225,175 +243,6 @@ impl Link {
             }
         }
         Ok(())
-    }
-
-    fn handle_ndp(&mut self, packet: &Packet<'_>, directory: &dyn Directory, now: Instant) {
-        let message = match ndp::parse(packet) {
-            Ok(message) => message,
-            Err(NdpError::NotNdp) => return self.counters.drop(DropReason::NotServed),
-            Err(NdpError::Checksum) => return self.counters.drop(DropReason::NdpChecksum),
-            Err(_) => return self.counters.drop(DropReason::NdpInvalid),
-        };
-        let envelope = &packet.envelope;
-        match message {
-            NdpMessage::RouterSolicit(_) => self.handle_router_solicit(envelope, directory, now),
-            NdpMessage::NeighborSolicit(solicit) if envelope.source.is_unspecified() => {
-                self.handle_probe(envelope, &solicit, directory, now);
-            }
-            NdpMessage::NeighborSolicit(solicit) => {
-                self.handle_neighbor_solicit(envelope, &solicit, directory, now);
-            }
-            NdpMessage::NeighborAdvert(advert) => {
-                self.neighbours.refresh(advert.target, now);
-                self.counters.drop(DropReason::NdpAdvert);
-            }
-            NdpMessage::RouterAdvert(_) => self.counters.drop(DropReason::NdpNotGuests),
-        }
-    }
-
-    /// RFC 4861 §6.2.6, without its delay: the answer goes to the one who asked.
-    fn handle_router_solicit(
-        &mut self,
-        envelope: &Envelope,
-        directory: &dyn Directory,
-        now: Instant,
-    ) {
-        let to_all = envelope.source.is_unspecified();
-        if !to_all && !self.admit_source(envelope.source, directory, now) {
-            return;
-        }
-        let adverts = self.advertiser.handle_solicit(to_all, now);
-        let note = Note::Solicited {
-            source: envelope.source,
-            answered: !adverts.is_empty(),
-        };
-        self.history.note(note, now);
-        if adverts.is_empty() {
-            return self.counters.drop(DropReason::RaOff);
-        }
-        let destination = if to_all { ALL_NODES } else { envelope.source };
-        self.send_adverts(
-            adverts,
-            envelope.mac_source,
-            destination,
-            Sent::RaSolicited,
-            now,
-        );
-    }
-
-    /// A duplicate address check (RFC 4862 §5.4.3).
-    fn handle_probe(
-        &mut self,
-        envelope: &Envelope,
-        probe: &ndp::NeighborSolicit,
-        directory: &dyn Directory,
-        now: Instant,
-    ) {
-        let claim = nd::claim(&self.plan, probe.target, directory);
-        self.note_probe(probe.target, claim, now);
-        match claim {
-            Claim::Own => {}
-            Claim::Learnable(first_holder) => self.learn(probe.target, first_holder, now),
-            Claim::Held(holder) => {
-                let frame = nd::defence(&self.plan, envelope, probe, holder.mac);
-                self.transmit(frame, Sent::NaDefence);
-                self.conflict(probe.target, holder.port);
-            }
-            Claim::Foreign => self.counters.drop(DropReason::NdpUnknownTarget),
-        }
-    }
-
-    fn handle_neighbor_solicit(
-        &mut self,
-        envelope: &Envelope,
-        solicit: &ndp::NeighborSolicit,
-        directory: &dyn Directory,
-        now: Instant,
-    ) {
-        if !self.admit_source(envelope.source, directory, now) {
-            return;
-        }
-        let found = nd::resolve(&self.plan, solicit.target, directory);
-        self.note_question(envelope.source, solicit.target, found, now);
-        match found {
-            Target::Answer(mac) => {
-                let frame = nd::answer(&self.plan, envelope, solicit.target, mac);
-                self.transmit(frame, Sent::NaSolicited);
-            }
-            Target::Own => self.counters.drop(DropReason::NdpOwnTarget),
-            Target::Unknown => self.counters.drop(DropReason::NdpUnknownTarget),
-        }
-    }
-
-    /// Whether the guest may speak from this address; learns it on the way.
-    fn admit_source(&mut self, source: Ipv6Addr, directory: &dyn Directory, now: Instant) -> bool {
-        match nd::claim(&self.plan, source, directory) {
-            Claim::Own => return true,
-            Claim::Learnable(first_holder) => {
-                self.learn(source, first_holder, now);
-                return true;
-            }
-            Claim::Held(holder) => self.conflict(source, holder.port),
-            Claim::Foreign => {}
-        }
-        self.counters.drop(DropReason::NdpSource);
-        false
-    }
-
-    fn learn(&mut self, address: Ipv6Addr, first_holder: Option<PortId>, now: Instant) {
-        if self.neighbours.knows(address, first_holder) {
-            return self.neighbours.refresh(address, now);
-        }
-        // Learning takes up to two events; without room for them the table would say what the agent never heard.
-        if self.events.len() + 2 + EVENTS_RESERVED > EVENTS_MAX {
-            return self.counters.drop(DropReason::EventsFull);
-        }
-        match self.neighbours.note(address, first_holder, now) {
-            Noted::Known => {}
-            Noted::New { forgotten } => {
-                if let Some(address) = forgotten {
-                    self.events.push_back(LinkEvent::Forgotten { address });
-                }
-                self.events.push_back(LinkEvent::Learned {
-                    address,
-                    first_holder,
-                });
-            }
-        }
-    }
-
-    /// Somebody else holds the address firmly: it is not, or no longer, the guest's.
-    fn conflict(&mut self, address: Ipv6Addr, holder: Option<PortId>) {
-        if self.neighbours.forget(address) {
-            self.events.push_back(LinkEvent::Forgotten { address });
-        }
-        self.event(LinkEvent::Conflict { address, holder });
-    }
-
-    fn note_probe(&mut self, address: Ipv6Addr, claim: Claim, now: Instant) {
-        let claim = match claim {
-            Claim::Own => ProbeResult::Own,
-            Claim::Learnable(first_holder) => ProbeResult::Learned { first_holder },
-            Claim::Held(holder) => ProbeResult::Held {
-                holder: holder.port,
-            },
-            Claim::Foreign => ProbeResult::Foreign,
-        };
-        if claim == ProbeResult::Own {
-            self.history.confirm(address);
-        }
-        self.history.note(Note::Probed { address, claim }, now);
-    }
-
-    fn note_question(&mut self, source: Ipv6Addr, target: Ipv6Addr, found: Target, now: Instant) {
-        if self.plan.addresses.contains(&source) {
-            self.history.confirm(source);
-        }
-        let known = found != Target::Unknown;
-        if !known && crate::diagnosis::is_beyond_prefix(&self.plan, target) {
-            self.history.beyond_prefix(target);
-        }
-        self.history.note(Note::Asked { target, known }, now);
     }
 
     fn send_adverts(

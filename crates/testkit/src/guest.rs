@@ -183,13 +183,37 @@ impl Guest {
             .emit(&self.envelope(self.config.link_local, solicited_node(target)))
     }
 
-    /// A frame came for the guest; what it sends in answer comes with its next timeout.
-    pub fn handle_frame(&mut self, frame: &[u8], now: Duration) {
+    /// The guest forms an address: with a check for duplicates it is tentative at first.
+    pub fn form(&mut self, address: Ipv6Addr, checked: bool, now: Duration) {
+        if checked {
+            self.check_address(address, now);
+        } else {
+            self.addresses.insert(address, AddressState::Preferred);
+        }
+    }
+
+    /// The guest has an address no more.
+    pub fn abandon(&mut self, address: Ipv6Addr) {
+        self.addresses.remove(&address);
+    }
+
+    /// A datagram to another guest.
+    pub fn datum(&self, source: Ipv6Addr) -> Vec<u8> {
+        self.envelope(source, ALL_ROUTERS).udp(Udp {
+            source_port: 9,
+            destination_port: 9,
+            data: b"datum",
+        })
+    }
+
+    /// A frame came for the guest; what it sends in answer at once is returned, the rest comes with its next timeout.
+    pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Option<Vec<u8>> {
         if frame::ethertype(frame) == Some(ETHERTYPE_IPV4) {
             let client = self.dhcpv4.as_mut();
-            return client
+            client
                 .expect("nobody else is spoken to by IPv4")
                 .handle_frame(frame, now);
+            return None;
         }
         let packet = frame::parse(frame).expect("a host sends valid frames");
         let to_group = packet.envelope.mac_destination.is_multicast();
@@ -201,7 +225,8 @@ impl Guest {
         if let Some(udp) = packet.udp() {
             assert_eq!(udp.destination_port, dhcpv6::CLIENT_PORT);
             let answer = ServerMessage::parse(udp.data).expect("a server sends valid answers");
-            return self.handle_answer(answer, now);
+            self.handle_answer(answer, now);
+            return None;
         }
         match ndp::parse(&packet).expect("a host sends valid Neighbor Discovery") {
             NdpMessage::RouterAdvert(_) if self.config.adverts != Adverts::Believed => {}
@@ -210,10 +235,32 @@ impl Guest {
                 self.adverts.push((now, to_group, advert));
             }
             NdpMessage::NeighborAdvert(advert) => self.handle_neighbour(&advert),
-            NdpMessage::RouterSolicit(_) | NdpMessage::NeighborSolicit(_) => {
-                panic!("hosts solicit nothing from guests here")
+            NdpMessage::NeighborSolicit(solicit) => {
+                return self.handle_solicit(&solicit, &packet.envelope);
             }
+            NdpMessage::RouterSolicit(_) => panic!("hosts ask guests for no advertisement"),
         }
+        None
+    }
+
+    /// RFC 4861 §7.2.4: an address that is still being checked is not answered for.
+    fn handle_solicit(&self, solicit: &NeighborSolicit, asker: &Envelope) -> Option<Vec<u8>> {
+        match self.address(solicit.target)? {
+            AddressState::Preferred | AddressState::Deprecated => {}
+            AddressState::Tentative | AddressState::Duplicate => return None,
+        }
+        let envelope = Envelope {
+            mac_destination: asker.mac_source,
+            ..self.envelope(solicit.target, asker.source)
+        };
+        let advert = NdpMessage::NeighborAdvert(NeighborAdvert {
+            router: false,
+            solicited: true,
+            r#override: true,
+            target: solicit.target,
+            options: vec![NdOption::TargetLinkLayer(self.config.mac)],
+        });
+        Some(advert.emit(&envelope))
     }
 
     fn act(&mut self, alarm: Alarm, now: Duration) -> Vec<Vec<u8>> {

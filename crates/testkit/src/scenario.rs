@@ -11,6 +11,9 @@
 //! `guest g1 up ignores-ra` and `filters-ra` are guests that do not believe in advertisements; `expect g1 finds NAME …` is what
 //! the host says is wrong with the port, by the names of `hextet port show`, and `expect g1 finds nothing`.
 //!
+//! `guest g1 forms ADDRESS` (with a check for duplicates), `takes ADDRESS` (without) and `abandons ADDRESS` are what
+//! guests do by themselves; `guest g1 sends from ADDRESS` to another guest, `expect g1 passed ADDRESS 2` counts them.
+//!
 //! An IPv4 subnet is `subnet b 10.0.0.0/24 ipv4 gateway=10.0.0.1 dns=… route=DESTINATION,NEXTHOP` or `… nodhcp`, its
 //! guests' clients `guest g1 up dhcp4 broadcast4 rapid4 id4=HEX held4=10.0.0.5`, what they hold `expect g1 dhcpv4 …`.
 //!
@@ -24,8 +27,8 @@ use std::time::Duration;
 use hextet_core::mac::Mac;
 use hextet_core::modes::{Ipv6Mode, Ipv6Modes};
 use hextet_core::settings::CloudSettings;
-use hextet_proto::LinkEvent;
 use hextet_proto::diagnosis::Finding;
+use hextet_proto::{DropReason, LinkEvent};
 use hextet_wire::dhcpv6::Duid;
 use hextet_wire::ndp::{NdOption, RouterAdvert};
 use uuid::Uuid;
@@ -98,6 +101,10 @@ impl Runner {
             }
             ["guest", name, "up", options @ ..] => self.boot(name, options)?,
             ["guest", name, "asks", target] => self.world.ask(name, parse(target)?),
+            ["guest", name, "forms", address] => self.world.form(name, parse(address)?, true),
+            ["guest", name, "takes", address] => self.world.form(name, parse(address)?, false),
+            ["guest", name, "abandons", address] => self.world.abandon(name, parse(address)?),
+            ["guest", name, "sends", "from", source] => self.world.send_from(name, parse(source)?),
             ["agent", "restarts"] => self.world.restart(),
             ["wait", span] => self.world.run(duration(span)?),
             ["expect", name, rest @ ..] => self.expect(name, rest)?,
@@ -139,6 +146,20 @@ impl Runner {
         let port = self.world.port(name);
         if let ["event", rest @ ..] = wanted {
             return expect_event(&port.events, rest);
+        }
+        if let ["passed", source, count] = wanted {
+            let passed = port.passed.get(&parse(source)?).unwrap_or(&0);
+            return same(count, passed);
+        }
+        if let ["dropped", reason, count] = wanted {
+            let known = DropReason::ALL.iter().find(|known| known.name() == *reason);
+            return same(
+                count,
+                &port
+                    .link
+                    .counters()
+                    .dropped(*known.ok_or("no such reason")?),
+            );
         }
         let guest = port.guest.as_ref().ok_or("the guest is not up")?;
         match wanted {

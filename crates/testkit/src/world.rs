@@ -1,20 +1,19 @@
 //! One network on one host: its plan, its ports' links, their guests, and a clock that is turned by hand.
 
+mod plan;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
-use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
+use hextet_core::ids::{NetworkId, PortId, SubnetId, Vni};
 use hextet_core::link::link_plan;
 use hextet_core::mac::Mac;
-use hextet_core::modes::{AddressSource, Ipv6Modes, RaSender};
-use hextet_core::plan::{
-    HostPlan, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan,
-};
-use hextet_core::port::FixedIp;
+use hextet_core::modes::AddressSource;
+use hextet_core::plan::{HostPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::settings::CloudSettings;
 use hextet_proto::diagnosis::{Around, Finding, diagnose};
-use hextet_proto::{Directory, Holder, HolderKind, Link, LinkEvent, MIN_DELAY_BETWEEN_RAS};
+use hextet_proto::{Directory, Holder, HolderKind, Known, Link, LinkEvent, MIN_DELAY_BETWEEN_RAS};
 use ipnet::Ipv6Net;
 use uuid::Uuid;
 
@@ -39,6 +38,8 @@ pub struct Port {
     seen: bool,
     /// What the events say is learned.
     learned: BTreeMap<Ipv6Addr, Option<PortId>>,
+    /// How many frames passed to other guests, by source.
+    pub passed: BTreeMap<Ipv6Addr, u64>,
 }
 
 /// A network on a host.
@@ -92,149 +93,6 @@ impl World {
         }
     }
 
-    /// A subnet appears; where its addresses come from the MAC, every port gets one.
-    pub fn add_subnet(&mut self, name: &str, cidr: Ipv6Net, modes: Ipv6Modes, dns: Vec<Ipv6Addr>) {
-        let row = modes.row().expect("a combination that the API accepts");
-        let flags = row.flags.filter(|_| row.sender == RaSender::Us);
-        let sequence = self.plan.entries.len() as u64;
-        let id = SubnetId(Uuid::from_u128(1000 + u128::from(sequence)));
-        let subnet = SubnetPlan {
-            id,
-            vni: VNI,
-            sequence,
-            cidr,
-            sender: row.sender,
-            autonomous: flags.is_some_and(|flags| flags.autonomous),
-            managed: flags.is_some_and(|flags| flags.managed),
-            other: flags.is_some_and(|flags| flags.other),
-            dhcpv6: Some(row.dhcpv6),
-            solicit_without_address: row.solicit_without_address,
-            dns_nameservers: dns,
-        };
-        self.plan
-            .entries
-            .insert(PlanKey::Subnet(id), PlanEntry::Subnet(subnet));
-        self.subnets.insert(name.to_owned(), (id, row.port_address));
-        self.withdrawn.retain(|prefix| *prefix != cidr);
-        if row.port_address == AddressSource::Eui64 {
-            for port in self.port_plans_mut() {
-                let ip_address = port.mac.eui64(cidr).into();
-                port.fixed_ips.push(FixedIp {
-                    subnet_id: id,
-                    ip_address,
-                });
-            }
-        }
-        self.announce();
-    }
-
-    /// An IPv4 subnet appears; its id, network and place in the order of creation are given here.
-    pub fn add_ipv4_subnet(&mut self, mut subnet: Ipv4SubnetPlan) {
-        subnet.sequence = self.plan.entries.len() as u64;
-        subnet.id = SubnetId(Uuid::from_u128(1000 + u128::from(subnet.sequence)));
-        subnet.vni = VNI;
-        let entry = PlanEntry::Ipv4Subnet(subnet.clone());
-        self.plan.entries.insert(PlanKey::Subnet(subnet.id), entry);
-        self.announce();
-    }
-
-    /// The port has this IPv4 address instead of those that it had.
-    pub fn readdress(&mut self, name: &str, address: Ipv4Addr) {
-        let id = self.ports[name].id;
-        let subnet_id = self.ipv4_subnet_of(address);
-        for port in self.port_plans_mut().filter(|port| port.id == id) {
-            port.fixed_ips.retain(|fixed| fixed.ip_address.is_ipv6());
-            port.fixed_ips.push(FixedIp {
-                subnet_id,
-                ip_address: address.into(),
-            });
-        }
-        self.announce();
-    }
-
-    fn ipv4_subnet_of(&self, address: Ipv4Addr) -> SubnetId {
-        let mut subnets = self.plan.ipv4_subnets();
-        let found = subnets.find(|subnet| subnet.cidr.contains(&address));
-        found.expect("an address of a subnet").id
-    }
-
-    /// A subnet is deleted; ports lose their addresses of it.
-    pub fn remove_subnet(&mut self, name: &str) {
-        let (id, _) = self.subnets.remove(name).expect("a known subnet");
-        if let Some(PlanEntry::Subnet(subnet)) = self.plan.entries.remove(&PlanKey::Subnet(id)) {
-            self.withdrawn.push(subnet.cidr);
-        }
-        for port in self.port_plans_mut() {
-            port.fixed_ips.retain(|fixed| fixed.subnet_id != id);
-        }
-        self.announce();
-    }
-
-    /// A port appears, with these addresses besides those from its MAC.
-    pub fn add_port(&mut self, name: &str, mac: Mac, addresses: &[IpAddr]) {
-        let number = self.ports.len() as u32 + 1;
-        let id = PortId(Uuid::from_u128(2000 + u128::from(number)));
-        let mut fixed_ips = Vec::new();
-        for subnet in self.plan.subnets() {
-            let from_mac = self
-                .subnets
-                .values()
-                .any(|(known, source)| *known == subnet.id && *source == AddressSource::Eui64);
-            if from_mac {
-                fixed_ips.push(FixedIp {
-                    subnet_id: subnet.id,
-                    ip_address: mac.eui64(subnet.cidr).into(),
-                });
-            }
-            let given = addresses.iter().filter(
-                |address| matches!(address, IpAddr::V6(address) if subnet.cidr.contains(address)),
-            );
-            fixed_ips.extend(given.map(|address| FixedIp {
-                subnet_id: subnet.id,
-                ip_address: *address,
-            }));
-        }
-        for address in addresses {
-            if let IpAddr::V4(ipv4) = address {
-                fixed_ips.push(FixedIp {
-                    subnet_id: self.ipv4_subnet_of(*ipv4),
-                    ip_address: *address,
-                });
-            }
-        }
-        let port = PortPlan {
-            id,
-            number: PortNumber(number),
-            vni: VNI,
-            mac,
-            admin_state_up: true,
-            port_security_enabled: true,
-            fixed_ips,
-        };
-        self.plan
-            .entries
-            .insert(PlanKey::Port(id), PlanEntry::Port(port));
-        let plan = link_plan(&self.plan, id, &[]).expect("the plan is whole");
-        let port = Port {
-            id,
-            link: Link::new(plan, number.into()),
-            guest: None,
-            events: Vec::new(),
-            seen: false,
-            learned: BTreeMap::new(),
-        };
-        self.ports.insert(name.to_owned(), port);
-    }
-
-    /// The port is administratively let in or shut out.
-    pub fn set_admin_state(&mut self, name: &str, up: bool) {
-        let id = self.ports[name].id;
-        for port in self.port_plans_mut().filter(|port| port.id == id) {
-            port.admin_state_up = up;
-        }
-        self.announce();
-    }
-
     /// A guest boots on the port's link, the first or another.
     pub fn boot(&mut self, name: &str, link_local: Option<Ipv6Addr>, config: ClientConfig) {
         let now = self.now;
@@ -270,7 +128,15 @@ impl World {
         let now = self.instant();
         for port in self.ports.values_mut() {
             let plan = port.link.plan().clone();
-            let learned: Vec<_> = port.link.learned().collect();
+            let learned: Vec<Known> = port
+                .link
+                .learned()
+                .map(|(address, first_holder)| Known {
+                    address,
+                    first_holder,
+                    unseen: Duration::ZERO,
+                })
+                .collect();
             port.link = Link::new(plan, 99);
             port.link.handle_learned(&learned, now);
             if port.seen {
@@ -285,6 +151,42 @@ impl World {
         let guest = self.port(name).guest.as_ref();
         let frame = guest.expect("the guest is up").ask(target);
         self.carry(name, &frame);
+        self.settle();
+    }
+
+    /// The guest forms an address of its own and checks it for duplicates, or does without the check.
+    pub fn form(&mut self, name: &str, address: Ipv6Addr, checked: bool) {
+        let now = self.now;
+        let guest = self.port(name).guest.as_mut();
+        guest.expect("the guest is up").form(address, checked, now);
+    }
+
+    /// The guest gives an address up and says nothing.
+    pub fn abandon(&mut self, name: &str, address: Ipv6Addr) {
+        let guest = self.port(name).guest.as_mut();
+        guest.expect("the guest is up").abandon(address);
+    }
+
+    /// The guest sends to another from this address: it passes if the address is known to be the port's, and the agent is
+    /// shown it if it may become so.
+    pub fn send_from(&mut self, name: &str, source: Ipv6Addr) {
+        let book = self.book();
+        let now = self.instant();
+        let port = self.port(name);
+        let plan = port.link.plan();
+        let first = port.learned.get(&source) == Some(&None);
+        if plan.addresses.contains(&source) || source == plan.mac.link_local() || first {
+            *port.passed.entry(source).or_default() += 1;
+            port.link.handle_used(source, now);
+        } else if plan
+            .learnable
+            .iter()
+            .any(|known| known.prefix.contains(&source))
+        {
+            let guest = port.guest.as_ref().expect("the guest is up");
+            let frame = guest.datum(source);
+            port.link.handle_source(&frame, &book, now);
+        }
         self.settle();
     }
 
@@ -383,6 +285,10 @@ impl World {
             let plan = link_plan(&self.plan, port.id, &self.withdrawn).expect("the plan is whole");
             port.link.handle_plan(plan, now);
         }
+        let book = self.book();
+        for port in self.ports.values_mut() {
+            port.link.handle_directory(&book);
+        }
         self.settle();
     }
 
@@ -451,15 +357,47 @@ impl World {
         self.settle();
     }
 
-    /// Frames reach the guests, events the agent.
+    /// Frames reach the guests and their answers the links, events the agent, until all is said.
     fn settle(&mut self) {
-        let (now, instant) = (self.now, self.instant());
-        for port in self.ports.values_mut() {
-            while let Some(frame) = port.link.poll_transmit(instant) {
-                if let Some(guest) = &mut port.guest {
-                    guest.handle_frame(&frame, now);
+        for _ in 0..STEPS_WITHOUT_TIME_MAX {
+            let answers = self.deliver();
+            let contests = self.take_events();
+            if answers.is_empty() && contests.is_empty() {
+                return;
+            }
+            let (book, now) = (self.book(), self.instant());
+            for (name, frame) in answers {
+                self.port(&name).link.handle_frame(&frame, &book, now);
+            }
+            for (holder, address) in contests {
+                for port in self.ports.values_mut().filter(|port| port.id == holder) {
+                    port.link.handle_contest(address, now);
                 }
             }
+        }
+        panic!("the world spins at {:?}", self.now);
+    }
+
+    /// What the guests answer at once.
+    fn deliver(&mut self) -> Vec<(String, Vec<u8>)> {
+        let (now, instant) = (self.now, self.instant());
+        let mut answers = Vec::new();
+        for (name, port) in &mut self.ports {
+            while let Some(frame) = port.link.poll_transmit(instant) {
+                let answer = port
+                    .guest
+                    .as_mut()
+                    .and_then(|guest| guest.handle_frame(&frame, now));
+                answers.extend(answer.map(|answer| (name.clone(), answer)));
+            }
+        }
+        answers
+    }
+
+    /// Who holds an address that another wants, as the events tell.
+    fn take_events(&mut self) -> Vec<(PortId, Ipv6Addr)> {
+        let mut contests = Vec::new();
+        for port in self.ports.values_mut() {
             while let Some(event) = port.link.poll_event() {
                 match &event {
                     LinkEvent::Learned {
@@ -474,13 +412,15 @@ impl World {
                             "{address} was learned"
                         );
                     }
-                    LinkEvent::Conflict { .. }
-                    | LinkEvent::Released { .. }
-                    | LinkEvent::Declined { .. } => {}
+                    LinkEvent::Conflict { address, holder } => {
+                        contests.extend(holder.map(|holder| (holder, *address)));
+                    }
+                    LinkEvent::Released { .. } | LinkEvent::Declined { .. } => {}
                 }
                 port.events.push(event);
             }
         }
+        contests
     }
 }
 

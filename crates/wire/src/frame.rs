@@ -103,6 +103,16 @@ pub fn ethertype(frame: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([ethertype[0], ethertype[1]]))
 }
 
+/// The IPv6 source of a frame that may be cut behind its IPv6 header; `None` where it is no IPv6.
+pub fn source(frame: &[u8]) -> Option<Ipv6Addr> {
+    let header = frame.get(ETHERNET_BYTES..ETHERNET_BYTES + IPV6_BYTES)?;
+    if ethertype(frame)? != ETHERTYPE_IPV6 || header[0] >> 4 != 6 {
+        return None;
+    }
+    let octets: [u8; 16] = header.get(8..24)?.try_into().ok()?;
+    Some(octets.into())
+}
+
 /// Parses a frame down to its upper layer.
 ///
 /// # Errors

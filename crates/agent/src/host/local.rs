@@ -146,7 +146,7 @@ impl Host {
         let plan = self.state.plan.port(id);
         let network = plan.and_then(|port| self.state.plan.network(port.vni));
         let carrier = self.carriers.get(&id);
-        let learned = self.state.learned.iter().filter(|(of, _)| *of == id);
+        let learned = self.state.learned_of(id);
         v1::LocalPort {
             port: id.0.as_bytes().to_vec(),
             planned: plan.is_some(),
@@ -169,7 +169,8 @@ impl Host {
                 .flat_map(|port| &port.fixed_ips)
                 .map(|fixed| fixed.ip_address.to_string())
                 .collect(),
-            learned: learned.map(|(_, address)| address.to_string()).collect(),
+            learned: learned.map(|known| known.address.to_string()).collect(),
+            conflicts: self.local_conflicts(id),
             drops: drops
                 .into_iter()
                 .flatten()
@@ -180,6 +181,20 @@ impl Host {
                 })
                 .collect(),
         }
+    }
+
+    fn local_conflicts(&self, id: PortId) -> Vec<v1::AddressConflict> {
+        let conflicts = self.conflicts.of(id).iter();
+        conflicts
+            .map(|(conflict, claims)| v1::AddressConflict {
+                address: conflict.address.to_string(),
+                holder: conflict
+                    .holder
+                    .map(|holder| holder.0.as_bytes().to_vec())
+                    .unwrap_or_default(),
+                claims: *claims,
+            })
+            .collect()
     }
 
     /// Drops of the fast path and, with `agent_` before the reason, of the slow path, whose bytes are not counted.

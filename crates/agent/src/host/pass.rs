@@ -89,6 +89,9 @@ impl Host {
             self.observe()?
         };
         self.note_carriers(&wanted, &seen, &before);
+        if self.passes == 0 {
+            self.adopt(&before);
+        }
         count += self.apply_rows(&before);
         count += self.attach_and_raise(&wanted, &seen);
         self.problems = wanted.problems;
@@ -181,16 +184,18 @@ impl Host {
             .state
             .learned
             .iter()
-            .map(|(port, _)| *port)
+            .map(|known| known.port)
             .filter(|port| carriers.get(port).is_none_or(|(_, lost)| *lost))
             .collect();
         if !forgotten.is_empty() {
             self.state
                 .learned
-                .retain(|(port, _)| !forgotten.contains(port));
+                .retain(|known| !forgotten.contains(&known.port));
             self.unwritten_since
                 .get_or_insert_with(std::time::Instant::now);
         }
+        let same = |port: &PortId| carriers.get(port).is_some_and(|(_, lost)| !lost);
+        self.conflicts.retain(same);
         self.lost = carriers
             .iter()
             .filter(|(_, (_, lost))| *lost)

@@ -1,11 +1,14 @@
 //! What the serving thread and the server are told.
 
+use std::time::Duration;
+
 use hextet_core::ids::PortId;
 use hextet_core::link::link_plan;
-use hextet_core::report::{HostReport, PortReport, PortState};
+use hextet_core::report::{HostReport, Observed, PortReport, PortState};
+use hextet_proto::Known;
 
-use super::Host;
 use super::unserved::unserved;
+use super::{Host, now_s};
 use crate::reconcile::Addresses;
 use crate::serve::{LinkView, View};
 
@@ -20,6 +23,7 @@ impl Host {
             directory: self.directory.clone(),
             ..View::default()
         };
+        let now_s = now_s();
         for id in ports.copied() {
             let withdrawn = self.state.withdrawn_of(id);
             let (Some(carrier), Some(plan)) = (
@@ -33,9 +37,14 @@ impl Host {
                 .get(&id)
                 .into_iter()
                 .flatten()
-                .map(|address| {
-                    let first = addresses.holders.get(&(plan.vni, *address)).copied();
-                    (*address, first.filter(|first| *first != id))
+                .map(|known| {
+                    let key = (plan.vni, known.address);
+                    let first = addresses.holders.get(&key).copied();
+                    Known {
+                        address: known.address,
+                        first_holder: first.filter(|first| *first != id),
+                        unseen: Duration::from_secs(now_s.saturating_sub(known.seen_s)),
+                    }
                 });
             view.links.insert(
                 id,
@@ -62,6 +71,20 @@ impl Host {
                 .carriers
                 .get(&port.id)
                 .is_some_and(|carrier| carrier.carrier),
+            observed: self
+                .state
+                .learned_of(port.id)
+                .map(|known| Observed {
+                    address: known.address,
+                    since_s: known.since_s,
+                })
+                .collect(),
+            conflicts: self
+                .conflicts
+                .of(port.id)
+                .iter()
+                .map(|(conflict, _)| *conflict)
+                .collect(),
         });
         HostReport {
             generation: self.state.plan.generation,

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use hextet_core::ids::PortNumber;
@@ -24,7 +25,8 @@ mod rows;
 pub use rows::ApplyError;
 use rows::Maps;
 
-/// Raised with every change of `bpf/maps.h`: pins of another schema are not looked at.
+/// Raised with every change of `bpf/maps.h` that rows written before do not fit: pins of another schema are not looked at.
+/// A map or a flag more is none.
 pub const SCHEMA: u32 = 1;
 /// Most NICs that lead to physical segments.
 pub const NICS_MAX: u32 = 1024;
@@ -62,7 +64,7 @@ impl Default for PuntBudget {
 pub struct Sizes {
     /// Guest links, and so ports with a budget or a first frame.
     pub ports: u32,
-    /// Addresses of all ports.
+    /// Addresses of all ports, and prefixes of which their guests form addresses: each as many.
     pub sources: u32,
     /// Addresses that are answered for, and MACs that are delivered to: each as many.
     pub neighbours: u32,
@@ -94,7 +96,7 @@ impl Sizes {
     /// Of the map of this name in [`SHARED`].
     pub(super) fn entries(&self, map: &str) -> u32 {
         match map {
-            "sources" => self.sources,
+            "sources" | "learnable" => self.sources,
             "neigh" | "fdb" => self.neighbours,
             "members" => self.member_chunks,
             "counters" => self.counters,
@@ -232,6 +234,14 @@ impl Fastpath {
     /// Makes these changes in order. Each that fails is named in the error, the others are made.
     pub fn apply(&self, ops: &[MapOp]) -> Result<(), ApplyError> {
         self.maps.apply(ops)
+    }
+
+    /// Which of these learned sources passed a frame since this was asked last.
+    pub fn take_used(
+        &self,
+        sources: impl Iterator<Item = (PortNumber, Ipv6Addr)>,
+    ) -> Result<Vec<(PortNumber, Ipv6Addr)>, FastpathError> {
+        self.maps.take_used(sources)
     }
 
     /// What has been counted. Port 0 is a link without a row.

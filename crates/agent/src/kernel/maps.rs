@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
+use ipnet::Ipv6Net;
 
 pub(crate) mod raw;
 
@@ -66,6 +67,8 @@ pub struct NicRow {
 pub struct SourceRow {
     /// Admitted towards the service only, never to other guests: another port of the network holds it.
     pub local_only: bool,
+    /// The guest formed it by itself: whether it is in use is noted.
+    pub learned: bool,
 }
 
 /// An address whose Neighbor Solicitations, of IPv4 whose ARP requests, are answered in the kernel. Key: network and address.
@@ -86,6 +89,8 @@ pub struct Rows {
     pub ports: BTreeMap<u32, PortRow>,
     /// By port and address.
     pub sources: BTreeMap<(PortNumber, Ipv6Addr), SourceRow>,
+    /// Of which prefixes the guest of a port may form addresses.
+    pub learnable: BTreeSet<(PortNumber, Ipv6Net)>,
     /// By network and address.
     pub neigh: BTreeMap<(Vni, Ipv6Addr), NeighRow>,
     /// The ifindex to which a network's MAC leads.
@@ -112,6 +117,10 @@ pub enum MapOp {
     SetSource((PortNumber, Ipv6Addr), SourceRow),
     /// Remove.
     RemoveSource((PortNumber, Ipv6Addr)),
+    /// Insert.
+    SetLearnable((PortNumber, Ipv6Net)),
+    /// Remove.
+    RemoveLearnable((PortNumber, Ipv6Net)),
     /// Insert or replace.
     SetNeigh((Vni, Ipv6Addr), NeighRow),
     /// Remove.
@@ -186,12 +195,17 @@ impl Rows {
         {
             ops.push(MapOp::RemoveSource(*key));
         }
+        for key in self.learnable.difference(&wanted.learnable) {
+            ops.push(MapOp::RemoveLearnable(*key));
+        }
         for port in self.seen.difference(&wanted.seen) {
             ops.push(MapOp::Unsee(*port));
         }
         ops.extend(
             changed(&self.sources, &wanted.sources).map(|(key, row)| MapOp::SetSource(*key, *row)),
         );
+        let learnable = wanted.learnable.difference(&self.learnable);
+        ops.extend(learnable.map(|key| MapOp::SetLearnable(*key)));
         ops.extend(
             changed(&self.ports, &wanted.ports).map(|(key, row)| MapOp::SetPort(*key, *row)),
         );

@@ -22,9 +22,10 @@ pub(super) const GUEST: &str = "guest";
 pub(super) const UPLINK: &str = "uplink";
 
 /// The maps that outlive a program, by name. All others (scratch, constants) belong to one load.
-pub(super) const SHARED: [&str; 12] = [
+pub(super) const SHARED: [&str; 13] = [
     "ports",
     "sources",
+    "learnable",
     "neigh",
     "fdb",
     "members",

@@ -31,7 +31,8 @@ pub struct PuntRecord<'a> {
     pub reason: PuntReason,
     /// How long it waited.
     pub age: Duration,
-    /// Length of the whole frame, bytes; more than `frame` holds only for [`PuntReason::FirstFrame`].
+    /// Length of the whole frame, bytes; more than `frame` holds only for [`PuntReason::FirstFrame`]
+    /// and [`PuntReason::Source`].
     pub whole: usize,
     /// The frame from its Ethernet header on. The checksum of a UDP datagram may be unfinished.
     pub frame: &'a [u8],

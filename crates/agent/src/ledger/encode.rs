@@ -9,7 +9,7 @@ use hextet_feed::digest::key_of;
 use hextet_feed::v1;
 use prost::Message;
 
-use super::{State, Target};
+use super::{LearnedAddress, State, Target};
 
 const MAGIC: &[u8] = b"hextet ledger 1\n";
 const SUM_LEN: usize = 32;
@@ -51,9 +51,11 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
         learned: state
             .learned
             .iter()
-            .map(|(port, address)| v1::Learned {
-                port: port.0.as_bytes().to_vec(),
-                address: address.octets().to_vec(),
+            .map(|known| v1::Learned {
+                port: known.port.0.as_bytes().to_vec(),
+                address: known.address.octets().to_vec(),
+                since_s: known.since_s,
+                seen_s: known.seen_s,
             })
             .collect(),
         withdrawn: state
@@ -108,10 +110,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<State, Unreadable> {
         state.released.insert(port(released)?);
     }
     for learned in &message.learned {
-        state.learn(
-            port(&learned.port)?,
-            address("learned.address", &learned.address)?,
-        );
+        state.learn(LearnedAddress {
+            port: port(&learned.port)?,
+            address: address("learned.address", &learned.address)?,
+            since_s: learned.since_s,
+            seen_s: learned.seen_s,
+        });
     }
     for withdrawn in &message.withdrawn {
         let net = prefix("withdrawn.prefix", &withdrawn.prefix, withdrawn.prefix_len)?;

@@ -138,6 +138,8 @@ fn full() -> State {
                         dhcpv6: Some(Dhcpv6Service::Options),
                         solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
                         dns_nameservers: Vec::new(),
+                        learned: true,
+                        gateway_ip: None,
                     })),
                 ),
                 (
@@ -164,7 +166,12 @@ fn full() -> State {
             down: true,
         },
     );
-    state.learned.push((port_id(1), "fe80::1".parse().unwrap()));
+    state.learned.push(LearnedAddress {
+        port: port_id(1),
+        address: "fe80::1".parse().unwrap(),
+        since_s: NOW_S,
+        seen_s: NOW_S + 1,
+    });
     state.released.insert(port_id(9));
     state.withdrawn.insert(
         port_id(1),

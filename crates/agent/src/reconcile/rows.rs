@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::SERVICE_IPV4;
+use hextet_core::link::{SERVICE_IPV4, learnable};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{NetworkPlan, PortPlan};
+use hextet_core::plan::{NetworkPlan, PortPlan, SubnetPlan};
 
 use crate::kernel::maps::MEMBERS_MAX;
 use crate::kernel::{NeighRow, PortRow, Rows, SourceRow};
-use crate::ledger::State;
+use crate::ledger::{LearnedAddress, State};
 
 /// The links that carry ports: the ifindex of the host's end.
 pub type Carried = BTreeMap<PortId, u32>;
@@ -23,6 +23,10 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
     };
     let addresses = Addresses::new(state);
     let dual_stack: BTreeSet<Vni> = state.plan.ipv4_subnets().map(|subnet| subnet.vni).collect();
+    let mut subnets: BTreeMap<Vni, Vec<&SubnetPlan>> = BTreeMap::new();
+    for subnet in state.plan.subnets() {
+        subnets.entry(subnet.vni).or_default().push(subnet);
+    }
     for port in state.plan.ports() {
         let Some(network) = state.plan.network(port.vni) else {
             continue;
@@ -32,6 +36,10 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
             serve(&mut rows, port.vni, SERVICE_IPV4.to_ipv6_mapped());
         }
         addresses.admit(&mut rows, port, network);
+        let subnets = subnets.get(&port.vni).into_iter().flatten().copied();
+        let learnable = learnable(port, subnets);
+        rows.learnable
+            .extend(learnable.iter().map(|known| (port.number, known.prefix)));
         if let Some(ifindex) = carried.get(&port.id) {
             let row = PortRow {
                 port: port.number,
@@ -67,20 +75,24 @@ pub(crate) fn learned_holders(
     concerned: impl Fn(&Ipv6Addr) -> bool,
 ) -> BTreeMap<(Vni, Ipv6Addr), PortId> {
     let mut holders = BTreeMap::new();
-    for (port, address) in state.learned.iter().filter(|(_, known)| concerned(known)) {
-        if let Some(plan) = state.plan.port(*port) {
-            holders.entry((plan.vni, *address)).or_insert(*port);
+    let concerned = |known: &&LearnedAddress| concerned(&known.address);
+    for known in state.learned.iter().filter(concerned) {
+        if let Some(plan) = state.plan.port(known.port) {
+            let key = (plan.vni, known.address);
+            holders.entry(key).or_insert(known.port);
         }
     }
     for port in state.plan.ports() {
-        holders.remove(&(port.vni, port.mac.link_local()));
+        for address in own(port) {
+            holders.remove(&(port.vni, address));
+        }
     }
     holders
 }
 
 /// What guests use besides what the plan says.
 pub(crate) struct Addresses {
-    pub(crate) learned: BTreeMap<PortId, Vec<Ipv6Addr>>,
+    pub(crate) learned: BTreeMap<PortId, Vec<LearnedAddress>>,
     pub(crate) holders: BTreeMap<(Vni, Ipv6Addr), PortId>,
 }
 
@@ -95,7 +107,8 @@ impl Addresses {
     /// As far as these ports are concerned.
     pub(crate) fn of(state: &State, ports: &BTreeSet<PortId>) -> Self {
         let learned = learned_by_port(state, |port| ports.contains(port));
-        let known: BTreeSet<Ipv6Addr> = learned.values().flatten().copied().collect();
+        let known = learned.values().flatten().map(|known| known.address);
+        let known: BTreeSet<Ipv6Addr> = known.collect();
         Self {
             learned,
             holders: learned_holders(state, |address| known.contains(address)),
@@ -104,13 +117,24 @@ impl Addresses {
 
     fn admit(&self, rows: &mut Rows, port: &PortPlan, network: &NetworkPlan) {
         let admin_up = port.admin_state_up && network.admin_state_up;
-        let own = port.ipv6().chain([port.mac.link_local()]);
-        for address in own.chain(port.ipv4().map(|address| address.to_ipv6_mapped())) {
-            admit(rows, port, address, admin_up, false);
+        for address in own(port).chain(port.ipv4().map(|address| address.to_ipv6_mapped())) {
+            let row = SourceRow {
+                local_only: false,
+                learned: false,
+            };
+            admit(rows, port, address, admin_up, row);
         }
-        for address in self.learned.get(&port.id).into_iter().flatten() {
-            let first = self.holders.get(&(port.vni, *address)) == Some(&port.id);
-            admit(rows, port, *address, admin_up, !first);
+        for known in self.learned.get(&port.id).into_iter().flatten() {
+            // Learned first, and assigned to the port since.
+            if own(port).any(|address| address == known.address) {
+                continue;
+            }
+            let first = self.holders.get(&(port.vni, known.address)) == Some(&port.id);
+            let row = SourceRow {
+                local_only: !first,
+                learned: true,
+            };
+            admit(rows, port, known.address, admin_up, row);
         }
     }
 }
@@ -125,21 +149,25 @@ fn serve(rows: &mut Rows, vni: Vni, address: Ipv6Addr) {
     rows.neigh.entry((vni, address)).or_insert(row);
 }
 
+/// The IPv6 addresses that the plan makes the port's.
+fn own(port: &PortPlan) -> impl Iterator<Item = Ipv6Addr> {
+    port.ipv6().chain([port.mac.link_local()])
+}
+
 fn learned_by_port(
     state: &State,
     concerned: impl Fn(&PortId) -> bool,
-) -> BTreeMap<PortId, Vec<Ipv6Addr>> {
+) -> BTreeMap<PortId, Vec<LearnedAddress>> {
     let mut by_port: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (port, address) in state.learned.iter().filter(|(port, _)| concerned(port)) {
-        by_port.entry(*port).or_default().push(*address);
+    for known in state.learned.iter().filter(|known| concerned(&known.port)) {
+        by_port.entry(known.port).or_default().push(*known);
     }
     by_port
 }
 
-fn admit(rows: &mut Rows, port: &PortPlan, address: Ipv6Addr, admin_up: bool, local_only: bool) {
-    rows.sources
-        .insert((port.number, address), SourceRow { local_only });
-    if admin_up && !local_only {
+fn admit(rows: &mut Rows, port: &PortPlan, address: Ipv6Addr, admin_up: bool, row: SourceRow) {
+    rows.sources.insert((port.number, address), row);
+    if admin_up && !row.local_only {
         rows.neigh.insert(
             (port.vni, address),
             NeighRow {

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan};
+use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
+use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
 use hextet_core::port::FixedIp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::*;
 use crate::kernel::Rows;
 use crate::kernel::links::{LinkKind, LinkSeen, tag};
-use crate::ledger::{State, Target};
+use crate::ledger::{LearnedAddress, State, Target};
 
 const INSTANCE: &str = "test";
 
@@ -191,8 +192,8 @@ fn a_port_is_guarded_as_its_plan_says() {
 fn of_two_ports_with_one_learned_address_the_first_holds_it() {
     let mut state = planned([1, 2], []);
     let address = "fe80::5".parse().unwrap();
-    state.learn(port(2).id, address);
-    state.learn(port(1).id, address);
+    state.learn(learned_by(2, address));
+    state.learn(learned_by(1, address));
     let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
     assert!(rows.sources[&(PortNumber(1), address)].local_only);
     assert!(!rows.sources[&(PortNumber(2), address)].local_only);
@@ -200,6 +201,71 @@ fn of_two_ports_with_one_learned_address_the_first_holds_it() {
     state.unlearn(port(2).id, address);
     let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
     assert!(!rows.sources[&(PortNumber(1), address)].local_only);
+}
+
+#[test]
+fn what_the_plan_gives_goes_before_what_was_learned() {
+    let mut state = planned([1, 2], []);
+    let address: Ipv6Addr = "2001:db8::5".parse().unwrap();
+    state.learn(learned_by(2, address));
+    let key = (Vni(5), address);
+    let none = Carried::new();
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    assert_eq!(rows.neigh[&key].port, Some(PortNumber(2)));
+    // Assigned to another: it answers for it, and the one that learned it reaches no guest by it.
+    assign(&mut state, 1, address);
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    assert_eq!(rows.neigh[&key].port, Some(PortNumber(1)));
+    assert!(!rows.sources[&(PortNumber(1), address)].learned);
+    assert!(rows.sources[&(PortNumber(2), address)].local_only);
+    // Assigned to the one that learned it.
+    let mut state = planned([2], []);
+    state.learn(learned_by(2, address));
+    assign(&mut state, 2, address);
+    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let row = rows.sources[&(PortNumber(2), address)];
+    assert!(!row.local_only && !row.learned);
+    assert_eq!(rows.neigh[&key].port, Some(PortNumber(2)));
+}
+
+#[test]
+fn a_port_may_learn_of_the_prefixes_that_leave_the_choice_to_guests() {
+    let mut state = planned([1, 2], []);
+    let subnet = SubnetPlan {
+        id: SubnetId(Uuid::from_u128(8)),
+        vni: Vni(5),
+        sequence: 1,
+        cidr: "2001:db8::/64".parse().unwrap(),
+        sender: RaSender::Us,
+        autonomous: true,
+        managed: false,
+        other: false,
+        dhcpv6: Some(Dhcpv6Service::Options),
+        solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
+        dns_nameservers: Vec::new(),
+        learned: true,
+        gateway_ip: None,
+    };
+    let key = PlanKey::Subnet(subnet.id);
+    state.plan.entries.insert(key, PlanEntry::Subnet(subnet));
+    assign(&mut state, 1, "2001:db8::5".parse().unwrap());
+    let rows = rows_wanted(&state, &Carried::new(), BTreeSet::new());
+    let only = (PortNumber(1), "2001:db8::/64".parse().unwrap());
+    assert_eq!(rows.learnable, BTreeSet::from([only]));
+}
+
+/// The port has this address by the plan.
+fn assign(state: &mut State, number: u8, address: Ipv6Addr) {
+    let mut plan = state.plan.port(port(number).id).unwrap().clone();
+    plan.fixed_ips.push(FixedIp {
+        subnet_id: SubnetId(Uuid::from_u128(8)),
+        ip_address: IpAddr::V6(address),
+    });
+    let entry = PlanEntry::Port(plan);
+    state
+        .plan
+        .entries
+        .insert(PlanKey::Port(port(number).id), entry);
 }
 
 #[test]
@@ -296,20 +362,20 @@ proptest! {
         };
         let mut state = planned(plan, []);
         for (who, what) in learned {
-            state.learn(port(who).id, address(what));
+            state.learn(learned_by(who, address(what)));
         }
         let none = BTreeMap::new();
         let mut rows = rows_wanted(&state, &none, BTreeSet::new());
         let ports: BTreeSet<PortId> = state.learned.iter()
-            .filter(|(_, known)| *known == address(what))
-            .map(|(port, _)| *port)
+            .filter(|known| known.address == address(what))
+            .map(|known| known.port)
             .chain([port(who).id])
             .collect();
         let before = address_rows(&state, &ports);
         if forget {
             state.unlearn(port(who).id, address(what));
         } else {
-            state.learn(port(who).id, address(what));
+            state.learn(learned_by(who, address(what)));
         }
         for op in before.diff(&address_rows(&state, &ports)) {
             apply_row(op, &mut rows);
@@ -341,7 +407,7 @@ fn rows() -> impl Strategy<Value = Rows> {
             let mut state = planned(plan, []);
             for (number, address) in learned {
                 let address = format!("fe80::{address}").parse().unwrap();
-                state.learn(port(number).id, address);
+                state.learn(learned_by(number, address));
             }
             let carried = links
                 .into_iter()
@@ -359,6 +425,8 @@ fn apply_row(op: crate::kernel::MapOp, rows: &mut Rows) {
         MapOp::RemovePort(key) => drop(rows.ports.remove(&key)),
         MapOp::SetSource(key, row) => drop(rows.sources.insert(key, row)),
         MapOp::RemoveSource(key) => drop(rows.sources.remove(&key)),
+        MapOp::SetLearnable(key) => drop(rows.learnable.insert(key)),
+        MapOp::RemoveLearnable(key) => drop(rows.learnable.remove(&key)),
         MapOp::SetNeigh(key, row) => drop(rows.neigh.insert(key, row)),
         MapOp::RemoveNeigh(key) => drop(rows.neigh.remove(&key)),
         MapOp::SetFdb(key, row) => drop(rows.fdb.insert(key, row)),
@@ -471,6 +539,15 @@ fn planned(
         state.declarations.insert(port(number).id, target);
     }
     state
+}
+
+fn learned_by(number: u8, address: Ipv6Addr) -> LearnedAddress {
+    LearnedAddress {
+        port: port(number).id,
+        address,
+        since_s: 0,
+        seen_s: 0,
+    }
 }
 
 fn port(number: u8) -> PortPlan {

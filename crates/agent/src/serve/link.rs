@@ -8,7 +8,7 @@ use hextet_core::ids::PortNumber;
 use hextet_proto::Link;
 use tracing::error;
 
-use super::LinkView;
+use super::{LinkView, PlanDirectory};
 
 /// How the panics of a machine are counted among its drops.
 const PANICS: &str = "machine_restarted";
@@ -51,6 +51,11 @@ impl Served {
     /// What its machine told of: it knows already, one that has to begin anew would not.
     pub(super) fn take_learned(&mut self, view: &LinkView) {
         self.view.learned.clone_from(&view.learned);
+    }
+
+    /// Who holds what has changed.
+    pub(super) fn take_directory(&mut self, directory: &PlanDirectory, now: Instant) {
+        self.contained(|link| link.handle_directory(directory), now);
     }
 
     /// Runs a step of the machine. A panic in it costs this link its state, and nobody else anything; `None` then.

@@ -38,6 +38,8 @@ fn report<const N: usize>(revision: u64, up: [bool; N]) -> HostReport {
                     PortState::Down("no link".to_owned())
                 },
                 carrier: true,
+                observed: Vec::new(),
+                conflicts: Vec::new(),
             })
             .collect(),
     }

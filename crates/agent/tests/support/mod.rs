@@ -127,8 +127,13 @@ impl Host {
             rows.ports.insert(guest.ifindex, row);
             let ipv4 = guest.ipv4.to_ipv6_mapped();
             for address in [guest.address, guest.mac.link_local(), ipv4] {
-                rows.sources
-                    .insert((guest.number, address), SourceRow { local_only: false });
+                rows.sources.insert(
+                    (guest.number, address),
+                    SourceRow {
+                        local_only: false,
+                        learned: false,
+                    },
+                );
                 let neighbour = NeighRow {
                     mac: guest.mac,
                     port: Some(guest.number),

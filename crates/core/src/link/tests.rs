@@ -188,6 +188,8 @@ fn subnet(n: u8, cidr: &str, modes: Ipv6Modes) -> SubnetPlan {
         dhcpv6: Some(row.dhcpv6),
         solicit_without_address: row.solicit_without_address,
         dns_nameservers: vec![],
+        learned: row.learned,
+        gateway_ip: None,
     }
 }
 

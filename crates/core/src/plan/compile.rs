@@ -104,6 +104,11 @@ fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni) -> Option<SubnetPlan> {
                 IpAddr::V6(server) => Some(*server),
             })
             .collect(),
+        learned: row.learned,
+        gateway_ip: match subnet.gateway_ip {
+            Some(IpAddr::V6(gateway)) => Some(gateway),
+            Some(IpAddr::V4(_)) | None => None,
+        },
     })
 }
 

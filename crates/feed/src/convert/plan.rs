@@ -159,6 +159,11 @@ fn subnet_out(subnet: &SubnetPlan) -> v1::Subnet {
             .iter()
             .map(|server| server.octets().to_vec())
             .collect(),
+        learned: subnet.learned,
+        gateway_ip: subnet
+            .gateway_ip
+            .map(|gateway| gateway.octets().to_vec())
+            .unwrap_or_default(),
     }
 }
 
@@ -204,6 +209,11 @@ fn subnet_in(subnet: &v1::Subnet) -> Result<SubnetPlan, Malformed> {
             .iter()
             .map(|server| address("subnet.dns_nameservers", server))
             .collect::<Result<_, _>>()?,
+        learned: subnet.learned,
+        gateway_ip: match subnet.gateway_ip.as_slice() {
+            [] => None,
+            octets => Some(address("subnet.gateway_ip", octets)?),
+        },
     })
 }
 

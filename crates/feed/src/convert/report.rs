@@ -1,9 +1,9 @@
 //! What a host tells the server.
 
 use hextet_core::ids::PortId;
-use hextet_core::report::{HostReport, PortReport, PortState};
+use hextet_core::report::{AddressConflict, HostReport, Observed, PortReport, PortState};
 
-use super::{Malformed, uuid};
+use super::{Malformed, address, uuid};
 use crate::v1;
 
 impl From<&HostReport> for v1::Report {
@@ -15,6 +15,15 @@ impl From<&HostReport> for v1::Report {
                 PortState::Down(why) => Some(why.clone()),
             },
             carrier: port.carrier,
+            observed: port
+                .observed
+                .iter()
+                .map(|observed| v1::ObservedAddress {
+                    address: observed.address.octets().to_vec(),
+                    since_s: observed.since_s,
+                })
+                .collect(),
+            conflicts: port.conflicts.iter().map(conflict_out).collect(),
         });
         v1::Report {
             generation: Some(report.generation.into()),
@@ -38,6 +47,21 @@ impl TryFrom<&v1::Report> for HostReport {
                     Some(why) => PortState::Down(why.clone()),
                 },
                 carrier: port.carrier,
+                observed: port
+                    .observed
+                    .iter()
+                    .map(|observed| {
+                        Ok(Observed {
+                            address: address("report.ports.observed", &observed.address)?,
+                            since_s: observed.since_s,
+                        })
+                    })
+                    .collect::<Result<_, Malformed>>()?,
+                conflicts: port
+                    .conflicts
+                    .iter()
+                    .map(conflict_in)
+                    .collect::<Result<_, _>>()?,
             })
         });
         Ok(HostReport {
@@ -45,4 +69,24 @@ impl TryFrom<&v1::Report> for HostReport {
             ports: ports.collect::<Result<_, Malformed>>()?,
         })
     }
+}
+
+fn conflict_out(conflict: &AddressConflict) -> v1::ClaimedAddress {
+    v1::ClaimedAddress {
+        address: conflict.address.octets().to_vec(),
+        holder: conflict
+            .holder
+            .map(|holder| holder.0.as_bytes().to_vec())
+            .unwrap_or_default(),
+    }
+}
+
+fn conflict_in(conflict: &v1::ClaimedAddress) -> Result<AddressConflict, Malformed> {
+    Ok(AddressConflict {
+        address: address("report.ports.conflicts", &conflict.address)?,
+        holder: match conflict.holder.as_slice() {
+            [] => None,
+            id => Some(PortId(uuid("report.ports.conflicts.holder", id)?)),
+        },
+    })
 }

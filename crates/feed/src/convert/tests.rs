@@ -2,7 +2,7 @@ use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
 use hextet_core::plan::{Ipv4Route, Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::port::FixedIp;
-use hextet_core::report::{HostReport, PortReport, PortState};
+use hextet_core::report::{AddressConflict, HostReport, Observed, PortReport, PortState};
 use prost::Message;
 
 use super::*;
@@ -135,11 +135,23 @@ fn a_report_survives_the_wire() {
                 port: PortId(Uuid::from_u128(1)),
                 state: PortState::Up,
                 carrier: false,
+                observed: vec![Observed {
+                    address: "2001:db8::7:1".parse().unwrap(),
+                    since_s: 1_700_000_000,
+                }],
+                conflicts: [None, Some(PortId(Uuid::from_u128(2)))]
+                    .map(|holder| AddressConflict {
+                        address: "fe80::1".parse().unwrap(),
+                        holder,
+                    })
+                    .to_vec(),
             },
             PortReport {
                 port: PortId(Uuid::from_u128(2)),
                 state: PortState::Down("no link".to_owned()),
                 carrier: true,
+                observed: Vec::new(),
+                conflicts: Vec::new(),
             },
         ],
     };

@@ -17,6 +17,7 @@ pub fn table(ports: &[v1::LocalPort]) -> Table {
         "MTU",
         "MAC",
         "ADDRESSES",
+        "CLAIMS",
         "DROPS",
     ]);
     for port in ports {
@@ -39,6 +40,11 @@ pub fn table(ports: &[v1::LocalPort]) -> Table {
             port.mac.clone(),
             [port.addresses.as_slice(), port.learned.as_slice()]
                 .concat()
+                .join("\n"),
+            port.conflicts
+                .iter()
+                .map(|conflict| format!("{} of {}", conflict.address, holder(conflict)))
+                .collect::<Vec<_>>()
                 .join("\n"),
             port.drops
                 .iter()
@@ -69,6 +75,11 @@ pub fn json(ports: &[v1::LocalPort]) -> Value {
                 "mtu_seen": port.mtu_seen,
                 "addresses": port.addresses,
                 "learned": port.learned,
+                "conflicts": port.conflicts.iter().map(|conflict| json!({
+                    "address": conflict.address,
+                    "holder": holder(conflict),
+                    "claims": conflict.claims,
+                })).collect::<Vec<_>>(),
                 "drops": port.drops.iter().map(|drop| json!({
                     "reason": drop.reason,
                     "packets": drop.packets,
@@ -77,6 +88,14 @@ pub fn json(ports: &[v1::LocalPort]) -> Value {
             })
         })
         .collect()
+}
+
+/// Whose address it is.
+fn holder(conflict: &v1::AddressConflict) -> String {
+    match conflict.holder.as_slice() {
+        [] => "the service".to_owned(),
+        id => uuid("holder", id).map_or_else(|error| error.to_string(), |id| id.to_string()),
+    }
 }
 
 fn id(port: &v1::LocalPort) -> String {

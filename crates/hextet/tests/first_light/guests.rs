@@ -68,7 +68,7 @@ fn a_learned_link_local_survives_a_kill_of_the_agent() {
         let Found::State(state) = ledger.read().unwrap() else {
             panic!("a ledger that can be read")
         };
-        let mut addresses = state.learned.iter().map(|(_, address)| *address);
+        let mut addresses = state.learned.iter().map(|known| known.address);
         addresses.any(|address| address == learned).then_some(())
     });
     let passes = |log: &str| log.matches("reconcile ops=").count();
@@ -103,7 +103,7 @@ fn an_address_that_a_guest_takes_for_itself_is_of_no_use_and_counted() {
     };
     assert_eq!(spoofed(&cloud), 0);
     let before = echoes(&two);
-    one.ip("addr add 2001:db8:1::bad/64 dev eth0 nodad");
+    one.ip("addr add 2001:db8:9::bad/64 dev eth0 nodad");
     let mut ping = Command::new("ping");
     ping.args([
         "-6",
@@ -114,7 +114,7 @@ fn an_address_that_a_guest_takes_for_itself_is_of_no_use_and_counted() {
         "-W",
         "1",
         "-I",
-        "2001:db8:1::bad",
+        "2001:db8:9::bad",
     ]);
     assert!(!one.succeeds(ping.arg(second.to_string())));
     assert_eq!(echoes(&two), before);
@@ -134,12 +134,12 @@ fn port_security_is_switched_off_and_on_under_traffic() {
     reaches(&one, second);
     // Before there is an address that it could take for its source.
     let flow = Flow::start(&one, &two, second);
-    one.ip("addr add 2001:db8:1::bad/64 dev eth0 nodad");
+    one.ip("addr add 2001:db8:9::bad/64 dev eth0 nodad");
     // Whether a forged echo request gets to the other guest; the answer has nowhere to go.
     let forged = || {
         let before = echoes(&two);
         let mut ping = Command::new("ping");
-        ping.args(["-6", "-c", "1", "-W", "1", "-I", "2001:db8:1::bad"]);
+        ping.args(["-6", "-c", "1", "-W", "1", "-I", "2001:db8:9::bad"]);
         one.output(ping.arg(second.to_string()));
         echoes(&two) > before
     };

@@ -4,6 +4,7 @@
 mod commands;
 mod guests;
 mod ipv4;
+mod learned;
 mod support;
 
 use std::process::Stdio;

@@ -1,9 +1,11 @@
 mod ipv4;
+mod learned;
 
 use std::time::Duration;
 
 use hextet_core::link::RaPlan;
 use hextet_wire::dhcpv6::{Asked, ClientMessage, Duid, Ia, IaKind};
+use hextet_wire::ndp;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +14,7 @@ use crate::fixture::{
     Book, GUEST, NOBODY, OTHER, dhcpv6, dhcpv6_of, drain, ip, ndp_of, neighbor_solicit, plan, port,
     probe, ra_of, router_solicit, seconds, start,
 };
+use crate::learned::LEARNED_LINK_LOCAL_MAX;
 use crate::ra::MIN_DELAY_BETWEEN_RAS;
 
 #[test]
@@ -336,7 +339,7 @@ fn a_fifth_learned_address_replaces_one() {
         events(&mut link)[4..],
         [forgotten("fe80::1"), learned("fe80::5", None)]
     );
-    assert_eq!(link.learned().count(), LEARNED_MAX);
+    assert_eq!(link.learned().count(), LEARNED_LINK_LOCAL_MAX);
 }
 
 #[test]
@@ -398,7 +401,7 @@ fn a_source_that_is_not_the_ports_gets_no_answer() {
     let mut link = heard(now);
     let book = Book::default().with("2001:db8:1::7", 2, HolderKind::Assigned);
     let target = plan().service_link_local();
-    for source in ["2001:db8:1::7", "2001:db8:1::99"] {
+    for source in ["2001:db8:1::7", "2001:db8:4::99"] {
         link.handle_frame(&neighbor_solicit(ip(source), target), &book, now);
     }
     assert!(drain(&mut link, now).is_empty());
@@ -432,7 +435,7 @@ fn queues_are_bounded_and_what_does_not_fit_is_counted() {
         }
     }
     assert!(followed.is_empty());
-    assert_eq!(learned.len(), LEARNED_MAX);
+    assert_eq!(learned.len(), LEARNED_LINK_LOCAL_MAX);
 }
 
 /// What may happen to a link.
@@ -444,6 +447,8 @@ enum Step {
     FirstFrame,
     Solicit(bool),
     Probe(u16),
+    /// A check of an address of a prefix that guests choose from, or its use without one.
+    Own(u16, bool),
     Dhcpv6,
     Plan(bool, u32, bool),
     Up,
@@ -460,6 +465,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::FirstFrame),
         2 => any::<bool>().prop_map(Step::Solicit),
         1 => (0_u16..9).prop_map(Step::Probe),
+        2 => (2_u16..30, any::<bool>()).prop_map(|(number, checked)| Step::Own(number, checked)),
         1 => Just(Step::Dhcpv6),
         2 => (prop::bool::weighted(0.8), 0_u32..3, prop::bool::weighted(0.8))
             .prop_map(|(up, valid, ra)| Step::Plan(up, valid, ra)),
@@ -490,6 +496,14 @@ fn apply(link: &mut Link, step: &Step, now: Instant) {
         }
         Step::Probe(number) => {
             link.handle_frame(&probe(&format!("fe80::{number}")), &book, now);
+        }
+        Step::Own(number, checked) => {
+            let address = format!("2001:db8:1::{number}");
+            let frame = match checked {
+                true => probe(&address),
+                false => neighbor_solicit(ip(&address), GUEST.link_local()),
+            };
+            link.handle_frame(&frame, &book, now);
         }
         Step::Dhcpv6 => link.handle_frame(&dhcpv6(&solicit()), &book, now),
         Step::Plan(up, valid, ra) => {
@@ -540,13 +554,14 @@ proptest! {
                     last_to_all = Some(now);
                 }
                 match link.poll_timeout() {
-                    Some((next, _)) if next <= until => {
+                    Some((next, why)) if next <= until => {
                         // Nothing comes before the time that was named.
                         prop_assert!(next > now);
                         prop_assert_eq!(link.poll_transmit(next - Duration::from_millis(1)), None);
                         now = next;
                         frames = drain(&mut link, now);
-                        prop_assert!(!frames.is_empty());
+                        // A guest that does not answer for an address is asked no more.
+                        prop_assert!(!frames.is_empty() || why == "address");
                     }
                     _ => break,
                 }

@@ -86,6 +86,8 @@ async fn a_host_reports_its_own_ports_only() {
         port: port_id(number),
         state: PortState::Up,
         carrier: true,
+        observed: Vec::new(),
+        conflicts: Vec::new(),
     };
     let report = HostReport {
         generation: agent.plan.generation,

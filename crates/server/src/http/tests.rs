@@ -265,6 +265,8 @@ impl Cloud {
                 false => PortState::Down("no link".to_owned()),
             },
             carrier: *up,
+            observed: Vec::new(),
+            conflicts: Vec::new(),
         });
         let report = HostReport {
             generation,

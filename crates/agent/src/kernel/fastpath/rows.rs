@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use hextet_core::ids::{PortNumber, Vni};
@@ -9,8 +10,9 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::{Counters, FastpathError};
 use crate::kernel::maps::raw::{
-    Counter, CounterKey, Fdb, FdbKey, MEMBER_CHUNKS, MEMBERS_PER_CHUNK, Members, MembersKey, Neigh,
-    NeighKey, Nic, Port, Raw, Source, SourceKey, Uplink,
+    Counter, CounterKey, Fdb, FdbKey, LearnableKey, LearnableValue, MEMBER_CHUNKS,
+    MEMBERS_PER_CHUNK, Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source,
+    SourceKey, Uplink,
 };
 use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
 use crate::kernel::object::fault;
@@ -38,6 +40,7 @@ fn first(failures: &[(usize, io::Error)]) -> String {
 pub(super) struct Maps {
     ports: MapHandle,
     sources: MapHandle,
+    learnable: MapHandle,
     neigh: MapHandle,
     fdb: MapHandle,
     members: MapHandle,
@@ -65,6 +68,7 @@ impl Maps {
         Ok(Maps {
             ports: get("ports")?,
             sources: get("sources")?,
+            learnable: get("learnable")?,
             neigh: get("neigh")?,
             fdb: get("fdb")?,
             members: get("members")?,
@@ -84,6 +88,9 @@ impl Maps {
         })?;
         each::<SourceKey, Source>("sources", &self.sources, |key, row| {
             rows.sources.insert(key.into(), row.into());
+        })?;
+        each::<LearnableKey, LearnableValue>("learnable", &self.learnable, |key, _| {
+            rows.learnable.extend(key.prefix());
         })?;
         each::<NeighKey, Neigh>("neigh", &self.neigh, |key, row| {
             rows.neigh.insert(key.into(), row.into());
@@ -130,6 +137,35 @@ impl Maps {
         } else {
             Err(ApplyError { failures })
         }
+    }
+
+    /// Which of these sources passed a frame since they were looked at last.
+    pub(super) fn take_used(
+        &self,
+        sources: impl Iterator<Item = (PortNumber, Ipv6Addr)>,
+    ) -> Result<Vec<(PortNumber, Ipv6Addr)>, FastpathError> {
+        let in_map = |source| FastpathError::Read {
+            map: "sources",
+            source,
+        };
+        let mut used = Vec::new();
+        for source in sources {
+            let key = SourceKey::from(&source);
+            let value = self.sources.lookup(key.bytes(), MapFlags::ANY);
+            let value = value.map_err(fault).map_err(in_map)?;
+            let Some(mut row) = value.and_then(|bytes| Source::from_bytes(&bytes)) else {
+                continue;
+            };
+            if row.flags & SOURCE_USED != 0 {
+                row.flags &= !SOURCE_USED;
+                let cleared = self
+                    .sources
+                    .update(key.bytes(), row.bytes(), MapFlags::EXIST);
+                cleared.map_err(fault).map_err(in_map)?;
+                used.push(source);
+            }
+        }
+        Ok(used)
     }
 
     pub(super) fn counters(&self) -> Result<Counters, FastpathError> {
@@ -189,6 +225,14 @@ impl Maps {
             }
             MapOp::RemoveSource(key) => {
                 steps.push(remove(&self.sources, SourceKey::from(key).bytes()))
+            }
+            MapOp::SetLearnable(key) => steps.push(set(
+                &self.learnable,
+                LearnableKey::from(key).bytes(),
+                LearnableValue { flags: 0 }.bytes(),
+            )),
+            MapOp::RemoveLearnable(key) => {
+                steps.push(remove(&self.learnable, LearnableKey::from(key).bytes()))
             }
             MapOp::SetNeigh(key, row) => {
                 steps.push(set(

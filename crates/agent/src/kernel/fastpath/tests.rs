@@ -20,6 +20,7 @@ use frames::*;
 mod frames;
 mod hostile;
 mod ipv4;
+mod learned;
 mod unguarded;
 mod uplink;
 
@@ -180,7 +181,10 @@ fn port(number: PortNumber, mac: Mac, admin_up: bool) -> PortRow {
 }
 
 fn world() -> Rows {
-    let known = SourceRow { local_only: false };
+    let known = SourceRow {
+        local_only: false,
+        learned: false,
+    };
     let (service_mac, service_address) = service();
     let mut rows = Rows {
         ports: BTreeMap::from([
@@ -191,9 +195,16 @@ fn world() -> Rows {
         sources: BTreeMap::from([
             ((PORT_A, global(0xa)), known),
             ((PORT_A, A.link_local()), known),
-            ((PORT_A, link_local(0x10ca)), SourceRow { local_only: true }),
+            (
+                (PORT_A, link_local(0x10ca)),
+                SourceRow {
+                    local_only: true,
+                    learned: true,
+                },
+            ),
             ((PORT_B, global(0xb)), known),
         ]),
+        learnable: BTreeSet::from([(PORT_A, "2001:db8:7::/64".parse().unwrap())]),
         neigh: BTreeMap::from([
             (
                 (NET, global(0xa)),
@@ -968,6 +979,7 @@ fn every_verdict_is_tested_here_or_in_the_table() {
         Verdict::PuntBudget,
         Verdict::PuntFull,
         Verdict::PuntTooLong,
+        Verdict::SourceUnproven,
         Verdict::FirstFrame,
         Verdict::FirstFrameUnseen,
         // Of physical segments: tests/uplink.rs holds a table of them.
@@ -1285,7 +1297,10 @@ fn a_full_map_refuses_the_newest_row_and_keeps_the_others() {
         .map(|host| {
             MapOp::SetSource(
                 (PORT_B, global(0x100 + host)),
-                SourceRow { local_only: false },
+                SourceRow {
+                    local_only: false,
+                    learned: false,
+                },
             )
         })
         .collect();
@@ -1455,6 +1470,8 @@ fn c_and_rust_agree_on_every_struct() {
         ("port", raw::Port::layout()),
         ("source_key", raw::SourceKey::layout()),
         ("source", raw::Source::layout()),
+        ("learnable_key", raw::LearnableKey::layout()),
+        ("learnable", raw::LearnableValue::layout()),
         ("neighbour_key", raw::NeighKey::layout()),
         ("neighbour", raw::Neigh::layout()),
         ("fdb_key", raw::FdbKey::layout()),

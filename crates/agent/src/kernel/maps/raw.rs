@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
+use ipnet::Ipv6Net;
 
 use super::{NeighRow, NicRow, OutsideFlags, PortRow, SourceRow, UplinkRow};
 
@@ -19,6 +20,11 @@ const PORT_OUTSIDE_DHCPV4: u32 = 0x400;
 const PORT_UPLINK: u32 = 0x800;
 const NIC_ALL_MULTICAST: u32 = 1;
 const SOURCE_LOCAL_ONLY: u32 = 1;
+const SOURCE_LEARNED: u32 = 2;
+/// SOURCE_USED of `bpf/maps.h`.
+pub(crate) const SOURCE_USED: u32 = 4;
+/// Bits of a `learnable` key before its prefix.
+const LEARNABLE_PORT_BITS: u32 = 32;
 const NEIGHBOUR_ROUTER: u32 = 1;
 
 /// A struct shared with the kernel.
@@ -79,6 +85,14 @@ raw!(
 raw!(
     /// struct source.
     Source { flags: u32 }
+);
+raw!(
+    /// struct learnable_key.
+    LearnableKey { prefix_len: u32, port: u32, addr: [u8; 16] }
+);
+raw!(
+    /// struct learnable.
+    LearnableValue { flags: u32 }
 );
 raw!(
     /// struct neighbour_key.
@@ -228,7 +242,8 @@ impl From<SourceKey> for (PortNumber, Ipv6Addr) {
 impl From<&SourceRow> for Source {
     fn from(row: &SourceRow) -> Source {
         Source {
-            flags: if row.local_only { SOURCE_LOCAL_ONLY } else { 0 },
+            flags: if row.local_only { SOURCE_LOCAL_ONLY } else { 0 }
+                | if row.learned { SOURCE_LEARNED } else { 0 },
         }
     }
 }
@@ -237,7 +252,27 @@ impl From<Source> for SourceRow {
     fn from(raw: Source) -> SourceRow {
         SourceRow {
             local_only: raw.flags & SOURCE_LOCAL_ONLY != 0,
+            learned: raw.flags & SOURCE_LEARNED != 0,
         }
+    }
+}
+
+impl From<&(PortNumber, Ipv6Net)> for LearnableKey {
+    fn from((port, prefix): &(PortNumber, Ipv6Net)) -> LearnableKey {
+        LearnableKey {
+            prefix_len: LEARNABLE_PORT_BITS + u32::from(prefix.prefix_len()),
+            port: port.0,
+            addr: prefix.network().octets(),
+        }
+    }
+}
+
+impl LearnableKey {
+    /// The port and the prefix; `None` for what the agent did not write.
+    pub(crate) fn prefix(self) -> Option<(PortNumber, Ipv6Net)> {
+        let length = self.prefix_len.checked_sub(LEARNABLE_PORT_BITS)?;
+        let prefix = Ipv6Net::new(self.addr.into(), u8::try_from(length).ok()?).ok()?;
+        Some((PortNumber(self.port), prefix))
     }
 }
 

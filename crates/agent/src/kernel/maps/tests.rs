@@ -19,7 +19,10 @@ fn rows() -> Rows {
     );
     rows.sources.insert(
         (PortNumber(1), mac.link_local()),
-        SourceRow { local_only: false },
+        SourceRow {
+            local_only: false,
+            learned: false,
+        },
     );
     rows.neigh.insert(
         (Vni(3), mac.link_local()),

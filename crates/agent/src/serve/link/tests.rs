@@ -1,6 +1,7 @@
 use hextet_core::ids::{PortId, Vni};
 use hextet_core::link::{LinkPlan, RaPlan};
 use hextet_core::mac::Mac;
+use hextet_proto::Known;
 use uuid::Uuid;
 
 use super::*;
@@ -22,7 +23,11 @@ fn another_incarnation_forgets_the_guest() {
     let now = Instant::now();
     let mut known = view();
     known.resumed = true;
-    known.learned = vec![("fe80::77".parse().unwrap(), None)];
+    known.learned = vec![Known {
+        address: "fe80::77".parse().unwrap(),
+        first_holder: None,
+        unseen: std::time::Duration::ZERO,
+    }];
     let mut served = Served::new(&known, now);
     assert_eq!(served.link.learned().count(), 1);
     known.incarnation += 1;
@@ -38,6 +43,7 @@ fn view() -> LinkView {
             vni: Vni(1),
             mac: Mac([2, 0, 0, 0, 0, 1]),
             addresses: Vec::new(),
+            learnable: Vec::new(),
             mtu: 1430,
             admin_state_up: true,
             ra: Some(RaPlan {

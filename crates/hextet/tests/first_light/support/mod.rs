@@ -383,6 +383,15 @@ pub fn pings(guest: &Namespace, address: Ipv6Addr, count: u32) -> bool {
     guest.output(&mut ping).status.success()
 }
 
+/// Whether every one of so many echo requests from this address is answered.
+pub fn pings_from(guest: &Namespace, source: Ipv6Addr, address: Ipv6Addr, count: u32) -> bool {
+    let mut ping = Command::new("ping");
+    ping.args(["-6", "-i", "0.2", "-W", "1", "-c", &count.to_string()])
+        .args(["-I", &source.to_string(), &address.to_string()]);
+    let text = String::from_utf8(guest.output(&mut ping).stdout).unwrap();
+    text.contains(&format!("{count} received"))
+}
+
 /// Datagrams from one guest to another, at least 10,000 a second, until told to stop.
 pub struct Flow {
     stop: Arc<AtomicBool>,

@@ -26,7 +26,10 @@ pub fn mapped(host: u8) -> Ipv6Addr {
 
 /// What the world has of IPv4: A at 10.0.0.10 and .170, B at .11, and the service.
 pub fn add_to(rows: &mut Rows) {
-    let known = SourceRow { local_only: false };
+    let known = SourceRow {
+        local_only: false,
+        learned: false,
+    };
     let (service_mac, _) = service();
     for (number, mac, host) in [(PORT_A, A, 0xa), (PORT_B, B, 0xb)] {
         rows.sources.insert((number, mapped(host)), known);

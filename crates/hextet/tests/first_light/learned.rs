@@ -1,0 +1,123 @@
+//! Addresses that guests form themselves.
+
+use std::net::Ipv6Addr;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::last_pass;
+use crate::support::{Cloud, Namespace, kill, pings_from, reaches, until};
+
+/// The guest's kernel forms opaque (RFC 7217) and temporary (RFC 8981) addresses and prefers these as sources.
+fn make_private(guest: &Namespace) {
+    for (name, value) in [("addr_gen_mode", "3"), ("use_tempaddr", "2")] {
+        let write = format!("echo {value} > /proc/sys/net/ipv6/conf/eth0/{name}");
+        assert!(guest.succeeds(Command::new("sh").args(["-c", &write])));
+    }
+    guest.ip("link set eth0 up");
+}
+
+/// Waits until the guest has two global addresses, and gives them with what is promised left out.
+fn own_addresses(guest: &Namespace, promised: Ipv6Addr) -> Vec<Ipv6Addr> {
+    until("an opaque and a temporary address", || {
+        let addresses = guest.addresses().into_iter().map(|(address, _)| address);
+        let own: Vec<Ipv6Addr> = addresses.filter(|address| *address != promised).collect();
+        (own.len() == 2).then_some(own)
+    })
+}
+
+#[test]
+fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_kill_of_the_agent() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (two, _, second) = cloud.guest(&network, "two");
+    let (one, id, promised) = cloud.guest_with(&network, "one", &["--down"]);
+    make_private(&one);
+    let own = own_addresses(&one, promised);
+    until("the neighbour's address", || {
+        two.addresses().contains(&(second, 64)).then_some(())
+    });
+    for address in &own {
+        until("learned", || cloud.learned(&id, *address).then_some(()));
+        assert!(pings_from(&one, *address, second, 3));
+        reaches(&two, *address);
+    }
+    // Without a word about the source it is the temporary one.
+    reaches(&one, second);
+
+    let passes = |log: &str| log.matches("reconcile ops=").count();
+    let before = passes(&cloud.log_text());
+    kill(&cloud.pid("agent"), "KILL");
+    let log = until("the agent is started again", || {
+        let log = cloud.log_text();
+        (passes(&log) > before).then_some(log)
+    });
+    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    for address in &own {
+        assert!(cloud.learned(&id, *address));
+        assert!(pings_from(&one, *address, second, 3));
+    }
+}
+
+#[test]
+fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
+    let taken: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, first, _) = cloud.guest(&network, "one");
+    let (two, second, _) = cloud.guest(&network, "two");
+    let (three, _, third) = cloud.guest(&network, "three");
+    for guest in [&one, &two, &three] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    one.ip("addr add 2001:db8:1::7:1/64 dev eth0");
+    until("learned", || cloud.learned(&first, taken).then_some(()));
+    two.ip("addr add 2001:db8:1::7:1/64 dev eth0");
+    until("its check fails", || {
+        let output = two.output(Command::new("ip").args(["-6", "addr", "show", "dev", "eth0"]));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.contains("dadfailed").then_some(())
+    });
+    // Without a check it is of no use either.
+    two.ip("addr del 2001:db8:1::7:1/64 dev eth0");
+    two.ip("addr add 2001:db8:1::7:1/64 dev eth0 nodad");
+    assert!(!pings_from(&two, taken, third, 2));
+    assert!(pings_from(&one, taken, third, 3));
+    assert!(!cloud.learned(&second, taken));
+    let listed = cloud.listed(&second);
+    let conflicts: Vec<&Value> = listed["conflicts"].as_array().unwrap().iter().collect();
+    let [conflict] = conflicts[..] else {
+        panic!("{conflicts:?}")
+    };
+    assert_eq!(conflict["address"], "2001:db8:1::7:1");
+    assert_eq!(conflict["holder"], first.as_str());
+    assert!(conflict["claims"].as_u64().unwrap() >= 2);
+    let log = cloud.log_text();
+    assert!(log.lines().any(|line| {
+        line.contains("a guest claims an address that is not its own")
+            && line.contains(&format!("port={second}"))
+            && line.contains(&first)
+    }));
+}
+
+#[test]
+fn an_address_whose_check_was_missed_is_learned_by_its_use() {
+    let own: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    for guest in [&one, &two] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    one.ip("addr add 2001:db8:1::7:1/64 dev eth0 nodad");
+    until("it is asked for and answers", || {
+        pings_from(&one, own, second, 1).then_some(())
+    });
+    assert!(cloud.learned(&id, own));
+    reaches(&two, own);
+}
