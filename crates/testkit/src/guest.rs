@@ -6,6 +6,7 @@
 //! Delays that a kernel draws at random are fixed at [`DAD_DELAY`], so that a scenario's times can be foretold.
 
 mod dhcpv4;
+mod own;
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -183,29 +184,6 @@ impl Guest {
             .emit(&self.envelope(self.config.link_local, solicited_node(target)))
     }
 
-    /// The guest forms an address: with a check for duplicates it is tentative at first.
-    pub fn form(&mut self, address: Ipv6Addr, checked: bool, now: Duration) {
-        if checked {
-            self.check_address(address, now);
-        } else {
-            self.addresses.insert(address, AddressState::Preferred);
-        }
-    }
-
-    /// The guest has an address no more.
-    pub fn abandon(&mut self, address: Ipv6Addr) {
-        self.addresses.remove(&address);
-    }
-
-    /// A datagram to another guest.
-    pub fn datum(&self, source: Ipv6Addr) -> Vec<u8> {
-        self.envelope(source, ALL_ROUTERS).udp(Udp {
-            source_port: 9,
-            destination_port: 9,
-            data: b"datum",
-        })
-    }
-
     /// A frame came for the guest; what it sends in answer at once is returned, the rest comes with its next timeout.
     pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Option<Vec<u8>> {
         if frame::ethertype(frame) == Some(ETHERTYPE_IPV4) {
@@ -241,26 +219,6 @@ impl Guest {
             NdpMessage::RouterSolicit(_) => panic!("hosts ask guests for no advertisement"),
         }
         None
-    }
-
-    /// RFC 4861 §7.2.4: an address that is still being checked is not answered for.
-    fn handle_solicit(&self, solicit: &NeighborSolicit, asker: &Envelope) -> Option<Vec<u8>> {
-        match self.address(solicit.target)? {
-            AddressState::Preferred | AddressState::Deprecated => {}
-            AddressState::Tentative | AddressState::Duplicate => return None,
-        }
-        let envelope = Envelope {
-            mac_destination: asker.mac_source,
-            ..self.envelope(solicit.target, asker.source)
-        };
-        let advert = NdpMessage::NeighborAdvert(NeighborAdvert {
-            router: false,
-            solicited: true,
-            r#override: true,
-            target: solicit.target,
-            options: vec![NdOption::TargetLinkLayer(self.config.mac)],
-        });
-        Some(advert.emit(&envelope))
     }
 
     fn act(&mut self, alarm: Alarm, now: Duration) -> Vec<Vec<u8>> {

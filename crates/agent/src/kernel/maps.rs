@@ -154,50 +154,15 @@ impl Rows {
     /// In order: what others refer to is there before and gone after them.
     pub fn diff(&self, wanted: &Rows) -> Vec<MapOp> {
         let mut ops = Vec::new();
-        for key in self
-            .members
-            .keys()
-            .filter(|key| !wanted.members.contains_key(key))
-        {
-            ops.push(MapOp::RemoveMembers(*key));
-        }
-        let gone = self.nics.keys();
-        ops.extend(
-            gone.filter(|key| !wanted.nics.contains_key(key))
-                .map(|key| MapOp::RemoveNic(*key)),
-        );
-        let gone = self.uplinks.keys();
-        ops.extend(
-            gone.filter(|key| !wanted.uplinks.contains_key(key))
-                .map(|key| MapOp::RemoveUplink(*key)),
-        );
-        for key in self.fdb.keys().filter(|key| !wanted.fdb.contains_key(key)) {
-            ops.push(MapOp::RemoveFdb(*key));
-        }
-        for key in self
-            .neigh
-            .keys()
-            .filter(|key| !wanted.neigh.contains_key(key))
-        {
-            ops.push(MapOp::RemoveNeigh(*key));
-        }
-        for key in self
-            .ports
-            .keys()
-            .filter(|key| !wanted.ports.contains_key(key))
-        {
-            ops.push(MapOp::RemovePort(*key));
-        }
-        for key in self
-            .sources
-            .keys()
-            .filter(|key| !wanted.sources.contains_key(key))
-        {
-            ops.push(MapOp::RemoveSource(*key));
-        }
-        for key in self.learnable.difference(&wanted.learnable) {
-            ops.push(MapOp::RemoveLearnable(*key));
-        }
+        ops.extend(gone(&self.members, &wanted.members).map(MapOp::RemoveMembers));
+        ops.extend(gone(&self.nics, &wanted.nics).map(MapOp::RemoveNic));
+        ops.extend(gone(&self.uplinks, &wanted.uplinks).map(MapOp::RemoveUplink));
+        ops.extend(gone(&self.fdb, &wanted.fdb).map(MapOp::RemoveFdb));
+        ops.extend(gone(&self.neigh, &wanted.neigh).map(MapOp::RemoveNeigh));
+        ops.extend(gone(&self.ports, &wanted.ports).map(MapOp::RemovePort));
+        ops.extend(gone(&self.sources, &wanted.sources).map(MapOp::RemoveSource));
+        let not_learnable = self.learnable.difference(&wanted.learnable);
+        ops.extend(not_learnable.map(|key| MapOp::RemoveLearnable(*key)));
         for port in self.seen.difference(&wanted.seen) {
             ops.push(MapOp::Unsee(*port));
         }
@@ -223,6 +188,14 @@ impl Rows {
         ops.extend(changed(&self.nics, &wanted.nics).map(|(key, row)| MapOp::SetNic(*key, *row)));
         ops
     }
+}
+
+/// The keys of `seen` that `wanted` lacks.
+fn gone<'a, K: Ord + Copy, V>(
+    seen: &'a BTreeMap<K, V>,
+    wanted: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = K> + 'a {
+    seen.keys().copied().filter(|key| !wanted.contains_key(key))
 }
 
 /// The rows of `wanted` that `seen` lacks or has otherwise.

@@ -261,19 +261,30 @@ impl Maps {
             }
             MapOp::RemoveNic(ifindex) => steps.push(remove(&self.nics, ifindex.bytes())),
             MapOp::Unsee(port) => steps.push(remove(&self.seen, port.0.bytes())),
-            MapOp::Forget(port) => {
-                steps.push(remove(&self.seen, port.0.bytes()));
-                steps.push(remove(&self.budget, port.0.bytes()));
-                for verdict in Verdict::ALL {
-                    let key = CounterKey {
-                        port: port.0,
-                        verdict: verdict as u32,
-                    };
-                    steps.push(remove(&self.counters, key.bytes()));
-                }
-            }
+            MapOp::Forget(port) => self.forget_steps(op, *port, steps),
         }
         Ok(())
+    }
+
+    /// What the program keeps about a port.
+    fn forget_steps<'a>(&'a self, op: usize, port: PortNumber, steps: &mut Vec<Step<'a>>) {
+        let mut remove = |map, key: &[u8]| {
+            steps.push(Step {
+                op,
+                map,
+                key: key.to_vec(),
+                value: None,
+            });
+        };
+        remove(&self.seen, port.0.bytes());
+        remove(&self.budget, port.0.bytes());
+        for verdict in Verdict::ALL {
+            let key = CounterKey {
+                port: port.0,
+                verdict: verdict as u32,
+            };
+            remove(&self.counters, key.bytes());
+        }
     }
 
     /// The whole set anew: its chunks from the first, and no chunk behind them.
