@@ -8,8 +8,10 @@ use anyhow::{Context, Result, bail};
 use hextet_testdb::{Cluster, Disk};
 use serde_json::Value;
 
+use crate::oldest;
+
 /// Where `tools/setup` puts Debian's kernel.
-const KERNEL: &str = "target/kernel";
+pub(crate) const KERNEL: &str = "target/kernel";
 
 /// A lane that runs test programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +25,12 @@ pub enum Lane {
 }
 
 /// A built test program.
-struct TestProgram {
-    package: String,
+pub(crate) struct TestProgram {
+    pub(crate) package: String,
     /// `lib`, `bin` or `test`.
-    kind: String,
-    name: String,
-    path: PathBuf,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
     /// Where cargo would run it: the folder of its package.
     directory: PathBuf,
 }
@@ -62,6 +64,7 @@ pub fn all() -> Result<()> {
     ] {
         run_lane(&programs, lane)?;
     }
+    oldest::run(&programs)?;
     run_lane(&programs, Lane::Interop)?;
     lab_once()?;
     api()?;
@@ -92,6 +95,11 @@ pub fn check() -> Result<()> {
 /// One lane of test programs.
 pub fn tests(lane: Lane) -> Result<()> {
     run_lane(&build()?, lane)
+}
+
+/// The agent's own tests and those of the netns lane on Debian's stock kernel, the oldest that hosts may have.
+pub fn kernel() -> Result<()> {
+    oldest::run(&build_tests(&["--package", "hextet-agent"])?)
 }
 
 /// The lab's own tests, then the lab itself with a verdict.
@@ -229,14 +237,14 @@ fn build_binary() -> Result<()> {
 /// Builds every test program of the workspace, and the binary that some of them drive.
 fn build() -> Result<Vec<TestProgram>> {
     build_binary()?;
+    build_tests(&["--workspace"])
+}
+
+/// Builds the test programs of these packages.
+fn build_tests(of: &[&str]) -> Result<Vec<TestProgram>> {
     say("building the test programs");
-    let mut command = cargo(&[
-        "test",
-        "--workspace",
-        "--no-run",
-        "--quiet",
-        "--message-format=json",
-    ]);
+    let mut command = cargo(&["test", "--no-run", "--quiet", "--message-format=json"]);
+    command.args(of);
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -327,7 +335,7 @@ fn as_root(program: &Path) -> Command {
     command
 }
 
-fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
+pub(crate) fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
     let command = command.borrow_mut();
     let status = command
         .status()
@@ -347,10 +355,10 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-fn banner(lane: &str) {
+pub(crate) fn banner(lane: &str) {
     println!("\n== {lane}");
 }
 
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     println!("-- {what}");
 }

@@ -1,6 +1,7 @@
 //! The project's own verbs: `cargo xtask test` runs every lane, `cargo xtask LANE` one of them.
 
 mod lanes;
+mod oldest;
 #[cfg(test)]
 mod tidy;
 
@@ -31,6 +32,8 @@ enum Verb {
     FuzzReplay,
     /// Real kernel: links, eBPF, server and agent in network namespaces (root, or sudo).
     Netns,
+    /// The agent's programs on the oldest kernel that a host may have: Debian 12's, in QEMU.
+    Kernel,
     /// The lab: real guests with real clients, and faults that it must see (root, or sudo).
     Interop,
     /// The openstack CLI and openstacksdk as judges of the API, PyPI's current ones and Debian's.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Scenarios => lanes::tests(lanes::Lane::Scenarios),
         Verb::FuzzReplay => lanes::tests(lanes::Lane::FuzzReplay),
         Verb::Netns => lanes::tests(lanes::Lane::Netns),
+        Verb::Kernel => lanes::kernel(),
         Verb::Interop => lanes::interop(),
         Verb::Api => lanes::api(),
         Verb::Conformance { database } => lanes::conformance(database),

@@ -53,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("hextet-bench", &["hextet-testdb"]),
     ("hextet-testdb", &[]),
-    ("xtask", &["hextet-testdb"]),
+    ("xtask", &["hextet-lab", "hextet-testdb"]),
 ];
 
 #[test]
