@@ -71,15 +71,25 @@ fn short_or_null(value: &Json, chars_max: usize) -> Result<Json, String> {
     }
 }
 
-/// An integer, as a number or its text, or null.
-pub(super) fn integer_or_null(value: &Json) -> Result<Json, String> {
-    let number = match value {
-        Json::Null => return Ok(Json::Null),
-        Json::Number(number) => number.as_i64(),
+/// An integer, as a number or its text. 7.0 is one, too (JSON Schema 2020-12 §4.2.3).
+pub(super) fn integer(value: &Json) -> Option<i64> {
+    match value {
+        Json::Number(number) => number.as_i64().or_else(|| {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
+            // Beyond, not every integer is a float.
+            (float.abs() < 2_f64.powi(53)).then_some(float as i64)
+        }),
         Json::String(text) => text.parse().ok(),
         _ => None,
-    };
-    number
+    }
+}
+
+/// An integer or null.
+pub(super) fn integer_or_null(value: &Json) -> Result<Json, String> {
+    if value.is_null() {
+        return Ok(Json::Null);
+    }
+    integer(value)
         .map(|number| json!(number))
         .ok_or_else(|| format!("'{}' is not an integer", plain(value)))
 }
@@ -125,12 +135,7 @@ pub(super) fn boolean(value: &Json) -> Result<Json, String> {
 
 /// An integer of 0 to 2^32 - 1, as a number or its text.
 pub(super) fn non_negative(value: &Json) -> Result<Json, String> {
-    let number = match value {
-        Json::Number(number) => number.as_u64(),
-        Json::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    number
+    integer(value)
         .and_then(|number| u32::try_from(number).ok())
         .map(|number| json!(number))
         .ok_or_else(|| format!("'{}' is not an integer of 0 to {}", plain(value), u32::MAX))

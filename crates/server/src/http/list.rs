@@ -61,7 +61,7 @@ impl Listing<'_> {
                     documents.retain(|document| document.id > marker.id);
                 }
                 let documents = documents.into_iter().filter(passing);
-                return Ok(documents.take(page.limit.get()).collect());
+                return Ok(documents.take(page.most()).collect());
             }
             _ => documents.retain(passing),
         }
@@ -125,7 +125,7 @@ impl Listing<'_> {
     }
 
     fn cut(&self, rows: &mut Vec<Row>, page: &PageAsked, marker: Option<&Row>) {
-        let limit = page.limit.get();
+        let limit = page.most();
         if page.reverse {
             if let Some(marker) = marker {
                 rows.truncate(rows.partition_point(|row| self.compare(row, marker).is_lt()));
@@ -148,7 +148,7 @@ pub(super) fn links(
     page: &PageAsked,
     documents: &[Arc<Document>],
 ) -> Vec<Json> {
-    let full = documents.len() >= page.limit.get();
+    let full = documents.len() >= page.most();
     let link = |rel: &str, marker: Option<&Arc<Document>>, reverse: bool| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let kept = form_urlencoded::parse(written.unwrap_or_default().as_bytes());

@@ -41,12 +41,19 @@ pub(super) struct SortKey {
 /// A page that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PageAsked {
-    /// Most resources on it.
-    pub limit: NonZeroUsize,
+    /// Most resources on it; `None`: all.
+    pub limit: Option<NonZeroUsize>,
     /// The id of the resource that it comes after, or before in reverse.
     pub marker: Option<String>,
     /// Whether it lies before the marker; without one, at the end.
     pub reverse: bool,
+}
+
+impl PageAsked {
+    /// Most resources on it.
+    pub(super) fn most(&self) -> usize {
+        self.limit.map_or(usize::MAX, NonZeroUsize::get)
+    }
 }
 
 /// The parameters that are no filters, as they were written.
@@ -138,6 +145,11 @@ impl Query {
         self.filters.get(name).map(|(_, values)| values.as_slice())
     }
 
+    /// The page that has links to others: one with a limit.
+    pub(super) fn paged(&self) -> Option<&PageAsked> {
+        self.page.as_ref().filter(|page| page.limit.is_some())
+    }
+
     /// Whether a resource passes every filter, by its attributes as its reader sees them.
     pub(super) fn passes(&self, value: impl Fn(&str) -> Json) -> bool {
         if let Some(since) = &self.changed_since
@@ -197,7 +209,8 @@ impl Written {
         Ok(sort)
     }
 
-    /// `marker` and `page_reverse` mean nothing without a limit, as in Neutron.
+    /// A marker alone asks for all that comes after it, or before it in reverse. (Neutron leaves it out of account without
+    /// a limit, and answers with everything.)
     fn page(self) -> Result<Option<PageAsked>, Refusal> {
         let reverse = match self.page_reverse.as_deref() {
             None => false,
@@ -207,10 +220,9 @@ impl Written {
                 _ => return Err(bad(format!("page_reverse: '{text}' is no boolean"))),
             },
         };
-        let Some(limit) = self.limit else {
-            return Ok(None);
-        };
-        let number: usize = limit.parse().map_err(|_| {
+        let number = self.limit.as_deref().unwrap_or("0");
+        let number: usize = number.parse().map_err(|_| {
+            let limit = number;
             Refusal::new(
                 RefusalKind::BadRequest,
                 format!(
@@ -218,11 +230,14 @@ impl Written {
                 ),
             )
         })?;
-        Ok(NonZeroUsize::new(number).map(|limit| PageAsked {
-            limit,
-            marker: self.marker,
-            reverse,
-        }))
+        let limit = NonZeroUsize::new(number);
+        Ok(
+            (limit.is_some() || self.marker.is_some()).then_some(PageAsked {
+                limit,
+                marker: self.marker,
+                reverse,
+            }),
+        )
     }
 }
 

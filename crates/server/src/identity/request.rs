@@ -310,6 +310,8 @@ impl UserFields {
             self.description.as_ref().and_then(Option::as_deref),
         )?;
         check_text("email", self.email.as_ref().and_then(Option::as_deref))?;
+        let project = self.default_project_id.as_ref();
+        check_text("default_project_id", project.and_then(Option::as_deref))?;
         match self.password.as_ref().and_then(Option::as_ref) {
             Some(password) => check_password(password),
             None => Ok(()),
@@ -351,6 +353,7 @@ pub fn user_change(body: &[u8]) -> Result<UserFields, Failure> {
 /// A new password, with the old one as proof.
 pub fn new_password(body: &[u8]) -> Result<ChangePassword, Failure> {
     let ChangePasswordBody { user } = parse(body)?;
+    check_password(&user.original_password)?;
     check_password(&user.password)?;
     Ok(user)
 }

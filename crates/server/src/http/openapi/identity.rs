@@ -157,34 +157,40 @@ fn login() -> Json {
             "type": "object", "properties": properties, "required": required, "additionalProperties": false,
         })
     };
-    let domain = object(
-        json!({"id": {"enum": ["default"]}, "name": {"enum": ["Default"]}}),
-        &[],
-    );
-    let named = |more: Json, needed: &[&str]| {
-        let mut properties = json!({"id": text(), "name": text(), "domain": domain});
-        let more = more.as_object().cloned().unwrap_or_default();
-        for (name, schema) in more {
-            properties[name] = schema;
-        }
-        object(properties, needed)
+    let domain = {
+        let mut domain = object(
+            json!({"id": {"enum": ["default"]}, "name": {"enum": ["Default"]}}),
+            &[],
+        );
+        domain["minProperties"] = json!(1);
+        domain
     };
+    // By id, or by name and domain; a password belongs to who logs in by one.
+    let named = |password: bool| {
+        let with = |mut properties: Json, mut needed: Vec<&str>| {
+            properties["domain"] = domain.clone();
+            if password {
+                properties["password"] = text();
+                needed.push("password");
+            }
+            object(properties, &needed)
+        };
+        json!({"anyOf": [
+            with(json!({"id": text()}), vec!["id"]),
+            with(json!({"name": text()}), vec!["name", "domain"]),
+        ]})
+    };
+    let secret = json!({"anyOf": [
+        object(json!({"id": text(), "secret": text()}), &["id", "secret"]),
+        object(
+            json!({"name": text(), "user": named(false), "secret": text()}),
+            &["name", "user", "secret"],
+        ),
+    ]});
     let proofs = [
-        (
-            "password",
-            object(
-                json!({"user": named(json!({"password": text()}), &["password"])}),
-                &["user"],
-            ),
-        ),
+        ("password", object(json!({"user": named(true)}), &["user"])),
         ("token", object(json!({"id": text()}), &["id"])),
-        (
-            "application_credential",
-            object(
-                json!({"id": text(), "name": text(), "user": named(json!({}), &[]), "secret": text()}),
-                &["secret"],
-            ),
-        ),
+        ("application_credential", secret),
     ];
     let methods = proofs.map(|(method, proof)| {
         let said =
@@ -195,7 +201,7 @@ fn login() -> Json {
         )
     });
     let scope = json!({"anyOf": [
-        {"const": "unscoped"}, object(json!({"project": named(json!({}), &[])}), &["project"]),
+        {"const": "unscoped"}, object(json!({"project": named(false)}), &["project"]),
     ]});
     object(
         json!({"identity": {"anyOf": methods}, "scope": scope}),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::schema::{described, samples};
+use super::schema::{IPV4, IPV6, described, samples};
 use super::{Operation, id, in_path, list_of, wrapped};
 use crate::app::BULK_MAX;
 use crate::http::attributes::{Attribute, Convert, Filter, Noun, Rule, Shown, Verb};
@@ -111,7 +111,7 @@ pub(super) fn describe_read_only(
 /// The tags of a noun's resources.
 fn tags(noun: &Noun, member: &str, paths: &mut Map<String, Json>) {
     let tag = json!({"type": "string", "minLength": 1, "maxLength": TAG_CHARS_MAX});
-    let tags = || wrapped("tags", json!({"type": "array", "items": tag.clone()}));
+    let tags = || wrapped("tags", taken(convert::tags));
     let operation = |summary: &str, status, answer| Operation {
         parameters: vec![id()],
         errors: &[403, 404, 409, 412],
@@ -153,6 +153,8 @@ fn request(noun: &Noun, verb: Verb) -> Json {
             Verb::Put => attribute.put,
         };
         let schema = match rule {
+            // What is taken and never shown is refused further on, with another type.
+            Rule::Takes(_) if attribute.shown == Shown::Never => continue,
             Rule::Takes(convert) => taken(convert),
             Rule::Only(texts) => match texts {
                 [] => continue,
@@ -208,7 +210,7 @@ fn part(noun: &Noun) -> Json {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-fn taken(convert: Convert) -> Json {
+pub(super) fn taken(convert: Convert) -> Json {
     described(&|value| convert(value).is_ok()).unwrap_or(json!({}))
 }
 
@@ -254,7 +256,7 @@ fn parameters(noun: &Noun) -> Vec<Json> {
         many("sort_dir", json!({"enum": ["asc", "desc"]})),
         query(
             "limit",
-            json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+            json!({"type": "integer", "minimum": 0, "maximum": usize::MAX}),
         ),
         query("marker", json!({"type": "string", "format": "uuid"})),
         query("page_reverse", json!({"type": "boolean"})),
@@ -270,16 +272,21 @@ fn parameters(noun: &Noun) -> Vec<Json> {
 fn filtered_by(filter: Filter) -> Json {
     match filter {
         Filter::Text | Filter::Tags(_) => json!({"type": "string"}),
-        Filter::Id => json!({"type": "string", "format": "uuid"}),
         Filter::OneOf(words) | Filter::AnyItem(words) => json!({"enum": words}),
-        Filter::Number => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+        Filter::Number => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
         Filter::Boolean => json!({"enum": ["True", "true", "1", "False", "false", "0"]}),
-        Filter::Address => taken(convert::address),
-        Filter::Prefix => taken(convert::cidr),
-        Filter::Mac => taken(convert::mac),
-        Filter::FixedIps => {
-            json!({"type": "string", "pattern": "^(ip_address|ip_address_substr|subnet_id)=.+$"})
+        Filter::Id | Filter::Address | Filter::Prefix | Filter::Mac => {
+            let takes = |value: &Json| {
+                let text = value.as_str();
+                text.is_some_and(|text| filter.wanted("", text).is_ok())
+            };
+            described(&takes).unwrap_or(json!({}))
         }
+        Filter::FixedIps => json!({"anyOf": [
+            {"type": "string", "pattern": format!("^ip_address=({IPV4}|{IPV6})$")},
+            {"type": "string", "pattern": "^ip_address_substr=.*$"},
+            {"type": "string", "pattern": "^subnet_id=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+        ]}),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::nouns::taken;
 use super::{Operation, in_path, list_of, wrapped};
-use crate::http::v2::quotas::{FLAGS, KINDS, LIMIT_MAX, UNLIMITED};
+use crate::http::convert;
+use crate::http::v2::quotas::{FLAGS, KINDS, LIMIT_MAX, UNLIMITED, limit as asked_limit};
 
 /// Adds them.
 pub(super) fn describe(paths: &mut Map<String, Json>) {
@@ -68,9 +70,13 @@ fn collection(limits: &Json) -> Json {
 }
 
 fn member(limits: &Json) -> Json {
-    let mut asked = each(&limit());
+    let mut asked = each(&taken(|value| {
+        asked_limit("", value)
+            .map(Json::from)
+            .map_err(|_| String::new())
+    }));
     for flag in FLAGS {
-        asked.insert(flag.to_owned(), json!({"type": "boolean"}));
+        asked.insert(flag.to_owned(), taken(convert::boolean));
     }
     let asked = json!({"type": "object", "properties": asked, "additionalProperties": false});
     let set = Operation {
@@ -95,7 +101,8 @@ fn of_a_project(
     answer: Option<Json>,
     errors: &'static [u16],
 ) -> Operation {
-    let id = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
+    // A project of that id there need not be.
+    let id = json!({"type": "string", "maxLength": 255, "pattern": "^[^/\\u0000]+$"});
     Operation {
         parameters: vec![in_path("project", id)],
         errors,

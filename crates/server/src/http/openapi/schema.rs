@@ -11,6 +11,36 @@ use crate::identity::DOMAIN_ID;
 /// Whether a value is taken.
 type Takes<'a> = &'a dyn Fn(&Json) -> bool;
 
+/// An IPv4 address, as a pattern.
+macro_rules! ipv4 {
+    () => {
+        "((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    };
+}
+/// An IPv6 address without an IPv4 one in it, as a pattern.
+macro_rules! ipv6 {
+    () => {
+        concat!(
+            "(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|",
+            "([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|",
+            "([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|",
+            "[0-9a-fA-F]{1,4}:(:[0-9a-fA-F]{1,4}){1,6}|:((:[0-9a-fA-F]{1,4}){1,7}|:))",
+        )
+    };
+}
+pub(super) const IPV4: &str = ipv4!();
+pub(super) const IPV6: &str = ipv6!();
+const IPV4_PREFIX: &str = concat!(
+    r#"{"type":"string","pattern":"^"#,
+    ipv4!(),
+    r#"/(3[0-2]|[12]?[0-9])$"}"#,
+);
+const IPV6_PREFIX: &str = concat!(
+    r#"{"type":"string","pattern":"^"#,
+    ipv6!(),
+    r#"/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}"#,
+);
+
 /// Forms of texts: one of each that is taken, and how it is described.
 const FORMS: [(&str, &str); 8] = [
     (
@@ -23,14 +53,8 @@ const FORMS: [(&str, &str); 8] = [
     ),
     ("192.0.2.1", r#"{"type":"string","format":"ipv4"}"#),
     ("2001:db8::1", r#"{"type":"string","format":"ipv6"}"#),
-    (
-        "192.0.2.0/24",
-        r#"{"type":"string","pattern":"^([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,2}$"}"#,
-    ),
-    (
-        "2001:db8::/64",
-        r#"{"type":"string","pattern":"^[0-9a-f:]+/[0-9]{1,3}$"}"#,
-    ),
+    ("192.0.2.0/24", IPV4_PREFIX),
+    ("2001:db8::/64", IPV6_PREFIX),
     (
         "compute:x",
         r#"{"type":"string","pattern":"^compute:[a-z]{0,200}$"}"#,
@@ -149,7 +173,12 @@ fn array(takes: Takes<'_>) -> Option<Json> {
         return None;
     }
     let items = described(&|item| takes(&json!([item])));
-    Some(json!({"type": "array", "items": items.unwrap_or(json!(false))}))
+    let mut schema = json!({"type": "array", "items": items.unwrap_or(json!(false))});
+    let one = samples().find(|item| takes(&json!([item])));
+    if one.is_some_and(|item| !takes(&json!([item, item]))) {
+        schema["uniqueItems"] = json!(true);
+    }
+    Some(schema)
 }
 
 /// An object of these members, if one of them all is taken.

@@ -357,3 +357,41 @@ async fn a_filter_by_what_cannot_be_is_refused_with_what_can() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_marker_alone_asks_for_what_comes_after_it() {
+    let cloud = networks(&[("a", 1300), ("b", 1300), ("c", 1300)]).await;
+    let by_name = "networks?sort_key=name&sort_dir=asc";
+    let all = cloud.get("demo", by_name).await;
+    let marker = all.ids("networks")[1].to_owned();
+    for (query, expected) in [
+        (format!("{by_name}&marker={marker}"), "c"),
+        (format!("{by_name}&marker={marker}&limit=0"), "c"),
+        (format!("{by_name}&marker={marker}&page_reverse=True"), "a"),
+    ] {
+        let answer = cloud.get("demo", &query).await;
+        assert_eq!(names(&answer), expected, "{query}");
+        assert!(answer.body.get("networks_links").is_none(), "{query}");
+    }
+    let unknown = cloud.get("demo", "networks?marker=x").await;
+    unknown.check("no marker", 404, "NetworkNotFound");
+}
+
+#[tokio::test]
+async fn a_whole_number_may_have_a_point() {
+    let cloud = Cloud::new().await;
+    for (mtu, status) in [
+        ("1400.0", 201),
+        ("14e2", 201),
+        ("1400.5", 400),
+        ("1e300", 400),
+        ("-1.0", 400),
+    ] {
+        let body = format!("{{\"network\": {{\"mtu\": {mtu}}}}}");
+        let answer = cloud
+            .call("demo", Method::POST, "/v2.0/networks", &[], body)
+            .await;
+        let kind = if status == 400 { "HTTPBadRequest" } else { "" };
+        answer.check(mtu, status, kind);
+    }
+}

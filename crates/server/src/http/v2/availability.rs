@@ -117,7 +117,7 @@ async fn list(
         .map(|counted| object(counted, &query.fields))
         .collect();
     let mut body = format!("{{\"{}\":[{}]", noun.collection, items.join(","));
-    if let Some(page) = &query.page {
+    if let Some(page) = query.paged() {
         let url = format!("{}/v2.0/{}", state.base_url(&headers), noun.path());
         let links = Json::Array(list::links(&url, uri.query(), page, &documents));
         body.push_str(&format!(",\"{}_links\":{links}", noun.collection));

@@ -181,13 +181,8 @@ fn asked(quota: &Json) -> Result<(Limits, bool), Problem> {
     Ok((limits, force && !check))
 }
 
-fn limit(name: &str, value: &Json) -> Result<i64, Refusal> {
-    let number = match value {
-        Json::Number(number) => number.as_i64(),
-        Json::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    number
+pub(in crate::http) fn limit(name: &str, value: &Json) -> Result<i64, Refusal> {
+    convert::integer(value)
         .filter(|limit| (UNLIMITED..=LIMIT_MAX).contains(limit))
         .ok_or_else(|| {
             let reason = format!("{value} is not an integer of {UNLIMITED} to {LIMIT_MAX}");

@@ -80,7 +80,7 @@ async fn list<R: Resource>(
             )
         })
         .await??;
-    let links = match &query.page {
+    let links = match query.paged() {
         None => Vec::new(),
         Some(page) => {
             let url = format!("{}/v2.0/{}", state.base_url(&headers), noun.path());

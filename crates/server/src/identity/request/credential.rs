@@ -77,6 +77,7 @@ impl NewCredential {
     fn check(&self) -> Result<(), Failure> {
         check_name(Some(&self.name), CREDENTIAL_NAME_CHARS_MAX)?;
         check_text("description", self.description.as_deref())?;
+        check_text("project_id", self.project_id.as_deref())?;
         if self
             .access_rules
             .as_ref()
