@@ -13,6 +13,10 @@ use uuid::Uuid;
 
 /// Writes that are under way at once.
 const WRITERS: u64 = 8;
+/// Every so many writes a long one, so that the redo file is full and SQLite commits in every round.
+const LONG_EVERY: u64 = 4;
+/// Characters of a short one and of a long one.
+const LENGTHS: [usize; 2] = [300, 100_000];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,10 +44,11 @@ async fn write_for_ever(store: Store, round: &str, writer: u64) {
     for count in 0.. {
         let id = format!("{round}-{writer}-{count}");
         let written = id.clone();
+        let long = (count + writer).is_multiple_of(LONG_EVERY);
         let stored = store.write(move |tx| {
             let id = written.clone();
             Box::pin(async move {
-                let text = "x".repeat(300);
+                let text = "x".repeat(LENGTHS[usize::from(long)]);
                 tx.insert(
                     "thing",
                     &id,

@@ -6,6 +6,9 @@ pub enum EngineError {
     /// A statement failed.
     #[error("the database refused a statement")]
     Statement(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file beside the database cannot be read or written.
+    #[error("a file of the database cannot be read or written")]
+    File(#[source] std::io::Error),
     /// A job waited for something that is not the database. A transaction holds up every other one, so it may not.
     #[error("a transaction waited for something outside the database")]
     ForeignAwait,
@@ -65,6 +68,12 @@ impl EngineError {
             EngineError::OutcomeUnknown(why) => EngineError::OutcomeUnknown(why.clone()),
             other => EngineError::Commit(hextet_core::errors::chain(other)),
         }
+    }
+}
+
+impl From<std::io::Error> for EngineError {
+    fn from(error: std::io::Error) -> Self {
+        EngineError::File(error)
     }
 }
 

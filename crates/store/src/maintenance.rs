@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::engine::EngineError;
 use crate::lock::{DatabaseLock, beside};
+use crate::redo;
 use crate::schema::{self, SCHEMA_VERSION};
 use crate::store::BUSY_TIMEOUT;
 
@@ -21,6 +22,9 @@ pub use check::check;
 
 /// How many pages are copied between two words on how far the copy is.
 const PAGES_AT_ONCE: i32 = 1024;
+
+/// How often a copy begins anew because the server commits just then.
+const LOOKS_MAX: usize = 100;
 
 /// Why nothing was copied, put back or checked. What was there is there still.
 #[derive(Debug, thiserror::Error)]
@@ -152,10 +156,47 @@ fn open(path: &Path) -> Result<Connection, MaintenanceError> {
     Ok(connection)
 }
 
-/// Copies page by page what one reading transaction sees, and waits for the disk.
+/// A database at one moment: a reading transaction, and what the redo file adds to what it sees.
+struct Moment {
+    source: Connection,
+    generation: i32,
+    redo: Vec<u8>,
+}
+
+impl Moment {
+    fn of(path: &Path) -> Result<Self, MaintenanceError> {
+        for _ in 0..LOOKS_MAX {
+            let source = open(path)?;
+            source.execute_batch("BEGIN").map_err(unsound(path))?;
+            let generation = redo::generation(&source).map_err(unsound(path))?;
+            let redo = redo::read(path).map_err(failed(&beside(path, redo::SUFFIX)))?;
+            // If the server has committed since, the file may go on from that.
+            let now = redo::generation(&open(path)?).map_err(unsound(path))?;
+            if now == generation {
+                return Ok(Self {
+                    source,
+                    generation,
+                    redo,
+                });
+            }
+        }
+        Err(unsound(path)(EngineError::Unsound(
+            "state: the server commits too often",
+        )))
+    }
+
+    /// Adds to a copy of the pages what the redo file adds to them.
+    fn complete(&self, copy: &mut Connection) -> Result<(), EngineError> {
+        let transaction = copy.transaction()?;
+        redo::replay(&transaction, &self.redo, self.generation)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+/// Copies page by page what one reading transaction sees, with what the redo file adds, and waits for the disk.
 fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), MaintenanceError> {
-    let source = open(from)?;
-    source.execute_batch("BEGIN").map_err(unsound(from))?;
+    let moment = Moment::of(from)?;
+    let source = &moment.source;
     let found: String = source
         .query_row("SELECT value FROM meta WHERE name = 'schema'", [], |row| {
             row.get(0)
@@ -166,7 +207,7 @@ fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), Maintenanc
     File::create(to).map_err(failed(to))?;
     let mut target = Connection::open(to).map_err(unsound(to))?;
     {
-        let pages = Backup::new(&source, &mut target).map_err(unsound(from))?;
+        let pages = Backup::new(source, &mut target).map_err(unsound(from))?;
         loop {
             let step = pages.step(PAGES_AT_ONCE).map_err(unsound(from))?;
             let seen = pages.progress();
@@ -180,6 +221,7 @@ fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), Maintenanc
             }
         }
     }
+    moment.complete(&mut target).map_err(unsound(to))?;
     target.close().map_err(|(_, error)| unsound(to)(error))?;
     File::open(to)
         .and_then(|file| file.sync_all())
@@ -226,17 +268,18 @@ fn replace(draft: &Path, database: &Path) -> Result<Option<PathBuf>, Maintenance
             .map_or(0, |since| since.as_secs());
         beside(database, &format!(".replaced-{seconds}"))
     });
-    let log = beside(database, "-wal");
     if let Some(kept) = &kept {
         std::fs::hard_link(database, kept).map_err(failed(kept))?;
-        if log.exists() {
-            let kept = beside(kept, "-wal");
-            std::fs::hard_link(&log, &kept).map_err(failed(&kept))?;
+        for name in ["-wal", redo::SUFFIX] {
+            let (log, kept) = (beside(database, name), beside(kept, name));
+            if log.exists() {
+                std::fs::hard_link(&log, &kept).map_err(failed(&kept))?;
+            }
         }
         sync_folder(database)?;
     }
     // They belong to the old database; the new one would take them for its own.
-    for name in ["-wal", "-shm"] {
+    for name in ["-wal", "-shm", redo::SUFFIX] {
         let path = beside(database, name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -250,12 +293,8 @@ fn replace(draft: &Path, database: &Path) -> Result<Option<PathBuf>, Maintenance
     Ok(kept)
 }
 
-/// Names in a folder are on the disk once the folder is.
 fn sync_folder(of: &Path) -> Result<(), MaintenanceError> {
-    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed(of))
+    redo::sync_folder(of).map_err(failed(of))
 }
 
 fn unsound<E: Into<EngineError>>(path: &Path) -> impl FnOnce(E) -> MaintenanceError {

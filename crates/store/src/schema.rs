@@ -7,7 +7,7 @@ use crate::engine::EngineError;
 use crate::tx::{Engine, Tx};
 
 /// The version of the tables that this program reads and writes.
-pub const SCHEMA_VERSION: u64 = 2;
+pub const SCHEMA_VERSION: u64 = 3;
 
 /// Type names that differ between engines.
 struct Types {
@@ -78,6 +78,9 @@ const STEPS: &[&[&str]] = &[
          FROM resource WHERE kind IN ('network', 'subnet', 'port') GROUP BY kind, project_id \
          ON CONFLICT DO NOTHING",
     ],
+    // Version 3: the tables are the same. But a SQLite database is whole only with its redo file, of which earlier
+    // programs know nothing.
+    &[],
 ];
 
 const _: () = assert!(

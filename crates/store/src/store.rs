@@ -1,7 +1,7 @@
 //! The door: open, write, read, follow.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -11,13 +11,13 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::audience::Audience;
 use crate::database::Database;
 use crate::engine::EngineError;
-use crate::lock::DatabaseLock;
 use crate::model::{Committed, Model};
 use crate::postgres::{self, Freshness};
 use crate::schema::{self, SCHEMA_VERSION, Unusable};
-use crate::stats::{Counts, Stats};
-use crate::tx::{Engine, Tx};
-use crate::writer::{self, Order, Write, ready};
+use crate::sqlite;
+use crate::stats::Stats;
+use crate::tx::Tx;
+use crate::writer::{Order, Write};
 
 /// Most writes that wait for the writer; whoever comes then waits to be let in.
 const WRITE_QUEUE_MAX: usize = 1024;
@@ -25,11 +25,6 @@ const WRITE_QUEUE_MAX: usize = 1024;
 const COMMITS_BEHIND_MAX: usize = 1024;
 /// How long an opening waits for another process to let go of the database.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the log grows before it is written into the database, pages of 4 KiB. Most pages are written by several
-/// commits, and go into the database once.
-const CHECKPOINT_PAGES: u32 = 4000;
-/// How many prepared statements are kept.
-const STATEMENTS_KEPT: usize = 128;
 
 /// Whether a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -149,7 +144,7 @@ impl Store {
         let (committed, _) = broadcast::channel(COMMITS_BEHIND_MAX);
         let (audience, freshness) = match config.database.clone() {
             Database::Sqlite(path) => {
-                let open = move || start_sqlite(&path, &config, inbox, committed);
+                let open = move || sqlite::start(&path, &config, inbox, committed);
                 let opened = tokio::task::spawn_blocking(open).await;
                 (
                     opened.map_err(|error| OpenError::Thread(error.into()))??,
@@ -256,7 +251,7 @@ impl Store {
     }
 }
 
-fn unusable(database: &Database, error: Unusable) -> OpenError {
+pub(crate) fn unusable(database: &Database, error: Unusable) -> OpenError {
     let database = database.clone();
     match error {
         Unusable::Newer(found) => OpenError::NewerSchema {
@@ -266,59 +261,4 @@ fn unusable(database: &Database, error: Unusable) -> OpenError {
         },
         Unusable::Engine(source) => OpenError::Open { database, source },
     }
-}
-
-fn start_sqlite(
-    path: &Path,
-    config: &StoreConfig,
-    inbox: mpsc::Receiver<Order>,
-    committed: broadcast::Sender<Arc<Committed>>,
-) -> Result<Audience, OpenError> {
-    let lock = match DatabaseLock::take(path) {
-        Ok(Some(lock)) => lock,
-        Ok(None) => return Err(OpenError::InUse { path: path.into() }),
-        Err(source) => {
-            let path = path.into();
-            return Err(OpenError::Lock { path, source });
-        }
-    };
-    let (tx, model) =
-        open_sqlite(path, config).map_err(|error| unusable(&config.database, error))?;
-    let audience = Audience {
-        model: Arc::new(RwLock::new(model)),
-        committed,
-        counts: Counts::default(),
-    };
-    let told = audience.clone();
-    std::thread::Builder::new()
-        .name("store-writer".into())
-        .spawn(move || writer::write(tx, inbox, &told, lock))
-        .map_err(OpenError::Thread)?;
-    Ok(audience)
-}
-
-fn open_sqlite(path: &Path, config: &StoreConfig) -> Result<(Tx, Model), Unusable> {
-    let connection = rusqlite::Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    let synchronous = match config.synchronous {
-        Synchronous::Full => "FULL",
-        Synchronous::Off => "OFF",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    // What savepoints keep to go back to is of no use after the process.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    let mut tx = Tx::new(Engine::Sqlite(connection));
-    ready(tx.batch("BEGIN IMMEDIATE"))?;
-    let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;
-    let settings = CloudSettings {
-        server_duid: identity.server_duid,
-        ..config.settings.clone()
-    };
-    let model = ready(Model::load(&mut tx, identity.epoch, settings))?;
-    ready(tx.batch("COMMIT"))?;
-    Ok((tx, model))
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::document::{Document, Layout};
 use crate::engine::{EngineError, translate};
 use crate::postgres::Session;
+use crate::redo::Statements;
 use crate::value::{Row, Value};
 
 pub(crate) use log::{Logged, View};
@@ -46,6 +47,8 @@ pub struct Tx {
     logged: Vec<Logged>,
     /// What documents can be had from memory, where the engine is a call away.
     view: Option<View>,
+    /// What was changed, where it is to be done again after a crash.
+    pub(crate) recorded: Option<Statements>,
 }
 
 /// What runs the statements.
@@ -61,6 +64,7 @@ impl Tx {
             revision: None,
             logged: Vec::new(),
             view: None,
+            recorded: None,
         }
     }
 
@@ -348,8 +352,13 @@ impl Tx {
     ) -> Result<u64, EngineError> {
         match &mut self.engine {
             Engine::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(&translate(sql))?;
-                Ok(statement.execute(rusqlite::params_from_iter(params))? as u64)
+                let sql = translate(sql);
+                let mut statement = connection.prepare_cached(&sql)?;
+                let changed = statement.execute(rusqlite::params_from_iter(params))? as u64;
+                if let Some(recorded) = self.recorded.as_mut().filter(|_| changed > 0) {
+                    recorded.push(&sql, params);
+                }
+                Ok(changed)
             }
             Engine::Postgres(session) => session.execute(sql, params).await,
         }
@@ -381,12 +390,17 @@ impl Tx {
     ) -> Result<Vec<Row>, EngineError> {
         match &mut self.engine {
             Engine::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(&translate(sql))?;
+                let sql = translate(sql);
+                let mut statement = connection.prepare_cached(&sql)?;
                 let columns = statement.column_count();
                 let rows = statement.query_map(rusqlite::params_from_iter(params), |row| {
                     Row::read_sqlite(row, columns)
                 })?;
-                Ok(rows.collect::<rusqlite::Result<_>>()?)
+                let rows = rows.collect::<rusqlite::Result<_>>()?;
+                if let Some(recorded) = self.recorded.as_mut().filter(|_| !statement.readonly()) {
+                    recorded.push(&sql, params);
+                }
+                Ok(rows)
             }
             Engine::Postgres(session) => session.query(sql, params).await,
         }
@@ -398,6 +412,12 @@ impl Tx {
             Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
             Engine::Postgres(session) => session.batch(sql).await,
         }
+    }
+
+    /// Runs a statement of SQLite that begins, divides or ends a transaction; it is prepared once.
+    pub(crate) fn control(&mut self, sql: &'static str) -> Result<(), EngineError> {
+        self.connection()?.prepare_cached(sql)?.execute([])?;
+        Ok(())
     }
 
     /// The newest revision that is stored, with those of this commit; 0 when there is none.
@@ -430,6 +450,14 @@ impl Tx {
         match &mut self.engine {
             Engine::Postgres(session) => Ok(session),
             Engine::Sqlite(_) => Err(EngineError::Closed),
+        }
+    }
+
+    /// The connection to SQLite, likewise.
+    pub(crate) fn connection(&mut self) -> Result<&mut rusqlite::Connection, EngineError> {
+        match &mut self.engine {
+            Engine::Sqlite(connection) => Ok(connection),
+            Engine::Postgres(_) => Err(EngineError::Closed),
         }
     }
 

@@ -1,21 +1,17 @@
-//! What writes: jobs, each in a savepoint, and as many in one commit as are waiting. On SQLite, one thread.
+//! What is written: jobs, each in a savepoint, and as many in one commit as are waiting.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tokio::sync::oneshot;
 
-use crate::audience::Audience;
 use crate::engine::EngineError;
-use crate::lock::DatabaseLock;
 use crate::store::WriteError;
-use crate::tx::{Engine, Logged, Tx, View};
+use crate::tx::{Logged, Tx};
 
 /// Most jobs in one commit.
 pub(crate) const GROUP_MAX: usize = 64;
@@ -118,114 +114,6 @@ async fn only_the_database<T>(
         },
     })
     .await
-}
-
-/// The writer's thread on SQLite. Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
-pub(crate) fn write(
-    mut tx: Tx,
-    mut orders: mpsc::Receiver<Order>,
-    audience: &Audience,
-    lock: DatabaseLock,
-) {
-    let mut closing = None;
-    while closing.is_none() {
-        let Some(first) = orders.blocking_recv() else {
-            break;
-        };
-        let mut group: Vec<Box<dyn Job>> = Vec::new();
-        let mut next = Some(first);
-        while let Some(order) = next.take() {
-            match order {
-                Order::Write(job) => group.push(job),
-                Order::Close(done) => closing = Some(done),
-            }
-            if group.len() < GROUP_MAX && closing.is_none() {
-                next = orders.try_recv().ok();
-            }
-        }
-        commit(&mut tx, group, audience);
-    }
-    drop(tx);
-    drop(lock);
-    drop(closing);
-}
-
-fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Job>>, audience: &Audience) {
-    if group.is_empty() {
-        return;
-    }
-    let begun = Instant::now();
-    let outcome = run_group(tx, &mut group, audience);
-    audience
-        .counts
-        .count(group.len(), begun.elapsed(), outcome.is_ok());
-    tx.set_view(None);
-    match outcome {
-        Ok(changes) => {
-            audience.publish(changes);
-            for job in group {
-                job.finish(Ok(()));
-            }
-        }
-        Err(fault) => {
-            error!(error = %fault, "a group of writes was lost");
-            if !is_autocommit(tx) {
-                // Nothing of the group may leak into the next.
-                let _ = run(tx, "ROLLBACK");
-            }
-            for job in group {
-                job.finish(Err(fault.retold()));
-            }
-        }
-    }
-}
-
-/// Runs a group in one transaction. The model is at the newest revision, because nobody else writes here, so that it
-/// answers for the documents.
-fn run_group(
-    tx: &mut Tx,
-    group: &mut [Box<dyn Job>],
-    audience: &Audience,
-) -> Result<Vec<(u64, Vec<Logged>)>, EngineError> {
-    let newest = audience.model().generation().revision;
-    tx.set_view(Some(View::new(audience.model.clone(), newest)));
-    run(tx, "BEGIN IMMEDIATE")?;
-    // A job that is alone needs no savepoint: the transaction is its own. Savepoints cost copies of the pages.
-    let savepoints = group.len() > 1;
-    let mut committed = Vec::new();
-    for job in group.iter_mut() {
-        if savepoints {
-            run(tx, "SAVEPOINT job")?;
-        }
-        match job.run(tx).now_or_never().unwrap_or(Err(Undo)) {
-            Ok(changes) => committed.extend(changes),
-            // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
-            Err(Undo) if is_autocommit(tx) => return Err(EngineError::TransactionLost),
-            Err(Undo) if savepoints => run(tx, "ROLLBACK TO job")?,
-            Err(Undo) => {
-                run(tx, "ROLLBACK")?;
-                return Ok(committed);
-            }
-        }
-        if savepoints {
-            run(tx, "RELEASE job")?;
-        }
-    }
-    run(tx, "COMMIT")?;
-    Ok(committed)
-}
-
-/// Runs one of the statements that begin and end transactions; it is prepared once.
-fn run(tx: &mut Tx, sql: &'static str) -> Result<(), EngineError> {
-    ready(tx.exec(sql, &[])).map(|_| ())
-}
-
-/// Whether no transaction is open.
-fn is_autocommit(tx: &mut Tx) -> bool {
-    match tx.engine() {
-        Engine::Sqlite(connection) => connection.is_autocommit(),
-        Engine::Postgres(_) => false,
-    }
 }
 
 /// The answer of a future that only asks SQLite, which never waits.

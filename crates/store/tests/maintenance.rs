@@ -68,9 +68,9 @@ async fn a_restore_after_a_kill_keeps_what_was_in_the_log_only() {
     let (path, copy) = (folder.path().join("hextet.db"), folder.path().join("copy"));
     backup(&path, &copy, &mut |_, _| {}).unwrap();
     assert!(rename(&store, "later").await.is_ok());
-    // A copy of the files of a running server is what a killed one leaves: much of it is in the -wal.
+    // A copy of the files of a running server is what a killed one leaves: much of it is in the -wal and the -redo.
     let crashed = folder.path().join("crashed.db");
-    for suffix in ["", "-wal"] {
+    for suffix in ["", "-wal", "-redo"] {
         let from = folder.path().join(format!("hextet.db{suffix}"));
         std::fs::copy(from, folder.path().join(format!("crashed.db{suffix}"))).unwrap();
     }

@@ -1,0 +1,358 @@
+//! The redo file beside a SQLite database: what writes did since the database itself was last written.
+//!
+//! A commit of SQLite writes each page that it touched; a write touches a dozen. Here a write is one record of the
+//! statements that changed something, one write to a file that has its length already, and one sync. The transaction of
+//! SQLite stays open over many writes and is committed now and then; what a crash takes of it is done again from the
+//! file, at the next start, or in a copy that is made beside the server.
+//!
+//! **Which records count.** The database holds a number, its generation (SQLite's `user_version`, which is stored with
+//! the transaction), that each of its commits raises. A record says the generation that it was made upon and its place
+//! among the records of that generation. So a commit makes every record of the file void by itself, and nothing has to
+//! be erased.
+//!
+//! **A record**: the file's format, length of the body, generation, place, two sums (32 bits each, little-endian); then the
+//! body, padded to 8 bytes. The sums are those of SQLite's own log (file format, §4.2), over everything but themselves; a
+//! record that was not written whole does not have them, and ends the file. The body is statements, each its text and its
+//! parameters.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::engine::EngineError;
+use crate::lock::beside;
+use crate::value::Value;
+
+/// What the file's name has after the database's.
+pub(crate) const SUFFIX: &str = "-redo";
+/// The file's length, bytes. What does not fit any more is committed by SQLite.
+const FILE_BYTES: usize = 2 << 20;
+/// The first number of a record.
+const FORMAT: u32 = 1;
+/// A record's bytes before its body, and those of them before the sums.
+const HEAD: usize = 24;
+const SUMMED_HEAD: usize = 16;
+/// A body's length is made a multiple of this.
+const ALIGNMENT: usize = 8;
+
+/// The file, while its database is served.
+pub(crate) struct Redo {
+    file: File,
+    path: PathBuf,
+    /// Whether a record is on the disk before it is acknowledged.
+    synced: bool,
+    generation: i32,
+    /// Records of this generation.
+    records: u32,
+    /// Where the next one goes.
+    end: usize,
+    /// The disk refused a record; what is there stands, and nothing is added.
+    broken: bool,
+}
+
+impl Redo {
+    /// Makes the file at its full length, or takes the one that is there; none of its records counts, because `generation`
+    /// is new.
+    pub(crate) fn open(database: &Path, generation: i32, synced: bool) -> io::Result<Self> {
+        let path = beside(database, SUFFIX);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)?;
+        if file.metadata()?.len() < FILE_BYTES as u64 {
+            // It holds what the database holds, so it is for the same readers.
+            file.set_permissions(std::fs::metadata(database)?.permissions())?;
+            // Written, not reserved: a write into blocks that never were written is two.
+            file.write_all_at(&vec![0; FILE_BYTES], 0)?;
+            if synced {
+                file.sync_all()?;
+                sync_folder(&path)?;
+            }
+        }
+        Ok(Self {
+            file,
+            path,
+            synced,
+            generation,
+            records: 0,
+            end: 0,
+            broken: false,
+        })
+    }
+
+    /// Appends a record and waits for the disk. False when there is no room for it, or the file is broken: then nothing
+    /// is written.
+    pub(crate) fn append(&mut self, statements: &Statements) -> io::Result<bool> {
+        let record = seal(&statements.0, self.generation, self.records);
+        if self.broken || self.end + record.len() > FILE_BYTES {
+            return Ok(false);
+        }
+        let written = self.file.write_all_at(&record, self.end as u64);
+        let written = written.and_then(|()| match self.synced {
+            true => self.file.sync_data(),
+            false => Ok(()),
+        });
+        if let Err(error) = written {
+            // What the disk holds of it is not known, so nothing may follow it.
+            self.broken = true;
+            return Err(error);
+        }
+        self.end += record.len();
+        self.records += 1;
+        Ok(true)
+    }
+
+    /// Makes every later write fail.
+    #[cfg(test)]
+    pub(crate) fn break_file(&mut self) {
+        self.file = File::open(&self.path).unwrap();
+    }
+
+    /// The generation that the database's next commit is to have.
+    pub(crate) fn next_generation(&self) -> i32 {
+        self.generation.wrapping_add(1)
+    }
+
+    /// That commit is done: every record is void.
+    pub(crate) fn begin_anew(&mut self) {
+        self.generation = self.next_generation();
+        self.records = 0;
+        self.end = 0;
+    }
+
+    /// Whether no record counts.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Takes the file away, if none of it counts: the database is whole without it.
+    pub(crate) fn close(self) {
+        if self.is_empty() {
+            // One that stays does no harm.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    /// Does again what the records say, in the open transaction of a connection that has lost it.
+    pub(crate) fn replay(&self, connection: &Connection) -> Result<(), EngineError> {
+        let mut bytes = vec![0; self.end];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        match replay(connection, &bytes, self.generation)? {
+            done if done == self.records => Ok(()),
+            _ => Err(EngineError::Unsound("redo file: records are missing")),
+        }
+    }
+}
+
+/// What a job did, as the body of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Statements(Vec<u8>);
+
+impl Statements {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How long it is, to go back to.
+    pub(crate) fn mark(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets what came after a mark.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.0.truncate(mark);
+    }
+
+    /// Adds a statement with its parameters.
+    pub(crate) fn push(&mut self, sql: &str, params: &[Value]) {
+        self.push_bytes(sql.as_bytes());
+        self.push_number(params.len());
+        for value in params {
+            match value {
+                Value::Null => self.0.push(NULL),
+                Value::Int(number) => {
+                    self.0.push(INT);
+                    self.0.extend_from_slice(&number.to_le_bytes());
+                }
+                Value::Text(text) => {
+                    self.0.push(TEXT);
+                    self.push_bytes(text.as_bytes());
+                }
+                Value::Blob(bytes) => {
+                    self.0.push(BLOB);
+                    self.push_bytes(bytes);
+                }
+            }
+        }
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.push_number(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Lengths: SQLite takes no text or blob of 2^31 bytes.
+    fn push_number(&mut self, number: usize) {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+/// Kinds of parameters.
+const NULL: u8 = 0;
+const INT: u8 = 1;
+const TEXT: u8 = 2;
+const BLOB: u8 = 3;
+
+/// The generation of a database, within the caller's transaction.
+pub(crate) fn generation(connection: &Connection) -> Result<i32, EngineError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Sets the generation of a database, within the caller's transaction.
+pub(crate) fn set_generation(connection: &Connection, generation: i32) -> Result<(), EngineError> {
+    Ok(connection.pragma_update(None, "user_version", generation)?)
+}
+
+/// The file of a database, whole; nothing where there is none.
+pub(crate) fn read(database: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(beside(database, SUFFIX)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+/// Does again what the records of a generation say, within the caller's transaction. Answers how many there are.
+pub(crate) fn replay(
+    connection: &Connection,
+    file: &[u8],
+    generation: i32,
+) -> Result<u32, EngineError> {
+    let mut rest = file;
+    let mut records = 0;
+    while let Some((body, after)) = record(rest, generation, records) {
+        replay_body(connection, body)?;
+        records += 1;
+        rest = after;
+    }
+    Ok(records)
+}
+
+fn replay_body(connection: &Connection, body: &[u8]) -> Result<(), EngineError> {
+    let mut cursor = Cursor(body);
+    while !cursor.0.is_empty() {
+        let (sql, params) = cursor
+            .statement()
+            .ok_or(EngineError::Unsound("redo file: a statement"))?;
+        let mut statement = connection.prepare_cached(sql)?;
+        // Some answer with what they wrote.
+        let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
+}
+
+/// A record around a body.
+fn seal(body: &[u8], generation: i32, place: u32) -> Vec<u8> {
+    let length = HEAD + body.len().next_multiple_of(ALIGNMENT);
+    let mut record = Vec::with_capacity(length);
+    let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    for number in [FORMAT, bytes, generation.cast_unsigned(), place, 0, 0] {
+        record.extend_from_slice(&number.to_le_bytes());
+    }
+    record.extend_from_slice(body);
+    record.resize(length, 0);
+    let (first, second) = sums(&record);
+    record[SUMMED_HEAD..SUMMED_HEAD + 4].copy_from_slice(&first.to_le_bytes());
+    record[SUMMED_HEAD + 4..HEAD].copy_from_slice(&second.to_le_bytes());
+    record
+}
+
+/// The body of the record that a file begins with, if it is this one, and what comes after it.
+fn record(file: &[u8], generation: i32, place: u32) -> Option<(&[u8], &[u8])> {
+    let mut head = Cursor(file.get(..HEAD)?);
+    let format = head.number()?;
+    let bytes = usize::try_from(head.number()?).ok()?;
+    let this =
+        format == FORMAT && head.number()? == generation.cast_unsigned() && head.number()? == place;
+    if !this || bytes == 0 {
+        return None;
+    }
+    let length = HEAD.checked_add(bytes.checked_next_multiple_of(ALIGNMENT)?)?;
+    let (record, after) = file.split_at_checked(length)?;
+    if sums(record) != (head.number()?, head.number()?) {
+        return None;
+    }
+    Some((&record[HEAD..HEAD + bytes], after))
+}
+
+/// The sums of a record, its own left out.
+fn sums(record: &[u8]) -> (u32, u32) {
+    let (mut first, mut second) = (0_u32, 0_u32);
+    let pairs = record[..SUMMED_HEAD].chunks_exact(8);
+    for pair in pairs.chain(record[HEAD..].chunks_exact(8)) {
+        let half =
+            |at: usize| u32::from_le_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]);
+        first = first.wrapping_add(half(0)).wrapping_add(second);
+        second = second.wrapping_add(half(4)).wrapping_add(first);
+    }
+    (first, second)
+}
+
+/// What is left of a body.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn statement(&mut self) -> Option<(&'a str, Vec<Value>)> {
+        let sql = self.text()?;
+        let count = self.number()?;
+        let params = (0..count).map(|_| self.value());
+        Some((sql, params.collect::<Option<_>>()?))
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        match self.take(1)? {
+            [NULL] => Some(Value::Null),
+            [INT] => {
+                let bytes = self.take(8)?.try_into().ok()?;
+                Some(Value::Int(i64::from_le_bytes(bytes)))
+            }
+            [TEXT] => Some(Value::Text(self.text()?.to_owned())),
+            [BLOB] => Some(Value::Blob(self.bytes()?.to_vec())),
+            _ => None,
+        }
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.number()?;
+        self.take(usize::try_from(length).ok()?)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(bytes)?;
+        self.0 = rest;
+        Some(taken)
+    }
+}
+
+/// Names in a folder are on the disk once the folder is.
+pub(crate) fn sync_folder(of: &Path) -> io::Result<()> {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What counts of a file, whatever is in it.
+
+use rusqlite::Connection;
+
+use super::*;
+
+const GENERATION: i32 = -7;
+
+fn database() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    let table = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c BLOB)";
+    connection.execute_batch(table).unwrap();
+    connection
+}
+
+fn insertion(number: i64) -> Statements {
+    let mut statements = Statements::default();
+    let sql = "INSERT INTO t (a, b, c) VALUES (?1, ?2, ?3)";
+    let text = "x".repeat(usize::try_from(number).unwrap());
+    statements.push(sql, &[number.into(), text.into(), Value::Null]);
+    let sql = "UPDATE t SET c = ?2 WHERE a = ?1 RETURNING a";
+    statements.push(sql, &[number.into(), vec![1, 2, 3].into()]);
+    statements
+}
+
+/// A file of so many records.
+fn file(count: u32) -> Vec<u8> {
+    let records = (0..count).map(|place| seal(&insertion(i64::from(place)).0, GENERATION, place));
+    records.flatten().collect()
+}
+
+fn rows(connection: &Connection) -> i64 {
+    let sql = "SELECT COUNT(*) FROM t WHERE c = x'010203' AND length(b) = a";
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn replayed(file: &[u8], generation: i32) -> (u32, i64) {
+    let connection = database();
+    let records = replay(&connection, file, generation).unwrap();
+    (records, rows(&connection))
+}
+
+#[test]
+fn records_are_done_again_in_their_order() {
+    assert_eq!(replayed(&file(5), GENERATION), (5, 5));
+    assert_eq!(replayed(&[], GENERATION), (0, 0));
+    assert_eq!(replayed(&[0; 4096], 0), (0, 0));
+}
+
+#[test]
+fn records_of_another_generation_do_not_count() {
+    assert_eq!(replayed(&file(3), GENERATION + 1), (0, 0));
+    // Written over by a newer generation, whose first record is as long as the old first one.
+    let mut mixed = file(3);
+    let newer = seal(&insertion(0).0, GENERATION + 1, 0);
+    mixed[..newer.len()].copy_from_slice(&newer);
+    assert_eq!(replayed(&mixed, GENERATION + 1), (1, 1));
+    assert_eq!(replayed(&mixed, GENERATION), (0, 0));
+    // A record twice.
+    let twice = [file(1), file(1)].concat();
+    assert_eq!(replayed(&twice, GENERATION), (1, 1));
+}
+
+#[test]
+fn a_record_that_is_not_whole_ends_the_file() {
+    let whole = file(3);
+    let last = file(2).len();
+    for cut in last..whole.len() {
+        assert_eq!(replayed(&whole[..cut], GENERATION), (2, 2), "cut at {cut}");
+    }
+    for harmed in last..whole.len() {
+        for bit in 0..8 {
+            let mut file = whole.clone();
+            file[harmed] ^= 1 << bit;
+            assert_eq!(replayed(&file, GENERATION), (2, 2), "byte {harmed}");
+        }
+    }
+}
+
+#[test]
+fn a_body_of_anything_is_refused_and_harms_nothing() {
+    let body = insertion(3).0;
+    for at in 0..body.len() {
+        for byte in [0, 1, 2, 3, 4, 127, 128, 255] {
+            let mut harmed = body.clone();
+            harmed[at] = byte;
+            // Whether it is a statement still is SQLite's to say.
+            let _ = replay(&database(), &seal(&harmed, GENERATION, 0), GENERATION);
+            let _ = replay(&database(), &seal(&harmed[..at], GENERATION, 0), GENERATION);
+        }
+    }
+    let nonsense = seal(&[255; 40], GENERATION, 0);
+    assert!(replay(&database(), &nonsense, GENERATION).is_err());
+}
+
+#[test]
+fn what_does_not_fit_or_cannot_be_written_is_not_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    std::fs::write(&path, "").unwrap();
+    let mut redo = Redo::open(&path, GENERATION, true).unwrap();
+    let mut large = Statements::default();
+    large.push("SELECT ?1", &[vec![0; FILE_BYTES / 2].into()]);
+    assert!(redo.append(&insertion(1)).unwrap());
+    assert!(redo.append(&large).unwrap());
+    assert!(!redo.append(&large).unwrap());
+    assert!(redo.append(&insertion(2)).unwrap());
+    assert_eq!(replayed(&read(&path).unwrap(), GENERATION), (3, 2));
+    redo.begin_anew();
+    assert!(redo.append(&insertion(3)).unwrap());
+    assert_eq!(replayed(&read(&path).unwrap(), GENERATION + 1), (1, 1));
+    redo.break_file();
+    assert!(redo.append(&insertion(4)).is_err());
+    assert!(!redo.append(&insertion(5)).unwrap(), "nothing follows it");
+}

@@ -1,0 +1,322 @@
+//! SQLite: opening, and the thread that writes. Jobs run in one transaction that stays open over many groups of them. A
+//! group is stored when its record is in the redo file (`crate::redo`), and SQLite commits now and then.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use hextet_core::settings::CloudSettings;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tracing::{error, info};
+
+use crate::audience::Audience;
+use crate::engine::EngineError;
+use crate::lock::DatabaseLock;
+use crate::model::{Committed, Model};
+use crate::redo::{self, Redo, Statements};
+use crate::schema::{self, Unusable};
+use crate::stats::Counts;
+use crate::store::{BUSY_TIMEOUT, OpenError, StoreConfig, Synchronous, unusable};
+use crate::tx::{Engine, Logged, Tx, View};
+use crate::writer::{GROUP_MAX, Job, Order, Undo, ready};
+
+/// How long the log grows before it is written into the database, pages of 4 KiB. Most pages are written by several
+/// commits, and go into the database once.
+const CHECKPOINT_PAGES: u32 = 4000;
+/// How many prepared statements are kept.
+const STATEMENTS_KEPT: usize = 128;
+/// How long SQLite's transaction stays open, at most: what others see who read the file is not older.
+const BEHIND_MAX: Duration = Duration::from_secs(1);
+
+/// Opens a file, and starts its writer.
+pub(crate) fn start(
+    path: &Path,
+    config: &StoreConfig,
+    inbox: mpsc::Receiver<Order>,
+    committed: broadcast::Sender<Arc<Committed>>,
+) -> Result<Audience, OpenError> {
+    let lock = match DatabaseLock::take(path) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Err(OpenError::InUse { path: path.into() }),
+        Err(source) => {
+            let path = path.into();
+            return Err(OpenError::Lock { path, source });
+        }
+    };
+    let (tx, redo, model) =
+        open(path, config).map_err(|error| unusable(&config.database, error))?;
+    let audience = Audience {
+        model: Arc::new(RwLock::new(model)),
+        committed,
+        counts: Counts::default(),
+    };
+    let writer = Writer {
+        tx,
+        redo,
+        audience: audience.clone(),
+        open_since: None,
+    };
+    std::thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer.run(inbox, lock))
+        .map_err(OpenError::Thread)?;
+    Ok(audience)
+}
+
+fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Else a statement is prepared anew whenever other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synced = config.synchronous == Synchronous::Full;
+    connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "OFF" })?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    // What savepoints keep to go back to is of no use after the process.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    let records = redo::read(path)?;
+    let mut tx = Tx::new(Engine::Sqlite(connection));
+    ready(tx.batch("BEGIN IMMEDIATE"))?;
+    // Before the tables are brought to this version: the statements are of the program that wrote them.
+    let connection = tx.connection()?;
+    let done = redo::replay(connection, &records, redo::generation(connection)?)?;
+    if done > 0 {
+        info!(groups = done, "writes that were cut off are done again");
+    }
+    let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;
+    let settings = CloudSettings {
+        server_duid: identity.server_duid,
+        ..config.settings.clone()
+    };
+    let model = ready(Model::load(&mut tx, identity.epoch, settings))?;
+    // Random, so that a file of another history of this database cannot count.
+    let generation = rand::random();
+    redo::set_generation(tx.connection()?, generation)?;
+    ready(tx.batch("COMMIT"))?;
+    let redo = Redo::open(path, generation, synced)?;
+    Ok((tx, redo, model))
+}
+
+/// The writer's thread.
+struct Writer {
+    tx: Tx,
+    redo: Redo,
+    audience: Audience,
+    /// Since when SQLite's transaction is open. Where there is none, what the redo file's records say is not in SQLite.
+    open_since: Option<Instant>,
+}
+
+impl Writer {
+    /// Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
+    fn run(mut self, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock) {
+        let waker = Waker::from(Arc::new(Alarm(std::thread::current())));
+        let mut closing = None;
+        while closing.is_none() {
+            let due = self.open_since.map(|since| since + BEHIND_MAX);
+            match wait(&mut orders, &waker, due) {
+                Wait::Order(first) => {
+                    let group = gather(first, &mut orders, &mut closing);
+                    self.commit(group);
+                }
+                Wait::Due => self.write_down_now(),
+                Wait::Gone => break,
+            }
+        }
+        self.write_down_now();
+        let Self { tx, redo, .. } = self;
+        drop(tx);
+        redo.close();
+        drop(lock);
+        drop(closing);
+    }
+
+    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+        if group.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        let outcome = self.run_group(&mut group).and_then(|changes| {
+            self.keep()?;
+            Ok(changes)
+        });
+        let counts = &self.audience.counts;
+        counts.count(group.len(), begun.elapsed(), outcome.is_ok());
+        self.tx.set_view(None);
+        match outcome {
+            Ok(changes) => {
+                self.audience.publish(changes);
+                for job in group {
+                    job.finish(Ok(()));
+                }
+            }
+            Err(fault) => {
+                error!(error = %fault, "a group of writes was lost");
+                self.roll_back();
+                for job in group {
+                    job.finish(Err(fault.retold()));
+                }
+            }
+        }
+    }
+
+    /// Runs a group in the open transaction. The model is at the newest revision, because nobody else writes here, so
+    /// that it answers for the documents.
+    fn run_group(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+    ) -> Result<Vec<(u64, Vec<Logged>)>, EngineError> {
+        self.begin()?;
+        let newest = self.audience.model().generation().revision;
+        let tx = &mut self.tx;
+        tx.set_view(Some(View::new(self.audience.model.clone(), newest)));
+        tx.recorded = Some(Statements::default());
+        let mut committed = Vec::new();
+        for job in group {
+            tx.control("SAVEPOINT job")?;
+            let before = tx.recorded.as_ref().map_or(0, Statements::mark);
+            match job.run(tx).now_or_never().unwrap_or(Err(Undo)) {
+                Ok(changes) => committed.extend(changes),
+                // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
+                Err(Undo) if tx.connection()?.is_autocommit() => {
+                    return Err(EngineError::TransactionLost);
+                }
+                Err(Undo) => {
+                    tx.control("ROLLBACK TO job")?;
+                    if let Some(recorded) = &mut tx.recorded {
+                        recorded.back_to(before);
+                    }
+                }
+            }
+            tx.control("RELEASE job")?;
+        }
+        Ok(committed)
+    }
+
+    /// Opens the transaction, with all in it that was acknowledged and that SQLite has not committed.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        if self.open_since.is_none() {
+            self.tx.control("BEGIN IMMEDIATE")?;
+            self.redo.replay(self.tx.connection()?)?;
+            self.open_since = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Puts what a group changed on the disk.
+    fn keep(&mut self) -> Result<(), EngineError> {
+        let statements = self.tx.recorded.take().unwrap_or_default();
+        if statements.is_empty() {
+            // Nothing is due of a transaction that changed nothing.
+            if self.redo.is_empty() {
+                self.tx.control("COMMIT")?;
+                self.open_since = None;
+            }
+            return Ok(());
+        }
+        match self.redo.append(&statements) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.write_down(),
+            Err(error) => {
+                error!(%error, "the redo file cannot be written; each write is a commit of SQLite from now on");
+                self.write_down()
+            }
+        }
+    }
+
+    /// Commits SQLite's transaction, which makes the redo file's records void.
+    fn write_down(&mut self) -> Result<(), EngineError> {
+        redo::set_generation(self.tx.connection()?, self.redo.next_generation())?;
+        self.tx.control("COMMIT")?;
+        self.redo.begin_anew();
+        self.open_since = None;
+        Ok(())
+    }
+
+    /// The same where nobody waits for it. If it fails, nothing is lost: the next group finds everything in the redo file.
+    fn write_down_now(&mut self) {
+        if self.open_since.is_none() {
+            return;
+        }
+        if let Err(fault) = self.write_down() {
+            error!(error = %fault, "SQLite could not commit; its writes are kept in the redo file");
+            self.roll_back();
+        }
+    }
+
+    /// Nothing of a lost group may leak into the next. What was acknowledged before is done again then.
+    fn roll_back(&mut self) {
+        self.tx.recorded = None;
+        self.open_since = None;
+        let open = self
+            .tx
+            .connection()
+            .is_ok_and(|sqlite| !sqlite.is_autocommit());
+        if open && let Err(fault) = self.tx.control("ROLLBACK") {
+            error!(error = %fault, "SQLite could not roll back");
+        }
+    }
+}
+
+/// The jobs that wait, the first among them, up to [`GROUP_MAX`]; or the word to close.
+fn gather(
+    first: Order,
+    orders: &mut mpsc::Receiver<Order>,
+    closing: &mut Option<oneshot::Sender<()>>,
+) -> Vec<Box<dyn Job>> {
+    let mut group: Vec<Box<dyn Job>> = Vec::new();
+    let mut next = Some(first);
+    while let Some(order) = next.take() {
+        match order {
+            Order::Write(job) => group.push(job),
+            Order::Close(done) => *closing = Some(done),
+        }
+        if group.len() < GROUP_MAX && closing.is_none() {
+            next = orders.try_recv().ok();
+        }
+    }
+    group
+}
+
+/// What the writer's thread waited for.
+enum Wait {
+    Order(Order),
+    /// It is time.
+    Due,
+    /// Nobody can order any more.
+    Gone,
+}
+
+/// Waits for an order, until then at the latest.
+fn wait(orders: &mut mpsc::Receiver<Order>, waker: &Waker, due: Option<Instant>) -> Wait {
+    loop {
+        match orders.poll_recv(&mut Context::from_waker(waker)) {
+            Poll::Ready(Some(order)) => return Wait::Order(order),
+            Poll::Ready(None) => return Wait::Gone,
+            Poll::Pending => {}
+        }
+        match due.map(|due| due.saturating_duration_since(Instant::now())) {
+            None => std::thread::park(),
+            Some(Duration::ZERO) => return Wait::Due,
+            Some(left) => std::thread::park_timeout(left),
+        }
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Alarm(Thread);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! What is acknowledged stays, whatever becomes of SQLite's transaction and of the redo file. Crashes are writers that
+//! are dropped as they stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::BoxFuture;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::document::Layout;
+use crate::writer::Write;
+
+struct Bed {
+    folder: TempDir,
+    acknowledged: BTreeSet<String>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            acknowledged: BTreeSet::new(),
+        }
+    }
+
+    fn writer(&self) -> Writer {
+        let path = self.folder.path().join("hextet.db");
+        let config = StoreConfig::new(&path, CloudSettings::with_defaults(Uuid::from_u128(1)));
+        let (tx, redo, model) = open(&path, &config).map_err(|_| "cannot open").unwrap();
+        let (committed, _) = broadcast::channel(8);
+        let audience = Audience {
+            model: Arc::new(RwLock::new(model)),
+            committed,
+            counts: Counts::default(),
+        };
+        Writer {
+            tx,
+            redo,
+            audience,
+            open_since: None,
+        }
+    }
+
+    /// Inserts a document of so many bytes in a group of its own; whether it is stored.
+    fn put(&mut self, writer: &mut Writer, id: &str, bytes: usize) -> bool {
+        let named = id.to_owned();
+        let stored = run(writer, move |tx| {
+            let (id, value) = (named.clone(), BTreeMap::from([("text", "x".repeat(bytes))]));
+            Box::pin(async move { tx.insert("thing", &id, "", &value, Layout::default()).await })
+        });
+        if stored {
+            self.acknowledged.insert(id.to_owned());
+        }
+        stored
+    }
+
+    /// What a server finds that starts now.
+    fn found(&self) -> BTreeSet<String> {
+        let writer = self.writer();
+        let model = writer.audience.model();
+        let things = model.documents("thing");
+        things.map(|document| document.id.to_string()).collect()
+    }
+}
+
+/// Runs a job in a group of its own; whether it ended well.
+fn run<F>(writer: &mut Writer, job: F) -> bool
+where
+    F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<bool, EngineError>> + Send + 'static,
+{
+    let (reply, mut answer) = oneshot::channel();
+    writer.commit(vec![Box::new(Write::new(job, reply))]);
+    matches!(answer.try_recv(), Ok(Ok(true)))
+}
+
+/// Lets the database have so many pages more.
+fn limit_pages(writer: &mut Writer, more: i64) {
+    let connection = writer.tx.connection().unwrap();
+    let pages: i64 = connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    connection
+        .pragma_update(None, "max_page_count", pages + more)
+        .unwrap();
+}
+
+#[test]
+fn writes_that_sqlite_has_not_committed_are_done_again() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "first", 10));
+    writer.write_down_now();
+    assert!(bed.put(&mut writer, "second", 10));
+    assert!(bed.put(&mut writer, "third", 10));
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+    // Once more, for what was done again is in the database now.
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+#[test]
+fn a_refused_job_leaves_nothing_in_the_redo_file() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "first", 10));
+    let refused = run(&mut writer, |tx| {
+        Box::pin(async move {
+            let value = BTreeMap::from([("text", "")]);
+            tx.insert("thing", "refused", "", &value, Layout::default())
+                .await?;
+            Err(EngineError::Unsound("wish"))
+        })
+    });
+    assert!(!refused);
+    assert!(bed.put(&mut writer, "second", 10));
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+#[test]
+fn a_transaction_that_sqlite_gives_up_takes_nothing_acknowledged_with_it() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "first", 10));
+    limit_pages(&mut writer, 8);
+    let numbers = (0..).take_while(|number| bed.put(&mut writer, &format!("n{number}"), 2000));
+    assert!(
+        (1..20).contains(&numbers.count()),
+        "the database was to be full"
+    );
+    assert!(writer.open_since.is_none(), "SQLite was to give up");
+    limit_pages(&mut writer, 1000);
+    assert!(bed.put(&mut writer, "last", 10));
+    writer.write_down_now();
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+    assert!(bed.acknowledged.len() > 3);
+}
+
+#[test]
+fn a_full_redo_file_makes_sqlite_commit() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    // One that is too long for the file by itself, many that fill it up.
+    assert!(bed.put(&mut writer, "long", 3 << 20));
+    assert!(writer.open_since.is_none());
+    for number in 0..40 {
+        assert!(bed.put(&mut writer, &format!("n{number}"), 100_000));
+    }
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+#[test]
+fn without_a_redo_file_every_write_is_a_commit_of_sqlite() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "before", 10));
+    writer.redo.break_file();
+    for id in ["first", "second"] {
+        assert!(bed.put(&mut writer, id, 10));
+        assert!(writer.open_since.is_none(), "SQLite has committed");
+    }
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+#[test]
+fn what_is_closed_is_whole_without_a_redo_file() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "first", 10));
+    let path = bed.folder.path().join("hextet.db");
+    let (orders, inbox) = mpsc::channel(1);
+    drop(orders);
+    writer.run(inbox, DatabaseLock::take(&path).unwrap().unwrap());
+    let redo = crate::lock::beside(&path, redo::SUFFIX);
+    assert!(!redo.exists());
+    assert_eq!(bed.found(), bed.acknowledged);
+}
