@@ -30,6 +30,9 @@ use crate::identity::Source;
 
 /// Pause after a failed accept, which most often means that descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the clock is looked at, at least. A timer that ends before all others wakes a sleeping thread just to be known
+/// to it, and each request has a timer; with this one none is the earliest.
+const BEAT: Duration = Duration::from_secs(1);
 /// Octets of an unread body that are looked at in one step, to be thrown away.
 const LINGER_STEP: usize = 16 * 1024;
 
@@ -113,9 +116,11 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
     let (stop, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut beat = tokio::time::interval(BEAT);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
+            _ = beat.tick() => continue,
             accepted = accept(&listener, &table) => accepted,
             // What has ended is forgotten at once.
             Some(_) = open.join_next() => continue,
