@@ -29,6 +29,8 @@ pub(super) struct Query {
     changed_since: Option<String>,
     /// The wanted values of each attribute: one of them must hold.
     filters: BTreeMap<&'static str, (Filter, Vec<String>)>,
+    /// The same by the other name of `project_id`: both must hold.
+    tenants: Vec<String>,
 }
 
 /// What a list is sorted by.
@@ -91,7 +93,10 @@ impl Query {
                     parsed.fields.push(value);
                     continue;
                 }
-                "tenant_id" => "project_id",
+                "tenant_id" if noun.attribute("project_id").is_some() => {
+                    parsed.tenants.push(value);
+                    continue;
+                }
                 name => name,
             };
             if (name != CHANGED_SINCE || noun.attribute("updated_at").is_some())
@@ -130,7 +135,8 @@ impl Query {
     /// `HTTPBadRequest` for anything else.
     pub(super) fn parse_fields(noun: &Noun, query: Option<&str>) -> Result<Self, Refusal> {
         let parsed = Self::parse(noun, query)?;
-        if let Some(name) = parsed.filters.keys().next() {
+        let tenant = parsed.tenants.first().map(|_| &"tenant_id");
+        if let Some(name) = parsed.filters.keys().next().or(tenant) {
             return Err(bad(format!("'{name}': filters belong to lists")));
         }
         let cut = parsed.page.is_some() || parsed.changed_since.is_some();
@@ -155,6 +161,10 @@ impl Query {
         if let Some(since) = &self.changed_since
             && value("updated_at").as_str() < Some(since)
         {
+            return false;
+        }
+        let tenant = || value("project_id");
+        if !self.tenants.is_empty() && !Filter::Text.matches(&self.tenants, &tenant()) {
             return false;
         }
         self.filters.iter().all(|(name, (filter, wanted))| {

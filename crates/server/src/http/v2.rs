@@ -11,10 +11,11 @@ pub(super) mod subnets;
 mod tags;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 pub(super) use decode::decode;
@@ -40,6 +41,29 @@ pub(super) fn router() -> Router<AppState> {
         .merge(resource::router::<ports::Ports>())
         .merge(quotas::router())
         .merge(tags::router())
+        .route_layer(from_fn(refuse_query))
+}
+
+/// Whether a path's GET reads its query: the lists of resources, and one of them.
+fn reads_query(method: &Method, path: &str) -> bool {
+    let mut steps = path.split('/').skip(2);
+    let collection = steps.next().unwrap_or_default();
+    let nouns = NOUNS.into_iter().chain([&availability::AVAILABILITY]);
+    let of_a_noun = nouns.map(Noun::path).any(|path| path == collection);
+    let of_tags = steps.nth(1).is_some();
+    matches!(*method, Method::GET | Method::HEAD) && of_a_noun && !of_tags
+}
+
+/// Refuses a query where nothing would read it.
+async fn refuse_query(request: Request, next: Next) -> Result<Response, Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let read = reads_query(request.method(), request.uri().path());
+    match form_urlencoded::parse(query.as_bytes()).next() {
+        Some((name, _)) if !read => Err(Problem::bad_request(format!(
+            "'{name}': parameters belong to lists of resources, and 'fields' to what shows one"
+        ))),
+        _ => Ok(next.run(request).await),
+    }
 }
 
 /// Needs no token: clients look here before they have one.

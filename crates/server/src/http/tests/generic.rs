@@ -229,6 +229,17 @@ async fn filters_are_or_within_and_and_between_attributes() {
     assert_eq!(names("router:external=True").await, "");
     assert_eq!(names("shared=False&mtu=1430&name=c").await, "c");
     assert_eq!(names("tenant_id=nobody").await, "");
+    let own = cloud.project("demo").await;
+    assert_eq!(names(&format!("project_id={own}&name=a")).await, "a");
+    assert_eq!(names(&format!("tenant_id={own}&name=a")).await, "a");
+    let both = format!("project_id={own}&tenant_id=nobody&name=a");
+    assert_eq!(
+        names(&both).await,
+        "",
+        "two names of one attribute are both wanted"
+    );
+    let either = format!("tenant_id={own}&tenant_id=nobody&name=a");
+    assert_eq!(names(&either).await, "a");
     let id = cloud.get("demo", "networks?name=a").await.ids("networks")[0].to_owned();
     assert_eq!(names(&format!("id={id}&id=other")).await, "a");
     for query in ["colour=red", "subnets=x", "marker=&colour=x"] {
@@ -340,4 +351,36 @@ async fn what_needs_no_token_needs_none_without_the_prefix_either() {
         .send(Method::POST, "/v3/users", &[], change.to_string())
         .await;
     assert_eq!(refused.status, 401, "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_query_that_nothing_reads_is_refused() {
+    let cloud = Cloud::new().await;
+    let id = cloud.network("demo").await;
+    for (method, path, body) in [
+        ("POST", "networks?colour=red", r#"{"network": {}}"#),
+        ("PUT", "networks/ID?fields=id", r#"{"network": {}}"#),
+        ("DELETE", "networks/ID?force=true", ""),
+        ("GET", "networks/ID/tags?limit=1", ""),
+        ("PUT", "networks/ID/tags/x?y", ""),
+        ("GET", "quotas?project_id=x", ""),
+        ("GET", "quotas/project?x=1", ""),
+        ("GET", "extensions?alias=binding", ""),
+        ("GET", "extensions/binding?fields=alias", ""),
+    ] {
+        let path = format!("/v2.0/{}", path.replace("ID", &id));
+        let method = method.parse().unwrap();
+        let answer = cloud
+            .call("admin", method, &path, &[], body.to_owned())
+            .await;
+        answer.check(&path, 400, "HTTPBadRequest");
+        let (_, query) = path.split_once('?').unwrap();
+        let name = query.split('=').next().unwrap();
+        assert!(
+            answer.message().starts_with(&format!("'{name}'")),
+            "{answer:?}"
+        );
+    }
+    let shown = cloud.get("demo", &format!("networks/{id}?fields=id")).await;
+    assert_eq!(shown.body, json!({"network": {"id": id}}));
 }

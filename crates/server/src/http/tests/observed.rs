@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::attributes::{Rule, Shown};
+use crate::http::attributes::{Noun, Rule, Shown};
 
 /// Case, method, path, body, status, type: what Neutron answered to an administrator. `NET` is a network, `NONE` is none.
 #[rustfmt::skip]
@@ -154,15 +154,88 @@ const ACCESS: &[(&str, &str, &str)] = &[
     ("updated_at", "--V--", ""),
 ];
 
-#[test]
-fn networks_have_the_attributes_of_neutrons_table() {
-    let noun = &crate::http::v2::networks::NETWORK;
+/// The same of subnets.
+#[rustfmt::skip]
+const SUBNETS: &[(&str, &str, &str)] = &[
+    ("allocation_pools", "CUV--", ""),
+    ("cidr", "C-VFS", ""),
+    ("created_at", "--V--", ""),
+    ("description", "CUVF-", ""),
+    ("dns_nameservers", "CUV--", ""),
+    ("dns_publish_fixed_ip", "CUV--", ""),
+    ("enable_dhcp", "CUVFS", ""),
+    ("gateway_ip", "CUVFS", ""),
+    ("host_routes", "CUV--", ""),
+    ("id", "--VFS", ""),
+    ("ip_version", "C-VFS", ""),
+    ("ipv6_address_mode", "C-VFS", ""),
+    ("ipv6_ra_mode", "C-VFS", ""),
+    ("name", "CUVFS", ""),
+    ("network_id", "C-VFS", ""),
+    ("not-tags", "---F-", ""),
+    ("not-tags-any", "---F-", ""),
+    ("prefixlen", "C----", ""),
+    ("project_id", "C-VFS", ""),
+    ("revision_number", "--VF-", ""),
+    ("router:external", "--VF-", ""),
+    ("segment_id", "CUVFS", ""),
+    ("service_types", "CUV--", ""),
+    ("shared", "---F-", ""),
+    ("subnetpool_id", "C-VFS", ""),
+    ("tags", "--VF-", ""),
+    ("tags-any", "---F-", ""),
+    ("updated_at", "--V--", ""),
+    ("use_default_subnetpool", "C----", ""),
+];
+
+/// The same of ports.
+#[rustfmt::skip]
+const PORTS: &[(&str, &str, &str)] = &[
+    ("admin_state_up", "CUVFS", ""),
+    ("allowed_address_pairs", "CUV--", ""),
+    ("binding:host_id", "CUVF-", ""),
+    ("binding:profile", "CUV--", ""),
+    ("binding:vif_details", "--V--", ""),
+    ("binding:vif_type", "--V--", ""),
+    ("binding:vnic_type", "CUV--", ""),
+    ("created_at", "--V--", ""),
+    ("data_plane_status", "-UV--", ""),
+    ("description", "CUVF-", ""),
+    ("device_id", "CUVFS", ""),
+    ("device_owner", "CUVFS", ""),
+    ("device_profile", "C-V--", ""),
+    ("extra_dhcp_opts", "CUV--", ""),
+    ("fixed_ips", "CUVF-", ""),
+    ("id", "--VFS", ""),
+    ("ip_allocation", "--VFS", ""),
+    ("mac_address", "CUVFS", ""),
+    ("name", "CUVFS", ""),
+    ("network_id", "C-VFS", ""),
+    ("not-tags", "---F-", ""),
+    ("not-tags-any", "---F-", ""),
+    ("numa_affinity_policy", "CUV--", ""),
+    ("port_security_enabled", "CUV--", ""),
+    ("project_id", "C-VFS", ""),
+    ("propagate_uplink_status", "CUV--", ""),
+    ("qos_network_policy_id", "--V--", ""),
+    ("qos_policy_id", "CUV--", ""),
+    ("revision_number", "--VF-", ""),
+    // Filtered by when there are groups.
+    ("security_groups", "CUVF-", "CUV--"),
+    ("status", "--VFS", ""),
+    ("tags", "C-VF-", ""),
+    ("tags-any", "---F-", ""),
+    ("updated_at", "--V--", ""),
+];
+
+/// The rows of a noun against its table.
+fn check_access(noun: &Noun, table: &[(&str, &str, &str)]) {
     let mut names: Vec<&str> = noun.attributes.iter().map(|row| row.name).collect();
     names.retain(|name| !name.starts_with("hextet:"));
     names.sort_unstable();
-    let listed: Vec<&str> = ACCESS.iter().map(|(name, ..)| *name).collect();
-    assert_eq!(names, listed);
-    for (name, neutron, here) in ACCESS {
+    let listed: Vec<&str> = table.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names, listed, "{}", noun.name);
+    for (name, neutron, here) in table {
         let row = noun.attribute(name).unwrap();
         let flag = |letter: char, holds: bool| if holds { letter } else { '-' };
         let access: String = [
@@ -175,10 +248,20 @@ fn networks_have_the_attributes_of_neutrons_table() {
         .iter()
         .collect();
         let expected = if here.is_empty() { neutron } else { here };
-        assert_eq!(access, **expected, "{name}");
+        assert_eq!(access, **expected, "{} {name}", noun.name);
+    }
+}
+
+#[test]
+fn resources_have_the_attributes_of_neutrons_tables() {
+    check_access(&crate::http::v2::subnets::SUBNET, SUBNETS);
+    check_access(&crate::http::v2::ports::PORT, PORTS);
+    let networks = &crate::http::v2::networks::NETWORK;
+    check_access(networks, ACCESS);
+    for (name, ..) in ACCESS {
         let filtered = FILTERS.iter().any(|(filter, ..)| filter == name) || SAME.contains(name);
         assert_eq!(
-            row.filter.is_some(),
+            networks.attribute(name).unwrap().filter.is_some(),
             filtered,
             "{name} is in FILTERS or SAME"
         );

@@ -94,7 +94,10 @@ const ATTRIBUTES: &[Attribute] = &[
         filter: None,
         guards: &[],
     },
-    neutral("use_default_subnetpool", &[], Shown::Never, None),
+    Attribute {
+        put: Rule::ReadOnly,
+        ..neutral("use_default_subnetpool", &[], Shown::Never, None)
+    },
     Attribute {
         put: Rule::ReadOnly,
         ..neutral(
