@@ -12,6 +12,7 @@ EXTENSIONS = {
     "binding", "data-plane-status", "empty-string-filtering", "filter-validation", "hextet-address-policy",
     "ip-substring-filtering", "ip_allocation", "l2_adjacency", "net-mtu", "net-mtu-writable",
     "network-ip-availability", "network-ip-availability-details", "pagination", "port-mac-address-regenerate",
+    "port-security",
     "project-id", "provider", "quota-check-limit", "quota-check-limit-default", "quota_details", "quotas",
     "revision-if-match", "sorting", "standard-attr-description", "standard-attr-revisions", "standard-attr-tag",
     "standard-attr-timestamp", "subnet-external-network", "subnet-service-types", "tag-creation",

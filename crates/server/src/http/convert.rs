@@ -185,6 +185,14 @@ pub(super) fn cidr(value: &Json) -> Result<Json, String> {
     Ok(json!(net.to_string()))
 }
 
+/// A subnet or null: none is given.
+pub(super) fn cidr_or_null(value: &Json) -> Result<Json, String> {
+    match value {
+        Json::Null => Ok(Json::Null),
+        value => cidr(value),
+    }
+}
+
 pub(super) fn mode(value: &Json) -> Result<Json, String> {
     match value {
         Json::Null => Ok(Json::Null),
@@ -211,8 +219,9 @@ pub(super) fn address(value: &Json) -> Result<Json, String> {
         .ok_or_else(|| format!("'{}' is not a valid IP address", plain(value)))
 }
 
+/// Name servers; null is none, as in Neutron.
 pub(super) fn nameservers(value: &Json) -> Result<Json, String> {
-    let servers = list(value)?.iter().map(|server| {
+    let servers = list_or_null(value)?.iter().map(|server| {
         address(server).map_err(|_| format!("'{}' is not a valid nameserver", plain(server)))
     });
     servers.collect()
@@ -286,8 +295,9 @@ pub(super) fn address_policy(value: &Json) -> Result<Json, String> {
     }
 }
 
+/// Routes; null is none, as in Neutron.
 pub(super) fn host_routes(value: &Json) -> Result<Json, String> {
-    let routes = list(value)?.iter().map(|route| {
+    let routes = list_or_null(value)?.iter().map(|route| {
         let members = members(route, &["destination", "nexthop"])?;
         let member = |name| {
             let member = members.get(name);
@@ -329,6 +339,13 @@ fn list(value: &Json) -> Result<&[Json], String> {
     match value {
         Json::Array(items) => Ok(items),
         _ => Err(format!("'{value}' is not a list")),
+    }
+}
+
+fn list_or_null(value: &Json) -> Result<&[Json], String> {
+    match value {
+        Json::Null => Ok(&[]),
+        value => list(value),
     }
 }
 

@@ -62,7 +62,7 @@ const ATTRIBUTES: &[Attribute] = &[
         convert::ip_version,
         Filter::OneOf(convert::IP_VERSIONS),
     ),
-    fixed("cidr", convert::cidr, Filter::Prefix),
+    fixed("cidr", convert::cidr_or_null, Filter::Prefix),
     writable("gateway_ip", convert::address_or_null, Filter::Address),
     Attribute {
         filter: None,
