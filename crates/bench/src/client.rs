@@ -125,7 +125,7 @@ impl Client {
         let status = self.read_line()?;
         let status = status.split(' ').nth(1).unwrap_or_default();
         let status = status.parse().context("the answer's first line")?;
-        let mut length = None;
+        let (mut length, mut chunked) = (None, false);
         self.subject_token = None;
         loop {
             let line = self.read_line()?;
@@ -135,18 +135,41 @@ impl Client {
             let (name, value) = line.split_once(':').context("an answer's header")?;
             if name.eq_ignore_ascii_case("content-length") {
                 length = Some(value.trim().parse().context("Content-Length")?);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                chunked = value.trim().eq_ignore_ascii_case("chunked");
             } else if name.eq_ignore_ascii_case("x-subject-token") {
                 self.subject_token = Some(value.trim().to_owned());
             }
         }
-        let length = match length {
-            Some(length) => length,
-            None if status == 204 => 0,
+        self.body.clear();
+        match length {
+            Some(length) => self.read_octets(length)?,
+            None if chunked => self.read_chunks()?,
+            None if status == 204 => {}
             None => bail!("an answer does not say its length"),
-        };
-        self.body.resize(length, 0);
-        self.stream.read_exact(&mut self.body)?;
+        }
         Ok(status)
+    }
+
+    /// RFC 9112 §7.1; extensions and trailers are not asked for.
+    fn read_chunks(&mut self) -> Result<()> {
+        loop {
+            let size = usize::from_str_radix(self.read_line()?, 16).context("a chunk's size")?;
+            self.read_octets(size)?;
+            if !self.read_line()?.is_empty() {
+                bail!("a chunk does not end where it should");
+            }
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads so many octets more of the body.
+    fn read_octets(&mut self, count: usize) -> Result<()> {
+        let begin = self.body.len();
+        self.body.resize(begin + count, 0);
+        Ok(self.stream.read_exact(&mut self.body[begin..])?)
     }
 
     fn read_line(&mut self) -> Result<&str> {

@@ -16,6 +16,7 @@ mod list;
 mod metrics;
 mod openapi;
 mod pace;
+mod parts;
 mod query;
 mod serve;
 mod tls;
@@ -44,6 +45,7 @@ use hextet_store::Store;
 pub use bounds::Bounds;
 pub use decode::decode;
 pub(crate) use frame::tell_caller;
+pub use list::Turns as ListTurns;
 pub use metrics::{Metrics, metrics_router};
 pub use serve::{Site, serve};
 pub use tls::{Tls, TlsConfig, TlsError};
@@ -66,6 +68,8 @@ pub struct AppState {
     pub hosts: Hosts,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whose turn it is to look through many documents.
+    pub lists: ListTurns,
 }
 
 /// What of the configuration the API depends on.

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
 use crate::feed::{self, FeedError, Hosts, Reports};
-use crate::http::{self, ApiConfig, AppState, Bounds, Metrics, Site, Tls, TlsError};
+use crate::http::{self, ApiConfig, AppState, Bounds, ListTurns, Metrics, Site, Tls, TlsError};
 use crate::identity::{
     self, Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError, Recovered, Secret,
 };
@@ -236,6 +236,7 @@ async fn state(
         }),
         hosts: Hosts::default(),
         metrics: Metrics::default(),
+        lists: ListTurns::default(),
     })
 }
 

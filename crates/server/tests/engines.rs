@@ -15,7 +15,7 @@ use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_server::app::reports::Reported;
 use hextet_server::feed::Hosts;
-use hextet_server::http::{ApiConfig, AppState, Bounds, Metrics, router};
+use hextet_server::http::{ApiConfig, AppState, Bounds, ListTurns, Metrics, router};
 use hextet_server::identity::{Bootstrap, Identity, IdentityConfig};
 use hextet_store::{Store, StoreConfig};
 use hextet_testdb::{Cluster, Disk};
@@ -433,6 +433,7 @@ async fn server(database: &str) -> Router {
         }),
         hosts: Hosts::default(),
         metrics: Metrics::default(),
+        lists: ListTurns::default(),
     })
 }
 

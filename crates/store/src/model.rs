@@ -103,6 +103,11 @@ impl Model {
             .flat_map(BTreeMap::values)
     }
 
+    /// How many documents of a kind there are.
+    pub fn count(&self, kind: &str) -> usize {
+        self.documents.get(kind).map_or(0, BTreeMap::len)
+    }
+
     /// Reads the database whole.
     pub(crate) async fn load(
         tx: &mut Tx,

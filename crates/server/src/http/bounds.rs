@@ -56,7 +56,10 @@ pub struct Bounds {
     pub body_bytes: usize,
     /// The same of those without one: logins.
     pub open_body_bytes: usize,
-    /// Most bytes of all large answers together that wait for their readers.
+    /// How long a long list may take from its beginning until its reader has all of it.
+    pub answer_time: Duration,
+    /// Most bytes of all large answers together that wait for their readers. Lists are none: they are made as they are
+    /// taken.
     pub answer_bytes: usize,
 }
 
@@ -73,7 +76,8 @@ impl Default for Bounds {
             linger_time: Duration::from_secs(1),
             body_bytes: 32 * 1024 * 1024,
             open_body_bytes: 4 * 1024 * 1024,
-            answer_bytes: 512 * 1024 * 1024,
+            answer_time: Duration::from_secs(600),
+            answer_bytes: 128 * 1024 * 1024,
         }
     }
 }

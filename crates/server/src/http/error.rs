@@ -135,7 +135,12 @@ fn answer(status: StatusCode, body: &Json) -> Response {
 
 /// A JSON answer of a text that is rendered already.
 pub(super) fn respond(status: StatusCode, text: String) -> Response {
-    let mut response = (status, Body::from(text)).into_response();
+    json_body(status, Body::from(text))
+}
+
+/// A JSON answer of a text that is on its way.
+pub(super) fn json_body(status: StatusCode, body: Body) -> Response {
+    let mut response = (status, body).into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),

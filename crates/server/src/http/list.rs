@@ -2,13 +2,40 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use hextet_core::refusal::Refusal;
 use hextet_store::{Document, Model};
 use serde_json::{Value as Json, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::attributes::Noun;
 use super::query::{PageAsked, Query, SortKey};
+
+/// Documents of a kind from which on looking through them takes a turn.
+const LONG_FROM: usize = 1000;
+
+/// Who may look through many documents now: half of the cores, so that the other half answers what is short.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new((cores / 2).max(1))))
+    }
+}
+
+impl Turns {
+    /// Waits for a turn, if so many documents need one; requests have a bound, and so has their waiting.
+    pub(super) async fn take(&self, documents: usize) -> Option<SemaphorePermit<'_>> {
+        match documents {
+            0..LONG_FROM => None,
+            // It is never closed.
+            _ => self.0.acquire().await.ok(),
+        }
+    }
+}
 
 /// A value to sort by. What is not there comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

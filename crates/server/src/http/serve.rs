@@ -14,6 +14,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the clock is looked at, at least. A timer that ends before all others wakes a sleeping thread just to be known
 /// to it, and each request has a timer; with this one none is the earliest.
 const BEAT: Duration = Duration::from_secs(1);
+/// Octets of an answer that the kernel takes beyond what it has sent.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Octets of an unread body that are looked at in one step, to be thrown away.
 const LINGER_STEP: usize = 16 * 1024;
 
@@ -177,6 +180,10 @@ async fn connection(
     // Answers are small; without it the second half of one waits for the first's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection cannot be hurried");
+    }
+    // The kernel would take megabytes of an answer for a client that does not read.
+    if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        debug!(%error, "a connection's buffer cannot be bounded");
     }
     let Some(tls) = &door.0.tls else {
         return converse(stream, door, pace, stopped).await;

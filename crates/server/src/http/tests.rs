@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 use crate::app::reports::{self, Reported};
 use crate::feed::Hosts;
-use crate::http::{ApiConfig, AppState, Bounds, Metrics, router};
+use crate::http::{ApiConfig, AppState, Bounds, ListTurns, Metrics, router};
 use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
 mod attributes;
@@ -31,6 +31,7 @@ mod listing;
 mod networks;
 mod observed;
 mod openapi;
+mod parts;
 mod port_security;
 mod ports;
 mod provider;
@@ -111,6 +112,7 @@ impl Cloud {
             }),
             hosts: Hosts::default(),
             metrics: Metrics::default(),
+            lists: ListTurns::default(),
         };
         let mut cloud = Self {
             _folder: folder,

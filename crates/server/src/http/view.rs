@@ -1,5 +1,7 @@
 //! Documents as a caller sees them: slices of their text, and what is spliced in.
 
+use std::ops::Deref;
+
 use hextet_store::Document;
 use serde_json::{Map, Value as Json};
 
@@ -13,29 +15,77 @@ pub(super) fn one(noun: &Noun, document: &Document, fields: &[String], admin: bo
     text
 }
 
-/// Many resources, as `{"collection":[…]}`, and the links to the pages beside, if it is one.
+/// Many resources, as `{"collection":[…]}`.
 pub(super) fn many<'a>(
-    noun: &Noun,
+    noun: &'static Noun,
     documents: impl Iterator<Item = &'a Document>,
-    fields: &[String],
     admin: bool,
-    links: &[Json],
 ) -> String {
-    let mut text = format!("{{\"{}\":[", noun.collection);
-    let empty = text.len();
-    for document in documents {
-        if text.len() > empty {
-            text.push(',');
-        }
-        push(noun, document, fields, admin, &mut text);
-    }
-    text.push(']');
-    if !links.is_empty() {
-        let links = Json::Array(links.to_vec());
-        text.push_str(&format!(",\"{}_links\":{links}", noun.collection));
-    }
-    text.push('}');
+    let mut text = String::new();
+    Many::new(noun, documents, Vec::new(), admin, &[]).push(&mut text, usize::MAX);
     text
+}
+
+/// Many resources as text that is made part by part: a reader that is slow holds up no more than that.
+pub(super) struct Many<I> {
+    noun: &'static Noun,
+    documents: I,
+    fields: Vec<String>,
+    admin: bool,
+    /// What stands before the next document.
+    before: &'static str,
+    /// What comes after the last, until it came.
+    end: Option<String>,
+}
+
+impl<I: Iterator<Item: Deref<Target = Document>>> Many<I> {
+    /// As `{"collection":[…]}`, with the links to the pages beside, if it is one.
+    pub fn new(
+        noun: &'static Noun,
+        documents: I,
+        fields: Vec<String>,
+        admin: bool,
+        links: &[Json],
+    ) -> Self {
+        let mut end = "]".to_owned();
+        if !links.is_empty() {
+            let links = Json::Array(links.to_vec());
+            end.push_str(&format!(",\"{}_links\":{links}", noun.collection));
+        }
+        end.push('}');
+        Self {
+            noun,
+            documents,
+            fields,
+            admin,
+            before: "",
+            end: Some(end),
+        }
+    }
+
+    /// Adds what comes next, until the text has so many bytes or is whole.
+    pub fn push(&mut self, text: &mut String, bytes: usize) {
+        if self.before.is_empty() {
+            text.push_str(&format!("{{\"{}\":", self.noun.collection));
+            self.before = "[";
+        }
+        while text.len() < bytes {
+            let Some(document) = self.documents.next() else {
+                if self.before == "[" {
+                    text.push('[');
+                }
+                text.push_str(&self.end.take().unwrap_or_default());
+                return;
+            };
+            text.push_str(std::mem::replace(&mut self.before, ","));
+            push(self.noun, &document, &self.fields, self.admin, text);
+        }
+    }
+
+    /// Whether all of it came.
+    pub fn is_whole(&self) -> bool {
+        self.end.is_none()
+    }
 }
 
 fn push(noun: &Noun, document: &Document, fields: &[String], admin: bool, text: &mut String) {

@@ -118,7 +118,7 @@ impl Cloud {
         (cloud, address)
     }
 
-    async fn serve(&self, router: Router, bounds: Bounds) -> SocketAddr {
+    pub(super) async fn serve(&self, router: Router, bounds: Bounds) -> SocketAddr {
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let site = Site {

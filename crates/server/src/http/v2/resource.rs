@@ -16,8 +16,9 @@ use crate::http::attributes::Noun;
 use crate::http::body::{Posted, if_match, posted, put, text};
 use crate::http::error::Problem;
 use crate::http::list::{self, Listing};
+use crate::http::parts;
 use crate::http::query::Query;
-use crate::http::view;
+use crate::http::view::{self, Many};
 
 /// A noun with its requests.
 pub(super) trait Resource: 'static {
@@ -65,6 +66,8 @@ async fn list<R: Resource>(
     let caller = state.caller(&headers).await?;
     let query = Query::parse(noun, uri.query())?;
     let admin = policy::allows(noun.insiders, &caller);
+    let all = state.store.glance(|model| model.count(noun.kind));
+    let turn = state.lists.take(all).await;
     let documents = state
         .store
         .read(|model| {
@@ -80,6 +83,7 @@ async fn list<R: Resource>(
             )
         })
         .await??;
+    drop(turn);
     let links = match query.paged() {
         None => Vec::new(),
         Some(page) => {
@@ -87,11 +91,8 @@ async fn list<R: Resource>(
             list::links(&url, uri.query(), page, &documents)
         }
     };
-    let documents = documents.iter().map(std::convert::AsRef::as_ref);
-    Ok(text(
-        StatusCode::OK,
-        view::many(noun, documents, &query.fields, admin, &links),
-    ))
+    let many = Many::new(noun, documents.into_iter(), query.fields, admin, &links);
+    Ok(parts::answer(many, state.api.bounds.answer_time))
 }
 
 async fn show<R: Resource>(
@@ -132,7 +133,7 @@ async fn create<R: Resource>(
     let made = app::transact(&state.store, ask, R::CREATE).await?;
     let body = match made.as_slice() {
         [one] if !bulk => view::one(R::NOUN, one, &[], admin),
-        many => view::many(R::NOUN, many.iter(), &[], admin, &[]),
+        many => view::many(R::NOUN, many.iter(), admin),
     };
     Ok(text(StatusCode::CREATED, body))
 }
