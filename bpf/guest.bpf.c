@@ -23,17 +23,26 @@ char licence[] SEC("license") = "Dual BSD/GPL";
 
 INLINE int judge(struct __sk_buff *skb)
 {
-	int verdict = admit(skb);
+	int verdict;
 
-	if (!verdict)
-		verdict = parse(skb);
-	if (!verdict)
-		verdict = control(skb);
-	if (!verdict)
-		verdict = guard(skb);
-	if (!verdict)
-		verdict = deliver(skb);
-	return verdict;
+	reach(STAGE_ADMIT);
+	verdict = admit(skb);
+	if (verdict)
+		return verdict;
+	reach(STAGE_PARSE);
+	verdict = parse(skb);
+	if (verdict)
+		return verdict;
+	reach(STAGE_CONTROL);
+	verdict = control(skb);
+	if (verdict)
+		return verdict;
+	reach(STAGE_GUARD);
+	verdict = guard(skb);
+	if (verdict)
+		return verdict;
+	reach(STAGE_DELIVER);
+	return deliver(skb);
 }
 
 SEC("classifier")
@@ -54,9 +63,16 @@ int guest(struct __sk_buff *skb)
 	count(skb, verdict);
 	if (f->lost)
 		count(skb, V_COPY_FAILED);
+	/* Looked up again: the verifier does not follow a test that the compiler keeps for later. */
+	t = trace();
 	if (t) {
 		t->verdict = verdict;
 		t->target = f->target;
+		if (t->stage > STAGE_PARSE) {
+			t->proto = f->proto;
+			t->extensions = f->extensions;
+			t->fragment = f->fragment;
+		}
 	}
 	if (verdict == V_UPLINK_HOST || (verdict == V_UPLINK && f->target)) {
 		skb->mark = FROM_GUEST;

@@ -179,12 +179,26 @@ struct punt_large {
 	__u8 frame[PUNT_LARGE];
 };
 
+/* The stages, in their order: where a frame's verdict came from. */
+enum stage {
+	STAGE_NONE,
+	STAGE_ADMIT,
+	STAGE_PARSE,
+	STAGE_CONTROL,
+	STAGE_GUARD,
+	STAGE_DELIVER,
+};
+
 /* What was decided about the last frame on this CPU, where the loader asks for it (`trace`). */
 struct trace {
 	__u32 verdict;
 	__u32 target; /* ifindex of the redirect; 0: none */
 	__u32 reason; /* of the last punt record; 0: none */
 	__u32 copies; /* multicast copies made */
+	__u32 stage; /* enum stage that decided; the last one reached */
+	__u32 proto; /* upper layer, where parse got so far */
+	__u32 extensions; /* headers walked */
+	__u32 fragment; /* enum fragment_state */
 };
 
 #define MAP(map_name, map_type, key_type, value_type, entries, flags) \
@@ -227,3 +241,4 @@ MAP(traces, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct trace, 1, 0);
 const volatile __u32 punt_per_second = 200; /* frames of one port shown to the agent, each second */
 const volatile __u32 punt_burst = 400; /* and at once */
 const volatile __u32 trace_enabled = 0;
+const volatile __u32 dry_run = 0; /* nothing leaves: a copy is counted, not made */

@@ -48,7 +48,7 @@ static long replicate_one(__u32 index, struct replication *r)
 	ifindex = chunk->ifindex[place];
 	if (ifindex == r->sender || !hears(ifindex, r->net, r->needs))
 		return 0;
-	if (bpf_clone_redirect(r->skb, ifindex, 0) < 0)
+	if (!dry_run && bpf_clone_redirect(r->skb, ifindex, 0) < 0)
 		r->failed++;
 	else
 		r->copies++;

@@ -32,8 +32,8 @@ STAGE int segment_copies(struct __sk_buff *skb)
 		return 0;
 	ifindex = uplink->ifindex;
 	skb->mark = FROM_GUEST;
-	copies += bpf_clone_redirect(skb, ifindex, 0) >= 0;
-	copies += bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS) >= 0;
+	copies += dry_run || bpf_clone_redirect(skb, ifindex, 0) >= 0;
+	copies += dry_run || bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS) >= 0;
 	skb->mark = 0;
 	f->lost += 2 - copies;
 	return copies;

@@ -102,6 +102,7 @@ fn enumeration(name: &str, doc: &str, rows: &[(Vec<String>, String)]) -> String 
     let mut raw = String::new();
     let mut all = String::new();
     let mut names = String::new();
+    let mut whys = String::new();
     for (words, why) in rows {
         let (value, variant) = (&words[0], camel(&words[1]));
         let _ = writeln!(text, "    /// {why}\n    {variant} = {value},");
@@ -112,13 +113,16 @@ fn enumeration(name: &str, doc: &str, rows: &[(Vec<String>, String)]) -> String 
             "            Self::{variant} => \"{}\",",
             words[1].to_lowercase()
         );
+        let _ = writeln!(whys, "            Self::{variant} => {why:?},");
     }
     let _ = write!(
         text,
         "}}\n\nimpl {name} {{\n    /// Every one, in the order of the list.\n    pub const ALL: [Self; {}] = [{all}];\n\n    \
          /// The one of this number.\n    pub fn from_raw(raw: u32) -> Option<Self> {{\n        match raw {{\n{raw}            \
          _ => None,\n        }}\n    }}\n\n    /// Its name in the list, in lower case.\n    pub fn name(self) -> &'static str {{\n        \
-         match self {{\n{names}        }}\n    }}\n}}\n",
+         match self {{\n{names}        }}\n    }}\n\n    \
+         /// The list's sentence about it.\n    pub fn why(self) -> &'static str {{\n        \
+         match self {{\n{whys}        }}\n    }}\n}}\n",
         rows.len()
     );
     text

@@ -7,10 +7,12 @@
 mod link;
 mod mutate;
 
+use hextet_core::ids::Vni;
+use hextet_core::mac::Mac;
 use hextet_wire::dhcpv6::{self, ServerMessage};
 use hextet_wire::frame::{self, Envelope};
 use hextet_wire::ndp::{self, HOP_LIMIT};
-use hextet_wire::{dhcpv4, ipv4};
+use hextet_wire::{capture, craft, dhcpv4, ipv4};
 
 pub use link::link_handle_frame;
 pub use mutate::Mutator;
@@ -19,7 +21,7 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("parse_frame", parse_frame),
     ("parse_ndp", parse_ndp),
     ("parse_dhcpv6", parse_dhcpv6),
@@ -27,11 +29,42 @@ pub const TARGETS: [Target; 7] = [
     ("parse_dhcpv4", parse_dhcpv4),
     ("link_handle_frame", link_handle_frame),
     ("decode_request", decode_request),
+    ("parse_craft", parse_craft),
+    ("parse_capture", parse_capture),
 ];
 
 /// A request to the API: `METHOD TARGET`, a line feed, the body.
 pub fn decode_request(bytes: &[u8]) -> bool {
     hextet_server::http::decode(bytes)
+}
+
+/// A frame in words.
+pub fn parse_craft(bytes: &[u8]) -> bool {
+    let guest = craft::Guest {
+        mac: Mac([0xfa, 0x16, 0x3e, 0, 0, 1]),
+        service_mac: Mac::service(Vni(7)),
+        ipv6: std::net::Ipv6Addr::LOCALHOST,
+        ipv4: std::net::Ipv4Addr::LOCALHOST,
+        service_ipv4: std::net::Ipv4Addr::new(169, 254, 169, 254),
+    };
+    let resolve = |address: std::net::IpAddr| address.is_ipv6().then_some(guest.mac);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let Ok(frame) = craft::parse(text, &guest, &resolve) else {
+        return false;
+    };
+    assert!((14..=craft::FRAME_BYTES_MAX).contains(&frame.len()));
+    true
+}
+
+/// A capture file.
+pub fn parse_capture(bytes: &[u8]) -> bool {
+    let Ok(frames) = capture::parse(bytes) else {
+        return false;
+    };
+    assert!(capture::is_capture(bytes) && frames.len() <= capture::FRAMES_MAX);
+    frames.iter().map(|frame| frame.len()).sum::<usize>() <= bytes.len()
 }
 
 /// A frame down to its upper layer.

@@ -69,6 +69,16 @@ fn every_request_among_the_seeds_can_be_carried_out_but_those_that_are_wrong() {
 }
 
 #[test]
+fn parse_craft_survives_the_corpus_and_its_mutations() {
+    check("parse_craft");
+}
+
+#[test]
+fn parse_capture_survives_the_corpus_and_its_mutations() {
+    check("parse_capture");
+}
+
+#[test]
 fn every_folder_of_the_corpus_is_a_targets() {
     if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
         TARGETS.iter().for_each(|(name, _)| write_seeds(name));
@@ -146,6 +156,16 @@ fn write_seeds(name: &str) {
         }
         return;
     }
+    if name == "parse_craft" {
+        for example in hextet_wire::craft::EXAMPLES {
+            let text = format!("{} {}", example.words, "vlan=5 hop-limit=7 data=00ff");
+            let path = folder.join(format!("{}.hex", example.name));
+            write(&path, text.as_bytes());
+            let path = folder.join(format!("name-{}.hex", example.name));
+            write(&path, example.name.as_bytes());
+        }
+        return;
+    }
     let golden = root().join("../crates/wire/golden");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(golden)
         .unwrap()
@@ -162,6 +182,12 @@ fn write_seeds(name: &str) {
             }
             ("parse_dhcpv6", true) => &frame[BEFORE_DHCPV6..],
             _ => &frame[..],
+        };
+        let captured = captured(input);
+        let input = if name == "parse_capture" {
+            &captured[..]
+        } else {
+            input
         };
         let stem = path.file_stem().unwrap().to_str().unwrap();
         // What hosts send is for guests' parsers; a link gets one of each, as a hostile guest sends it.
@@ -186,6 +212,20 @@ fn write_seeds(name: &str) {
         let mutated = mutator.mutate(input, input);
         write(&folder.join(format!("mutated-dhcpv4-{stem}.hex")), &mutated);
     }
+}
+
+/// A capture with this frame in it twice.
+fn captured(frame: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    file.extend([0; 8]);
+    file.extend([0xff, 0xff, 0, 0, 1, 0, 0, 0]);
+    for _ in 0..2 {
+        file.extend([0; 8]);
+        file.extend([length, length].concat());
+        file.extend(frame);
+    }
+    file
 }
 
 fn write(path: &Path, bytes: &[u8]) {

@@ -1,9 +1,12 @@
 //! The host's thread: the one owner of ledger, fast path and links. Everything that happens comes in as an [`Input`]; after
 //! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
 
+mod explain;
+mod find;
 mod learned;
 mod local;
 mod pass;
+mod scene;
 mod unserved;
 mod view;
 
@@ -32,6 +35,7 @@ use pass::Carrier;
 
 pub(crate) use local::take_off;
 pub(crate) use pass::fastpath_config;
+pub use scene::Scene;
 
 /// Most inputs that wait; whoever comes then waits.
 pub const INPUTS_MAX: usize = 256;
@@ -68,6 +72,13 @@ pub enum Local {
     Detach(PortId, oneshot::Sender<Result<(), tonic::Status>>),
     /// Every port.
     List(oneshot::Sender<v1::ListPortsReply>),
+    /// Everything about one port, named by id, the beginning of one, or link.
+    Show(
+        String,
+        oneshot::Sender<Result<Box<v1::ShowPortReply>, tonic::Status>>,
+    ),
+    /// What frames of a port are to be judged with.
+    Trace(String, oneshot::Sender<Result<Box<Scene>, tonic::Status>>),
     /// How new the plan is.
     Status(oneshot::Sender<v1::StatusReply>),
     /// Everything is taken off.

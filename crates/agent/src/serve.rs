@@ -61,12 +61,22 @@ pub struct LinkView {
 /// Drops of the machines, by port and reason.
 pub type Drops = BTreeMap<PortId, BTreeMap<&'static str, u64>>;
 
+/// A link as it is now, and what others have in common with it.
+#[derive(Debug)]
+pub struct Shown {
+    /// The machine.
+    pub link: hextet_proto::Link,
+    /// Other links whose DHCPv6 clients show the same DUID.
+    pub same_duid: Vec<PortId>,
+}
+
 enum Command {
     View(Arc<View>),
     Learned(Arc<View>),
     Used(Vec<(PortId, Ipv6Addr)>),
     Cease(BTreeSet<PortId>, SyncSender<()>),
     Counters(SyncSender<Drops>),
+    Show(PortId, SyncSender<Option<Shown>>),
     Stop,
 }
 
@@ -139,6 +149,13 @@ impl Serve {
         wait.recv_timeout(REPLY_TIMEOUT).unwrap_or_default()
     }
 
+    /// A link as it is now; `None` where it is not served.
+    pub fn show(&self, port: PortId) -> Option<Shown> {
+        let (done, wait) = sync_channel(1);
+        self.send(Command::Show(port, done));
+        wait.recv_timeout(REPLY_TIMEOUT).ok().flatten()
+    }
+
     fn send(&self, command: Command) {
         // Both fail only when the thread is gone, which ends the process (its panics are logged there).
         let _ = self.commands.send(command);
@@ -189,6 +206,9 @@ impl Thread {
                     Command::Counters(done) => {
                         let drops = self.links.iter().map(|(id, link)| (*id, link.drops()));
                         let _ = done.try_send(drops.collect());
+                    }
+                    Command::Show(port, done) => {
+                        let _ = done.try_send(self.show(port));
                     }
                     Command::Stop => return,
                 }
@@ -398,6 +418,16 @@ impl Thread {
             }
             served.timer = next;
         }
+    }
+
+    fn show(&self, port: PortId) -> Option<Shown> {
+        let link = self.links.get(&port)?.machine().clone();
+        let duid = link.history().duid();
+        let same = self.links.iter().filter(|(id, other)| {
+            **id != port && duid.is_some() && other.machine().history().duid() == duid
+        });
+        let same_duid = same.map(|(id, _)| *id).collect();
+        Some(Shown { link, same_duid })
     }
 
     fn give_events(&mut self) {

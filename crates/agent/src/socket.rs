@@ -45,13 +45,17 @@ pub async fn serve(
     inputs: mpsc::Sender<Input>,
 ) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
-        .add_service(LocalServer::new(Door { inputs }))
+        .add_service(LocalServer::new(Door {
+            inputs,
+            tracing: tokio::sync::Mutex::default(),
+        }))
         .serve_with_incoming(UnixListenerStream::new(listener))
         .await
 }
 
 struct Door {
     inputs: mpsc::Sender<Input>,
+    tracing: tokio::sync::Mutex<()>,
 }
 
 impl Door {
@@ -105,6 +109,28 @@ impl Local for Door {
         _: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusReply>, Status> {
         Ok(Response::new(self.ask(Question::Status).await?))
+    }
+
+    async fn show_port(
+        &self,
+        request: Request<v1::ShowPortRequest>,
+    ) -> Result<Response<v1::ShowPortReply>, Status> {
+        let port = request.into_inner().port;
+        let shown = self.ask(|reply| Question::Show(port, reply)).await??;
+        Ok(Response::new(*shown))
+    }
+
+    async fn trace(
+        &self,
+        request: Request<v1::TraceRequest>,
+    ) -> Result<Response<v1::TraceReply>, Status> {
+        let v1::TraceRequest { port, packet } = request.into_inner();
+        // Loading a program is work for the kernel: one at a time.
+        let _turn = self.tracing.lock().await;
+        let scene = self.ask(|reply| Question::Trace(port, reply)).await??;
+        let traced = tokio::task::spawn_blocking(move || scene.trace(&packet)).await;
+        let reply = traced.map_err(|_| Status::internal("tracing failed"))??;
+        Ok(Response::new(reply))
     }
 
     async fn down(&self, _: Request<v1::DownRequest>) -> Result<Response<v1::DownReply>, Status> {

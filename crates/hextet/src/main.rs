@@ -16,6 +16,7 @@ mod logs;
 mod paths;
 mod port;
 mod run;
+mod trace;
 mod up;
 
 use crate::paths::Paths;
@@ -91,6 +92,10 @@ enum Command {
     )]
     Port(port::PortCommand),
 
+    /// Ask the fast path what becomes of a packet of a port's guest, stage by stage
+    #[command(after_help = trace::HELP)]
+    Trace(trace::TraceArgs),
+
     /// Copy the database, put a copy back, check it
     #[command(
         subcommand,
@@ -154,6 +159,7 @@ fn main() -> ExitCode {
         Command::Server(args) => run::server(&args.config.config, args.check_config).map(|()| done),
         Command::Agent(args) => run::agent(&args.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),
+        Command::Trace(args) => trace::run(&paths, &args).map(|()| done),
         Command::Identity(command) => identity::run(&paths, command).map(|()| done),
         Command::Db(command) => db::run(&paths, command),
         Command::Lab(args) => hextet_lab::run(args),

@@ -1,6 +1,7 @@
 //! `hextet port`: bind a port to this host and say which link carries it; take it off; list.
 
 mod list;
+mod show;
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,12 @@ pub enum PortCommand {
     /// List the ports that this host carries: wanted against seen, carrier, drops
     #[command(after_help = "Examples:\n  hextet port list\n  hextet port list -f json")]
     List(ListArgs),
+    /// Explain one port: what was promised, installed and seen, and what is wrong, in words
+    #[command(after_help = "Examples:\n  \
+        hextet port show tap0a1b2c3d-4e\n  \
+        hextet port show 0a1b -f json\n\n\
+        It asks the agent of this host, and needs no server.")]
+    Show(ShowArgs),
 }
 
 /// Arguments of `hextet port attach`.
@@ -79,6 +86,15 @@ pub struct ListArgs {
     print: FormatArgs,
 }
 
+/// Arguments of `hextet port show`.
+#[derive(Args)]
+pub struct ShowArgs {
+    /// An id, the beginning of one, or the name of its link
+    port: String,
+    #[command(flatten)]
+    print: FormatArgs,
+}
+
 /// Runs one of them.
 pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,6 +104,7 @@ pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
         match command {
             PortCommand::Attach(args) => attach(paths, args).await,
             PortCommand::Detach(args) => detach(paths, args).await,
+            PortCommand::Show(args) => show(paths, args).await,
             PortCommand::List(args) => {
                 let mut agent = local::connect(paths).await?;
                 let ports = local::ports(&mut agent).await?;
@@ -99,6 +116,21 @@ pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
             }
         }
     })
+}
+
+async fn show(paths: &Paths, args: ShowArgs) -> Result<()> {
+    let mut agent = local::connect(paths).await?;
+    let request = v1::ShowPortRequest { port: args.port };
+    let shown = agent
+        .show_port(request)
+        .await
+        .map_err(refused)?
+        .into_inner();
+    match args.print.format {
+        Format::Table => print!("{}", show::text(&shown)),
+        Format::Json => println!("{:#}", show::json(&shown)),
+    }
+    Ok(())
 }
 
 async fn attach(paths: &Paths, args: AttachArgs) -> Result<()> {

@@ -61,7 +61,7 @@ problems! {
     /// The guest does not believe what is advertised.
     RaIgnored = "ra-ignored", true;
     /// The guest forms other addresses than it was given.
-    OtherAddress = "other-address", true;
+    OtherAddress = "other-address", false;
     /// The client has its address as a /128, and no route to its neighbours.
     Prefix128 = "prefix-128", true;
     /// The client takes its longer prefix for a /64.
@@ -245,8 +245,9 @@ fn advertisement(
         find(
             Problem::OtherAddress,
             format!(
-                "The guest formed {formed}, not the address that the API gave it: it uses privacy or opaque \
-                 addresses. Set its address generation to eui64, or rely on learned addresses."
+                "The guest formed {formed} besides or instead of the address that the API gave it: it uses privacy or \
+                 opaque addresses. They are learned where nobody else has them; set its address generation to eui64 \
+                 where the API's address must be the one."
             ),
         );
         return;

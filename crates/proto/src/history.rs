@@ -136,6 +136,61 @@ impl Note {
     }
 }
 
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Note::Up => write!(f, "the link came up"),
+            Note::Resumed => write!(f, "the agent began; the guest had been heard before"),
+            Note::FirstFrame => write!(f, "the guest's first frame"),
+            Note::Solicited { source, answered } => {
+                let answered = if *answered {
+                    "answered"
+                } else {
+                    "not answered"
+                };
+                write!(f, "from {source}, {answered}")
+            }
+            Note::Advertised(kind) => write!(f, "sent ({})", kind.name()),
+            Note::Probed { address, claim } => write!(f, "of {address}: {claim}"),
+            Note::Asked { target, known } => {
+                let known = if *known { "answered" } else { "nobody has it" };
+                write!(f, "for {target}: {known}")
+            }
+            Note::Dhcpv6(exchange) | Note::Dhcpv4(exchange) => write!(f, "{exchange}"),
+        }
+    }
+}
+
+impl std::fmt::Display for ProbeResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ProbeResult::Own => write!(f, "the port's own"),
+            ProbeResult::Learned { first_holder: None } => write!(f, "the guest's own"),
+            ProbeResult::Learned {
+                first_holder: Some(port),
+            } => write!(f, "port {port} formed the same"),
+            ProbeResult::Held { holder: Some(port) } => write!(f, "refused, port {port} has it"),
+            ProbeResult::Held { holder: None } => write!(f, "refused, it is the service's"),
+            ProbeResult::Foreign => write!(f, "not the port's"),
+        }
+    }
+}
+
+impl std::fmt::Display for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.message)?;
+        match self.outcome {
+            Ok(Some(kind)) => write!(f, "{}", kind.name())?,
+            Ok(None) => write!(f, "noted")?,
+            Err(reason) => write!(f, "no answer ({})", reason.name())?,
+        }
+        for address in &self.addresses {
+            write!(f, " {address}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The last of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Last {

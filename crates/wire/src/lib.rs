@@ -4,6 +4,8 @@
 //! frame's length. No policy is here: what a message means for a port is decided above.
 
 mod bytes;
+pub mod capture;
+pub mod craft;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;

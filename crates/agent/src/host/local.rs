@@ -29,6 +29,12 @@ impl Host {
             Local::List(reply) => {
                 let _ = reply.send(self.list());
             }
+            Local::Show(port, reply) => {
+                let _ = reply.send(self.show(&port).map(Box::new));
+            }
+            Local::Trace(port, reply) => {
+                let _ = reply.send(self.scene(&port).map(Box::new));
+            }
             Local::Status(reply) => {
                 let _ = reply.send(v1::StatusReply {
                     host: self.config.host.0.clone(),
@@ -137,7 +143,7 @@ impl Host {
         }
     }
 
-    fn local_port(
+    pub(super) fn local_port(
         &self,
         id: PortId,
         drops: Option<&BTreeMap<String, (u64, u64)>>,
@@ -151,10 +157,7 @@ impl Host {
             port: id.0.as_bytes().to_vec(),
             planned: plan.is_some(),
             target: target.map(v1::Target::from),
-            link: match target {
-                Some(Target::Tap { name }) => name.clone(),
-                _ => id.tap_name(),
-            },
+            link: self.link_name(id),
             link_seen: carrier.is_some(),
             carrier: carrier.is_some_and(|carrier| carrier.carrier),
             down: match plan {
@@ -198,7 +201,7 @@ impl Host {
     }
 
     /// Drops of the fast path and, with `agent_` before the reason, of the slow path, whose bytes are not counted.
-    fn drops(&self) -> BTreeMap<PortId, BTreeMap<String, (u64, u64)>> {
+    pub(super) fn drops(&self) -> BTreeMap<PortId, BTreeMap<String, (u64, u64)>> {
         let mut drops: BTreeMap<PortId, BTreeMap<String, (u64, u64)>> = BTreeMap::new();
         let numbers: BTreeMap<_, _> = self
             .state

@@ -21,6 +21,7 @@ use programs::{Programs, programs};
 
 mod programs;
 mod rows;
+pub mod trace;
 
 pub use rows::ApplyError;
 use rows::Maps;
@@ -206,6 +207,7 @@ impl Fastpath {
         let build = Build {
             punt: config.punt,
             trace: false,
+            dry_run: false,
         };
         let in_load = |source| FastpathError::Load {
             pins: pins.clone(),

@@ -103,6 +103,37 @@ pub fn dump() -> io::Result<Vec<LinkSeen>> {
     Ok(answers.into_iter().filter_map(seen).collect())
 }
 
+/// Frames that a link lost since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Not taken in: of a veth what its peer sent and was longer than its MTU.
+    pub received: u64,
+    /// Not sent: of a veth what its peer did not take.
+    pub sent: u64,
+}
+
+/// What a link lost; nothing when there is none.
+pub fn lost(ifindex: u32) -> io::Result<Option<Lost>> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex;
+    let answers = match exchange(RouteNetlinkMessage::GetLink(message), NLM_F_ACK) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
+        other => other?,
+    };
+    let attributes = answers.into_iter().flat_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => link.attributes,
+        _ => Vec::new(),
+    });
+    let mut statistics = attributes.filter_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => Some(Lost {
+            received: stats.rx_dropped,
+            sent: stats.tx_dropped,
+        }),
+        _ => None,
+    });
+    Ok(statistics.next())
+}
+
 /// The number of the link of this name.
 pub fn index(name: &str) -> io::Result<u32> {
     Ok(nix::net::if_::if_nametoindex(name)?)

@@ -45,6 +45,7 @@ struct Constants {
     punt_per_second: u32,
     punt_burst: u32,
     trace_enabled: u32,
+    dry_run: u32,
 }
 // SAFETY: repr(C), integers of one size only, so no padding.
 unsafe impl Raw for Constants {}
@@ -54,6 +55,8 @@ unsafe impl Raw for Constants {}
 pub(super) struct Build {
     pub(super) punt: PuntBudget,
     pub(super) trace: bool,
+    /// Nothing leaves: copies are counted, not made.
+    pub(super) dry_run: bool,
 }
 
 impl Build {
@@ -62,6 +65,7 @@ impl Build {
             punt_per_second: self.punt.per_second,
             punt_burst: self.punt.burst,
             trace_enabled: u32::from(self.trace),
+            dry_run: u32::from(self.dry_run),
         }
     }
 

@@ -75,6 +75,10 @@ impl Served {
         None
     }
 
+    pub(super) fn machine(&self) -> &Link {
+        &self.link
+    }
+
     pub(super) fn drops(&self) -> BTreeMap<&'static str, u64> {
         let dropped = &self.link.counters().dropped;
         let mut drops: BTreeMap<&'static str, u64> = dropped

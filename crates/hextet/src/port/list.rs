@@ -98,7 +98,7 @@ fn holder(conflict: &v1::AddressConflict) -> String {
     }
 }
 
-fn id(port: &v1::LocalPort) -> String {
+pub(super) fn id(port: &v1::LocalPort) -> String {
     uuid("port", &port.port).map_or_else(|error| error.to_string(), |id| id.to_string())
 }
 

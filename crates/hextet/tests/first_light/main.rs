@@ -2,6 +2,7 @@
 //! everything happens in network namespaces of its own.
 
 mod commands;
+mod explain;
 mod guests;
 mod ipv4;
 mod learned;

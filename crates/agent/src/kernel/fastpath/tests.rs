@@ -21,6 +21,7 @@ mod frames;
 mod hostile;
 mod ipv4;
 mod learned;
+mod tracing;
 mod unguarded;
 mod uplink;
 
@@ -75,8 +76,16 @@ const REDIRECTED: u32 = 7;
 
 impl Bench {
     fn new(punt: PuntBudget, sizes: Sizes) -> Bench {
-        let object = object::load(Build { punt, trace: true }, sizes, None)
-            .expect("the object loads (these tests need root)");
+        let object = object::load(
+            Build {
+                punt,
+                trace: true,
+                dry_run: false,
+            },
+            sizes,
+            None,
+        )
+        .expect("the object loads (these tests need root)");
         let maps = Maps::open(|name| Ok(Self::map(&object, name))).unwrap();
         let bench = Bench { object, maps };
         bench.maps.apply(&Rows::default().diff(&world())).unwrap();
@@ -1483,6 +1492,7 @@ fn c_and_rust_agree_on_every_struct() {
         ("counter_key", raw::CounterKey::layout()),
         ("counter", raw::Counter::layout()),
         ("punt_head", raw::PuntHead::layout()),
+        ("trace", raw::Trace::layout()),
     ];
     for (name, (size, fields)) in mirrors {
         let c: Struct<'_> = btf

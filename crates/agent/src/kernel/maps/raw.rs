@@ -135,6 +135,12 @@ raw!(
     Counter { packets: u64, bytes: u64 }
 );
 raw!(
+    /// struct trace.
+    Trace {
+        verdict: u32, target: u32, reason: u32, copies: u32, stage: u32, proto: u32, extensions: u32, fragment: u32,
+    }
+);
+raw!(
     /// struct punt_head.
     PuntHead { ktime: u64, ifindex: u32, port: u32, net: u32, reason: u32, length: u32, whole: u32 }
 );
