@@ -1,6 +1,7 @@
 //! What carries a network from host to host: the provider attributes of Neutron.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::ids::Vni;
 use crate::network::OVERLAY_OVERHEAD;
@@ -20,6 +21,8 @@ pub struct Underlay {
     pub physical_mtu: u32,
     /// The physical networks that there are.
     pub physical_networks: BTreeSet<String>,
+    /// The numbers that networks get which ask for none (Neutron's `vni_ranges`).
+    pub vni_range: RangeInclusive<u32>,
 }
 
 /// The provider attributes of a request.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hextet_core::ids::Vni;
 use hextet_core::mac::BaseMac;
 use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
 use hextet_core::provider::Underlay;
@@ -46,6 +48,8 @@ struct RawConfig {
     physical_mtu: u32,
     #[serde(default)]
     physical_networks: BTreeSet<String>,
+    #[serde(default = "defaults::vni_range")]
+    vni_range: (u32, u32),
     base_mac: Option<String>,
     #[serde(default)]
     dns_search: Vec<String>,
@@ -131,7 +135,9 @@ struct RawLifetimes {
 }
 
 mod defaults {
-    use super::{CloudSettings, IdentityConfig, RawLifetimes, RawQuotas, RawRa, SocketAddr, Uuid};
+    use super::{
+        CloudSettings, IdentityConfig, RawLifetimes, RawQuotas, RawRa, SocketAddr, Uuid, Vni,
+    };
 
     pub(super) fn underlay_mtu() -> u32 {
         1500
@@ -139,6 +145,10 @@ mod defaults {
 
     pub(super) fn physical_mtu() -> u32 {
         1500
+    }
+
+    pub(super) fn vni_range() -> (u32, u32) {
+        (Vni::MIN.0, Vni::MAX.0)
     }
 
     pub(super) fn access_log() -> bool {
@@ -282,7 +292,10 @@ impl ServerConfig {
             base_mac: raw
                 .base_mac
                 .map_or(Ok(BaseMac::NEUTRON), |text| base_mac(&text))?,
-            underlay: underlay(raw.underlay_mtu, raw.physical_mtu, raw.physical_networks)?,
+            underlay: Underlay {
+                vni_range: vni_range(raw.vni_range)?,
+                ..underlay(raw.underlay_mtu, raw.physical_mtu, raw.physical_networks)?
+            },
             feed: FeedConfig {
                 listen: raw.feed.listen,
                 ca: raw.feed.tls.ca,
@@ -331,7 +344,20 @@ fn underlay(
         mtu,
         physical_mtu,
         physical_networks,
+        vni_range: Vni::MIN.0..=Vni::MAX.0,
     })
+}
+
+fn vni_range((first, last): (u32, u32)) -> Result<RangeInclusive<u32>, ConfigError> {
+    if Vni::MIN.0 <= first && first <= last && last <= Vni::MAX.0 {
+        return Ok(first..=last);
+    }
+    let allowed = format!(
+        "the first and the last number, {} to {}, are allowed",
+        Vni::MIN,
+        Vni::MAX
+    );
+    Err(wrong("vni_range", format!("[{first}, {last}]"), &allowed))
 }
 
 fn base_mac(text: &str) -> Result<BaseMac, ConfigError> {

@@ -423,6 +423,7 @@ async fn server(database: &str) -> Router {
                 mtu: 1500,
                 physical_mtu: 1500,
                 physical_networks: ["lab".to_owned()].into(),
+                vni_range: 1..=0xff_ffff,
             }),
             base_mac: BaseMac::NEUTRON,
             public_url: None,

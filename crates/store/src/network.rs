@@ -1,5 +1,7 @@
 //! Networks in the store: the document, and the segment that no other network may have.
 
+use std::ops::RangeInclusive;
+
 use hextet_core::ids::{NetworkId, Vni};
 use hextet_core::network::Network;
 
@@ -8,8 +10,10 @@ use crate::engine::EngineError;
 use crate::tx::Tx;
 use crate::{NETWORK, PORT, SUBNET};
 
-/// How many numbers are tried before the segments count as used up; with half of them in use, all tries fail once in 2^64.
+/// How many numbers are tried at random; with half of them in use, all tries fail once in 2^64.
 const VNI_PROBES: usize = 64;
+/// How many are then looked through from the lowest on, before the segments count as used up.
+const VNI_SCAN: u32 = 1 << 16;
 
 pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("provider:physical_network"),
@@ -25,18 +29,46 @@ impl Tx {
         self.value(NETWORK, &id.to_string()).await
     }
 
-    /// Hands out a segment; `None` when none is left.
+    /// Hands out a segment of a range; `None` when none is left.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_vni(&mut self, network: NetworkId) -> Result<Option<Vni>, EngineError> {
+    pub async fn take_vni(
+        &mut self,
+        network: NetworkId,
+        among: RangeInclusive<u32>,
+    ) -> Result<Option<Vni>, EngineError> {
         for _ in 0..VNI_PROBES {
-            let vni = Vni(rand::random_range(Vni::MIN.0..=Vni::MAX.0));
+            let vni = Vni(rand::random_range(among.clone()));
             if self.take_this_vni(vni, network).await? {
                 return Ok(Some(vni));
             }
         }
-        Ok(None)
+        let Some(vni) = self.lowest_vni(among).await? else {
+            return Ok(None);
+        };
+        let taken = self.take_this_vni(vni, network).await?;
+        Ok(taken.then_some(vni))
+    }
+
+    /// The lowest free segment among the first [`VNI_SCAN`] of a range.
+    async fn lowest_vni(&mut self, among: RangeInclusive<u32>) -> Result<Option<Vni>, EngineError> {
+        let first = *among.start();
+        let last = first.saturating_add(VNI_SCAN - 1).min(*among.end());
+        let rows = self
+            .rows(
+                "SELECT vni FROM segment WHERE vni >= $1 AND vni <= $2 ORDER BY vni",
+                &[first.into(), last.into()],
+            )
+            .await?;
+        let mut lowest = first;
+        for row in &rows {
+            if row.number(0)? != u64::from(lowest) {
+                break;
+            }
+            lowest = lowest.saturating_add(1);
+        }
+        Ok((lowest <= last).then_some(Vni(lowest)))
     }
 
     /// Hands this segment out. False when another network has it.

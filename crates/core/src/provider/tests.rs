@@ -5,6 +5,7 @@ fn underlay() -> Underlay {
         mtu: 1500,
         physical_mtu: 9000,
         physical_networks: ["lab", "office"].map(str::to_owned).into(),
+        vni_range: Vni::MIN.0..=Vni::MAX.0,
     }
 }
 

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use hextet_core::ids::{NetworkId, ProjectId, Vni};
 use hextet_core::network::{self, AddressPolicy, Network};
 use hextet_core::port::{PortStatus, is_service_owner};
-use hextet_core::provider::{self, Carrier, Provider};
+use hextet_core::provider::{self, Carrier, Provider, Underlay};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, NETWORK, Tx};
 use uuid::Uuid;
@@ -79,7 +79,7 @@ pub(crate) fn create(
             quotas::check(tx, &ask.quotas, NETWORK, &project_id).await?;
             let carrier = ask.underlay.carrier(&what.provider)?;
             let id = NetworkId(Uuid::new_v4());
-            let (vni, physical_network) = take_carrier(tx, id, carrier).await?;
+            let (vni, physical_network) = take_carrier(tx, id, carrier, &ask.underlay).await?;
             let mtu_max = ask.underlay.mtu_max(physical_network.as_deref());
             let mtu = network::check_mtu(what.mtu, mtu_max, [])?;
             let network = Network {
@@ -225,6 +225,7 @@ async fn take_carrier(
     tx: &mut Tx,
     id: NetworkId,
     carrier: Carrier,
+    underlay: &Underlay,
 ) -> Result<(Vni, Option<String>), Failure> {
     let physical_network = match carrier {
         Carrier::Vxlan(Some(vni)) => {
@@ -239,7 +240,8 @@ async fn take_carrier(
             false => return Err(provider::physical_network_in_use(&name).into()),
         },
     };
-    let vni = tx.take_vni(id).await?.ok_or_else(|| {
+    let vni = tx.take_vni(id, underlay.vni_range.clone()).await?;
+    let vni = vni.ok_or_else(|| {
         Refusal::new(
             RefusalKind::NoNetworkAvailable,
             "Unable to create the network. No available network found in maximum allowed attempts.",

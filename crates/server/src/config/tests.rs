@@ -66,6 +66,7 @@ fn the_example_lists_every_key() {
                 "underlay_mtu",
                 "physical_mtu",
                 "physical_networks",
+                "vni_range",
                 "base_mac",
                 "dns_search",
                 "access_log",
@@ -148,6 +149,8 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
             "physical_networks",
             "1 to 64 characters",
         ),
+        ("vni_range = [9, 8]", "vni_range", "1 to 16777215"),
+        ("vni_range = [0, 8]", "vni_range", "first and the last"),
         ("max_interval_s = 3", "ra.max_interval_s", "4 to 1800"),
         (
             "retrans_timer_ms = 60001",

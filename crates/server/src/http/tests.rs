@@ -102,6 +102,7 @@ impl Cloud {
                     mtu: 1500,
                     physical_mtu: 9000,
                     physical_networks: ["lab", "office"].map(str::to_owned).into(),
+                    vni_range: 1..=0xff_ffff,
                 }),
                 base_mac: BaseMac::NEUTRON,
                 public_url: None,

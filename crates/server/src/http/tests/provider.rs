@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A POST's provider attributes by the administrator, status, type, and what is shown of them.
@@ -197,4 +199,48 @@ async fn what_does_nothing_is_shown_as_it_is_or_refused() {
     assert!(found.ids("networks").is_empty());
     let found = cloud.get("demo", "networks?is_default=False&id=").await;
     assert!(found.ids("networks").is_empty());
+}
+
+#[tokio::test]
+async fn when_all_numbers_are_used_networks_are_refused_until_one_is_free() {
+    let mut cloud = Cloud::new().await;
+    let underlay = Underlay {
+        vni_range: 7..=8,
+        ..cloud.state.api.underlay.as_ref().clone()
+    };
+    let api = ApiConfig {
+        underlay: Arc::new(underlay),
+        ..cloud.state.api.as_ref().clone()
+    };
+    cloud.router = router(AppState {
+        api: Arc::new(api),
+        ..cloud.state.clone()
+    });
+    let plain = json!({"network": {}});
+    let first = cloud.post("admin", "networks", plain.clone()).await;
+    let two = json!({"networks": [{}, {}]});
+    let refused = cloud.post("admin", "networks", two).await;
+    refused.check("one is left for two", 503, "NoNetworkAvailable");
+    let second = cloud.post("admin", "networks", plain.clone()).await;
+    let number = |answer: &Answer| answer.body["network"]["provider:segmentation_id"].as_u64();
+    let numbers = BTreeSet::from([number(&first), number(&second)]);
+    assert_eq!(numbers, BTreeSet::from([Some(7), Some(8)]));
+    let flat =
+        json!({"network": {"provider:network_type": "flat", "provider:physical_network": "lab"}});
+    for (who, body) in [
+        ("admin", plain.clone()),
+        ("demo", plain.clone()),
+        ("admin", flat),
+    ] {
+        let refused = cloud.post(who, "networks", body).await;
+        refused.check("none is left", 503, "NoNetworkAvailable");
+    }
+    let outside =
+        json!({"network": {"provider:network_type": "vxlan", "provider:segmentation_id": 9}});
+    let outside = cloud.post("admin", "networks", outside).await;
+    outside.check("asked for", 201, "");
+    let path = format!("networks/{}", first.made("network"));
+    cloud.delete("admin", &path).await.check("freed", 204, "");
+    let again = cloud.post("demo", "networks", plain).await;
+    again.check("the freed one", 201, "");
 }
