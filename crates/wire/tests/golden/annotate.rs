@@ -3,6 +3,11 @@
 use std::fmt::Write;
 use std::net::Ipv6Addr;
 
+use hextet_wire::ipv4::ETHERTYPE_IPV4;
+
+#[path = "annotate/dhcpv4.rs"]
+mod dhcpv4;
+
 const BYTES_PER_LINE: usize = 16;
 
 /// The bytes of an annotated file.
@@ -67,6 +72,11 @@ pub fn annotate(title: &str, frame: &[u8]) -> String {
     lines.heading("Ethernet");
     lines.put(6, "destination");
     lines.put(6, "source");
+    if lines.peek16(0) == ETHERTYPE_IPV4 {
+        lines.put(2, "IPv4");
+        dhcpv4::annotate(&mut lines);
+        return lines.text;
+    }
     lines.put(2, "IPv6");
     lines.heading("IPv6 (RFC 8200 §3)");
     lines.put(4, "version, traffic class, flow label");
