@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use hextet_core::ids::PortId;
+use hextet_core::mac::Mac;
 use hextet_lab::clouds::{CloudLogin, Proof, Trust, login, unanswered};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -32,6 +33,16 @@ pub struct Port {
     pub host: String,
     /// `ACTIVE` or `DOWN`.
     pub status: String,
+}
+
+/// What a guest's NIC must be for a port.
+pub struct Nic {
+    /// The port.
+    pub port: PortId,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its network's MTU, bytes.
+    pub mtu: u64,
 }
 
 impl Api {
@@ -84,19 +95,46 @@ impl Api {
 
     /// The port of this id or unique name.
     pub async fn find_port(&self, name: &str) -> Result<Port> {
-        if let Ok(id) = name.parse::<PortId>()
-            && let Some(port) = self.port(id).await?
-        {
-            return Ok(port);
+        parse(&self.find(name).await?)
+    }
+
+    /// The NIC for the port of this id or unique name; asks for nothing that is for administrators.
+    pub async fn nic(&self, name: &str) -> Result<Nic> {
+        let port = self.find(name).await?;
+        let word = |name: &str| {
+            let word = port[name].as_str();
+            word.with_context(|| format!("the server's port has no {name}"))
+        };
+        let path = format!("/v2.0/networks/{}", word("network_id")?);
+        let network = self.call(Method::GET, &path, None).await?;
+        let mac = word("mac_address")?.parse();
+        Ok(Nic {
+            port: word("id")?.parse().context("the server's port id")?,
+            mac: mac.map_err(|error| anyhow!("the server's MAC: {error}"))?,
+            mtu: network["network"]["mtu"]
+                .as_u64()
+                .context("the server's network has no mtu")?,
+        })
+    }
+
+    /// As the server has it.
+    async fn find(&self, name: &str) -> Result<Value> {
+        if let Ok(id) = name.parse::<PortId>() {
+            let path = format!("/v2.0/ports?id={id}");
+            let mut body = self.call(Method::GET, &path, None).await?;
+            if let Some(port) = body["ports"].get_mut(0) {
+                return Ok(port.take());
+            }
         }
         let query = quoted(name);
         let path = format!("/v2.0/ports?name={query}");
-        let body = self.call(Method::GET, &path, None).await?;
-        let found = body["ports"].as_array().map(Vec::as_slice).unwrap_or(&[]);
-        match found {
-            [] => bail!("no port has the id or the name {name:?}"),
-            [port] => parse(port),
-            many => bail!("{} ports have the name {name:?}: use an id", many.len()),
+        let mut body = self.call(Method::GET, &path, None).await?;
+        let found = body["ports"].as_array_mut().map(std::mem::take);
+        let mut found = found.unwrap_or_default();
+        match (found.pop(), found.len()) {
+            (None, _) => bail!("no port has the id or the name {name:?}"),
+            (Some(port), 0) => Ok(port),
+            (Some(_), others) => bail!("{} ports have the name {name:?}: use an id", others + 1),
         }
     }
 

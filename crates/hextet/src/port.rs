@@ -1,5 +1,6 @@
 //! `hextet port`: bind a port to this host and say which link carries it; take it off; list.
 
+mod libvirt;
 mod list;
 mod show;
 
@@ -44,6 +45,20 @@ pub enum PortCommand {
         hextet port show 0a1b -f json\n\n\
         It asks the agent of this host, and needs no server.")]
     Show(ShowArgs),
+    /// Print a port as the interface element of a libvirt domain
+    #[command(
+        after_help = "Example: a domain with a NIC for port1, on a tap that outlives the guest\n  \
+        hextet port libvirt-xml port1 > nic.xml\n  \
+        ip tuntap add dev tap1f2e3d4c-5b mode tap      # the name is in nic.xml\n  \
+        hextet port attach port1 --tap tap1f2e3d4c-5b\n  \
+        virsh attach-device guest1 nic.xml --config\n\n\
+        A tap of that name (tap and the first 11 characters of the port's id) needs no attach where the port is bound to\n\
+        this host (openstack port set --host HOST port1): the agent adopts it when it appears, before the guest starts\n\
+        or after. So with --managed, which leaves the tap to libvirt (its system's, as root), binding is all there is to do.\n\n\
+        Any user who may see the port may ask: with OS_* where OS_AUTH_URL is set, else as the administrator of\n\
+        clouds.yaml in --dir."
+    )]
+    LibvirtXml(libvirt::LibvirtXmlArgs),
 }
 
 /// Arguments of `hextet port attach`.
@@ -105,6 +120,7 @@ pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
             PortCommand::Attach(args) => attach(paths, args).await,
             PortCommand::Detach(args) => detach(paths, args).await,
             PortCommand::Show(args) => show(paths, args).await,
+            PortCommand::LibvirtXml(args) => libvirt::run(paths, &args).await,
             PortCommand::List(args) => {
                 let mut agent = local::connect(paths).await?;
                 let ports = local::ports(&mut agent).await?;

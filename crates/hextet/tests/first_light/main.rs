@@ -6,6 +6,7 @@ mod explain;
 mod guests;
 mod ipv4;
 mod learned;
+mod libvirt;
 mod support;
 
 use std::process::Stdio;
