@@ -1,5 +1,6 @@
 //! The cloud under trial: `hextet up` in a network namespace of its own, used through its command line and its API.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::api::Api;
 use crate::clouds::login;
@@ -28,6 +30,19 @@ const LOG_LINES_SHOWN: usize = 20;
 
 /// The cloud that networks and ports are made in: the member's, not the administrator's.
 const MEMBER_CLOUD: &str = "hextet-demo";
+
+/// A port, as `hextet port list -f json` shows it.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    port: String,
+    drops: Vec<Dropped>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dropped {
+    reason: String,
+    packets: u64,
+}
 
 /// A running `hextet up`, taken down when dropped.
 #[derive(Debug)]
@@ -165,13 +180,30 @@ impl Cloud {
         command
     }
 
+    /// What was dropped of a port's frames, by reason.
+    ///
+    /// # Errors
+    /// When `hextet port list` fails or does not show the port.
+    pub fn drops(&self, port: &str) -> Result<BTreeMap<String, u64>> {
+        let listed = self.output(&["port", "list", "-f", "json"])?;
+        let listed: Vec<Listed> = serde_json::from_str(&listed).context("hextet port list")?;
+        let listed = listed.into_iter().find(|listed| listed.port == port);
+        let drops = listed.with_context(|| format!("hextet port list lacks {port}"))?;
+        let drops = drops.drops.into_iter();
+        Ok(drops.map(|drop| (drop.reason, drop.packets)).collect())
+    }
+
     fn run(&self, arguments: &[&str]) -> Result<()> {
+        self.output(arguments).map(|_| ())
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = finish(&mut self.command(arguments), COMMAND_BOUND)?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             bail!("hextet {}: {}", arguments.join(" "), stderr.trim());
         }
-        Ok(())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn log_end(&self) -> String {

@@ -92,6 +92,11 @@ impl Lab {
         Ok(lab)
     }
 
+    /// How the names of what it makes begin.
+    pub fn id(&self) -> String {
+        self.cloud.namespace().name().to_owned()
+    }
+
     /// The cloud.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud

@@ -3,6 +3,7 @@
 //!
 //! It stands on the public doors only: the `hextet` command, `clouds.yaml`, the HTTP API, and the guests' own tools.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 pub mod api;
+pub mod attacks;
 pub mod client;
 pub mod cloud;
 pub mod clouds;
@@ -62,6 +64,10 @@ pub struct LabArgs {
     #[arg(long)]
     pub once: bool,
 
+    /// Besides, try the attacks of thc-ipv6 and ipv6toolkit on a plain bridge and on the cloud
+    #[arg(long)]
+    pub attacks: bool,
+
     /// Leave the lab's files (logs, database, clients' files) for a look afterwards
     #[arg(long)]
     pub keep_files: bool,
@@ -84,23 +90,38 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
         bail!("the lab makes network namespaces: run it as root");
     }
     let kernel = args.kernel.as_deref().map(Kernel::open).transpose()?;
-    need_programs(kernel.is_some())?;
+    need_programs(kernel.is_some(), args.attacks)?;
     let hextet = match args.hextet {
         Some(path) => path,
         None => std::env::current_exe().context("path of this program")?,
     };
     let interrupt = Interrupt::listen()?;
+    let mut networks = networks::ALL.to_vec();
+    networks.extend(args.attacks.then_some(attacks::NETWORK));
     let lab = Lab::start(
         &hextet,
-        &networks::ALL,
+        &networks,
         kernel.as_ref(),
         args.keep_files,
         interrupt.clone(),
     )?;
     say("looking into every guest");
-    let lines = lab.judge()?;
+    let mut lines = lab.judge()?;
     println!("{}", show::tables(&lab, &lines));
-    let summary = show::summary(&lines);
+    let mut summary = show::summary(&lines);
+    let mut all_right = true;
+    if args.attacks {
+        let rows = attacks::run(&lab, &interrupt)?;
+        println!("{}", attacks::table(&rows));
+        say("looking into every guest again");
+        lines = lab.judge()?;
+        let again = show::summary(&lines);
+        summary = format!("{summary}; {}; {again} afterwards", attacks::summary(&rows));
+        all_right = rows.iter().all(attacks::Row::is_right);
+        if !lines.iter().all(verdict::Line::is_right) {
+            println!("{}", show::tables(&lab, &lines));
+        }
+    }
     if !args.once {
         println!("{summary}\n{}", show::invitation(&lab));
         interrupt.wait();
@@ -108,25 +129,28 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
     }
     drop(lab);
     println!("{summary}");
-    let all_right = lines.iter().all(verdict::Line::is_right);
+    all_right &= lines.iter().all(verdict::Line::is_right);
     Ok(ExitCode::from(u8::from(!all_right)))
 }
 
-/// All missing programs at once, with where to get them; `machine`: those of a machine, too.
-fn need_programs(machine: bool) -> Result<()> {
+/// All missing programs at once, with where to get them; `machine` and `attacks`: those of a machine, of attackers, too.
+fn need_programs(machine: bool, attacks: bool) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // A user's PATH may lack them, though a client needs them all the same.
     let folders: Vec<PathBuf> = std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .collect();
     let machine = machine.then_some(MACHINE_PROGRAMS);
-    let missing: Vec<String> = PROGRAMS
-        .iter()
-        .chain(machine.iter().flatten())
+    let attackers = attacks.then(attacks::programs).into_iter().flatten();
+    let missing: BTreeSet<String> = PROGRAMS
+        .into_iter()
+        .chain(machine.into_iter().flatten())
+        .chain(attackers)
         .filter(|(program, _)| !folders.iter().any(|folder| folder.join(program).exists()))
         .map(|(program, package)| format!("{program} (package {package})"))
         .collect();
     if !missing.is_empty() {
+        let missing: Vec<String> = missing.into_iter().collect();
         bail!("missing programs: {}", missing.join(", "));
     }
     Ok(())

@@ -225,7 +225,7 @@ pub fn bench_api(args: &[String]) -> Result<()> {
 
 fn lab_once() -> Result<()> {
     banner("lab");
-    lab(&["--once".to_owned()])
+    lab(&["--once".to_owned(), "--attacks".to_owned()])
 }
 
 /// With the whole workspace in view, so that dependencies are built with the same features as for the tests.
