@@ -77,7 +77,7 @@ def test_the_providers_side_is_shown_to_administrators_alone(admin, demo, networ
     assert shown["provider:network_type"] == "vxlan"
 
     port = demo.network.create_port(network_id=network.id)
-    hidden = {"binding:host_id", "binding:vif_type", "binding:profile", "binding:vif_details"}
+    hidden = {"hextet:address_conflicts", "binding:host_id", "binding:vif_type", "binding:profile", "binding:vif_details"}
     assert not hidden & set(demo.network.get(f"/ports/{port.id}").json()["port"])
     assert hidden <= set(admin.network.get(f"/ports/{port.id}").json()["port"])
     refused = demo.network.put(f"/ports/{port.id}", json={"port": {"binding:host_id": "somewhere"}})

@@ -11,6 +11,7 @@ pub mod link;
 pub mod mac;
 pub mod modes;
 pub mod network;
+pub mod observed;
 pub mod plan;
 pub mod port;
 pub mod provider;

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod networks;
+mod observed;
 pub mod policy;
 pub mod ports;
 pub mod quotas;

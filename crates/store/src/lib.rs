@@ -15,6 +15,7 @@ mod lock;
 pub mod maintenance;
 mod model;
 mod network;
+mod observed;
 mod port;
 mod postgres;
 mod quota;
@@ -43,3 +44,5 @@ pub const NETWORK: &str = "network";
 pub const SUBNET: &str = "subnet";
 /// The kind of ports' documents.
 pub const PORT: &str = "port";
+/// The kind of the documents of what was seen of ports' guests, under the ports' ids.
+pub const OBSERVED: &str = "observed";

@@ -7,7 +7,7 @@ use hextet_core::port::Port;
 use crate::document::Layout;
 use crate::engine::EngineError;
 use crate::tx::Tx;
-use crate::{NETWORK, PORT};
+use crate::{NETWORK, OBSERVED, PORT};
 
 pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("binding:profile"),
@@ -111,6 +111,7 @@ impl Tx {
         if self.delete(PORT, &id).await? {
             self.count_down(PORT, &port.project_id).await?;
         }
+        self.delete(OBSERVED, &id).await?;
         self.free_mac(port.network_id, port.mac_address).await?;
         self.exec("DELETE FROM ip_allocation WHERE port_id = $1", &[id.into()])
             .await?;

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::last_pass;
 use crate::support::{Cloud, Namespace, kill, pings_from, reaches, until};
@@ -42,6 +42,19 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
         assert!(pings_from(&one, *address, second, 3));
         reaches(&two, *address);
     }
+    until("the API shows them, and what was promised apart", || {
+        let port = cloud.api("GET", &format!("ports/{id}"), None);
+        let observed = port["port"]["hextet:observed_addresses"]
+            .as_array()
+            .unwrap();
+        let shown = |address: &Ipv6Addr| {
+            let mut entries = observed.iter();
+            entries.any(|entry| entry["ip_address"] == address.to_string())
+        };
+        let fixed = &port["port"]["fixed_ips"];
+        assert_eq!(fixed.as_array().unwrap().len(), 1);
+        (fixed[0]["ip_address"] == promised.to_string() && own.iter().all(shown)).then_some(())
+    });
     // Without a word about the source it is the temporary one.
     reaches(&one, second);
 
@@ -94,6 +107,13 @@ fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
     assert_eq!(conflict["address"], "2001:db8:1::7:1");
     assert_eq!(conflict["holder"], first.as_str());
     assert!(conflict["claims"].as_u64().unwrap() >= 2);
+    until("the API names both", || {
+        let port = cloud.api("GET", &format!("ports/{second}"), None);
+        let conflicts = &port["port"]["hextet:address_conflicts"];
+        assert_eq!(port["port"]["hextet:observed_addresses"], json!([]));
+        let expected = json!([{ "ip_address": "2001:db8:1::7:1", "port_id": first }]);
+        (*conflicts == expected).then_some(())
+    });
     let log = cloud.log_text();
     assert!(log.lines().any(|line| {
         line.contains("a guest claims an address that is not its own")

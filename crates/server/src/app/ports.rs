@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
 use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
+use hextet_core::observed::PortObserved;
 use hextet_core::port::{
     Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, check_mac, port_security,
 };
@@ -336,6 +337,7 @@ async fn bind(tx: &mut Tx, port: &mut Port, host: Option<HostId>) -> Result<(), 
         port.host_id = host;
         port.bound_at = tx.revision().await?;
         port.status = PortStatus::Down;
+        tx.observe(port, &PortObserved::default()).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What hosts say about their ports, and the `status` that follows from it.
+//! What hosts say about their ports: the `status` that follows from it, and what they saw of guests.
 //!
 //! A host reports what differs from its last report, so that what it said before holds at the new generation too. It is
 //! kept in memory: a host that connects anew says everything again.
@@ -15,6 +15,7 @@ use hextet_core::report::{HostReport, PortState};
 use hextet_store::{Model, Store, Tx};
 use tracing::{debug, error, warn};
 
+use super::observed::{self, Seen};
 use super::{Failure, networks, transact};
 
 /// Most ports of one host that are remembered.
@@ -81,16 +82,17 @@ impl Reported {
 
 struct Settle {
     ports: Vec<PortId>,
+    seen: Vec<Seen>,
     host: HostId,
     reported: Reported,
 }
 
-/// Takes a host's report in, and writes the status of each port that it changes. A host speaks for its own ports only.
+/// Takes a host's report in, and writes the status of each port that it changes, and what was seen of its guest. A host speaks for its own ports only.
 pub async fn report(store: &Store, reported: &Reported, host: HostId, report: HostReport) {
     let changed = store
         .read(|model| {
             if report.generation.epoch != model.generation().epoch {
-                return Vec::new();
+                return (Vec::new(), Vec::new());
             }
             reported.take(&host, &report, model);
             let snapshot = model.snapshot();
@@ -99,10 +101,11 @@ pub async fn report(store: &Store, reported: &Reported, host: HostId, report: Ho
                     .network(port.network_id)
                     .is_some_and(|network| reported.status(port, network) != port.status)
             });
-            changed.map(|port| port.id).collect()
+            let changed: Vec<PortId> = changed.map(|port| port.id).collect();
+            (changed, observed::news(model, &host, &report))
         })
         .await;
-    let changed: Vec<PortId> = match changed {
+    let (ports, seen) = match changed {
         Ok(changed) => changed,
         Err(error) => {
             // The host says it again when it connects anew; until then the port keeps the status that it has.
@@ -110,11 +113,12 @@ pub async fn report(store: &Store, reported: &Reported, host: HostId, report: Ho
             return;
         }
     };
-    if changed.is_empty() {
+    if ports.is_empty() && seen.is_empty() {
         return;
     }
     let settle = Settle {
-        ports: changed,
+        ports,
+        seen,
         host: host.clone(),
         reported: reported.clone(),
     };
@@ -137,6 +141,12 @@ fn settle_in(tx: &mut Tx, settle: Arc<Settle>) -> BoxFuture<'_, Result<(), Failu
             if port.status != status {
                 port.status = status;
                 tx.update_port(&port).await?;
+            }
+        }
+        for seen in &settle.seen {
+            let port = tx.port(seen.port).await?;
+            if let Some(port) = port.filter(|port| port.host_id.as_ref() == Some(&settle.host)) {
+                tx.observe(&port, &seen.observed).await?;
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The attribute tables: what each resource takes, shows and filters by. Neutron's names, defaults and messages.
 
+use std::sync::Arc;
+
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::snapshot::Snapshot;
 use hextet_store::{Document, Model};
@@ -11,6 +13,7 @@ use crate::app::policy::{self, Allowed, Demand, Guard, Rules, Target, When};
 use crate::identity::Caller;
 
 pub(super) use super::filter::{Filter, TagRule};
+use super::view::Besides;
 
 /// Checks a value and puts it in its canonical form, or says why it cannot.
 pub(super) type Convert = fn(&Json) -> Result<Json, String>;
@@ -36,7 +39,7 @@ pub(super) enum Rule {
 /// How an attribute is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// It is in the document, or made by [`Noun::computed`].
+    /// It is in the document, in the one beside, or made by [`Noun::computed`].
     Stored,
     /// The same, to administrators and services.
     StoredAdmin,
@@ -91,8 +94,21 @@ pub(super) struct Noun {
     pub target: for<'a> fn(snapshot: &'a Snapshot, id: &str) -> Option<Target<'a>>,
     /// Members that follow from the document, each as `,"name":value`.
     pub computed: fn(document: &Document, admin: bool, text: &mut String),
+    /// What is stored beside it.
+    pub beside: Option<Beside>,
     /// A stored member of the resource of this id, without parsing its document.
     pub member: fn(snapshot: &Snapshot, id: &str, name: &str) -> Json,
+}
+
+/// A document of the same id beside that of a noun, whose members are shown with its own.
+#[derive(Clone, Copy)]
+pub(super) struct Beside {
+    /// The kind of these documents.
+    pub kind: &'static str,
+    /// The public members where there is none.
+    pub none: &'static str,
+    /// And what only administrators and services see, with its comma.
+    pub none_admin: &'static str,
 }
 
 /// A guard that lets the same in for POST and PUT.
@@ -203,6 +219,23 @@ impl Noun {
         policy::allows(read, caller)
             || (self.target)(model.snapshot(), &document.id)
                 .is_some_and(|target| policy::allows_to(read, caller, &target))
+    }
+
+    /// The document beside the one of this id, if there is one.
+    pub(super) fn beside(&self, model: &Model, id: &str) -> Option<Arc<Document>> {
+        let beside = self.beside?;
+        model.document(beside.kind, id).cloned()
+    }
+
+    /// The documents beside these.
+    pub(super) fn besides(&self, model: &Model, documents: &[Arc<Document>]) -> Besides {
+        if self.beside.is_none() {
+            return Besides::new();
+        }
+        let beside = |document: &Arc<Document>| {
+            Some((document.id.clone(), self.beside(model, &document.id)?))
+        };
+        documents.iter().filter_map(beside).collect()
     }
 
     /// Puts a request's members in their canonical form, and tells what saying them demands.

@@ -27,6 +27,7 @@ mod dual_stack;
 mod edge;
 mod generic;
 mod isolation;
+mod learned;
 mod listing;
 mod networks;
 mod observed;

@@ -1,21 +1,35 @@
 //! Documents as a caller sees them: slices of their text, and what is spliced in.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use hextet_store::Document;
 use serde_json::{Map, Value as Json};
 
 use super::attributes::{Noun, Shown};
 
+/// The documents beside a noun's, by id, as far as there are some.
+pub(super) type Besides = BTreeMap<Arc<str>, Arc<Document>>;
+
+/// A resource's document, and the one beside it.
+type Pair<'a> = (&'a Document, Option<&'a Document>);
+
 /// One resource, as `{"name":{…}}`.
-pub(super) fn one(noun: &Noun, document: &Document, fields: &[String], admin: bool) -> String {
+pub(super) fn one(
+    noun: &Noun,
+    document: &Document,
+    beside: Option<&Document>,
+    fields: &[String],
+    admin: bool,
+) -> String {
     let mut text = format!("{{\"{}\":", noun.name);
-    push(noun, document, fields, admin, &mut text);
+    push(noun, (document, beside), fields, admin, &mut text);
     text.push('}');
     text
 }
 
-/// Many resources, as `{"collection":[…]}`.
+/// Many resources with nothing beside them, as `{"collection":[…]}`.
 pub(super) fn many<'a>(
     noun: &'static Noun,
     documents: impl Iterator<Item = &'a Document>,
@@ -30,6 +44,7 @@ pub(super) fn many<'a>(
 pub(super) struct Many<I> {
     noun: &'static Noun,
     documents: I,
+    besides: Besides,
     fields: Vec<String>,
     admin: bool,
     /// What stands before the next document.
@@ -56,11 +71,17 @@ impl<I: Iterator<Item: Deref<Target = Document>>> Many<I> {
         Self {
             noun,
             documents,
+            besides: Besides::new(),
             fields,
             admin,
             before: "",
             end: Some(end),
         }
+    }
+
+    /// The same with these documents beside.
+    pub fn with(self, besides: Besides) -> Self {
+        Self { besides, ..self }
     }
 
     /// Adds what comes next, until the text has so many bytes or is whole.
@@ -78,7 +99,9 @@ impl<I: Iterator<Item: Deref<Target = Document>>> Many<I> {
                 return;
             };
             text.push_str(std::mem::replace(&mut self.before, ","));
-            push(self.noun, &document, &self.fields, self.admin, text);
+            let beside = self.besides.get(&document.id).map(AsRef::as_ref);
+            let pair = (&*document, beside);
+            push(self.noun, pair, &self.fields, self.admin, text);
         }
     }
 
@@ -88,14 +111,14 @@ impl<I: Iterator<Item: Deref<Target = Document>>> Many<I> {
     }
 }
 
-fn push(noun: &Noun, document: &Document, fields: &[String], admin: bool, text: &mut String) {
+fn push(noun: &Noun, pair: Pair<'_>, fields: &[String], admin: bool, text: &mut String) {
     match fields.is_empty() {
-        true => object(noun, document, admin, text),
-        false => text.push_str(&only(&members(noun, document, admin), fields)),
+        true => object(noun, pair, admin, text),
+        false => text.push_str(&only(&members(noun, pair, admin), fields)),
     }
 }
 
-fn object(noun: &Noun, document: &Document, admin: bool, text: &mut String) {
+fn object(noun: &Noun, (document, beside): Pair<'_>, admin: bool, text: &mut String) {
     text.push_str(match admin {
         true => document.admin(),
         false => document.public(),
@@ -116,12 +139,34 @@ fn object(noun: &Noun, document: &Document, admin: bool, text: &mut String) {
         text.push_str(value);
     }
     (noun.computed)(document, admin, text);
+    push_beside(noun, beside, admin, text);
     text.push('}');
 }
 
-fn members(noun: &Noun, document: &Document, admin: bool) -> Map<String, Json> {
+/// The members of the document beside.
+fn push_beside(noun: &Noun, document: Option<&Document>, admin: bool, text: &mut String) {
+    let Some(beside) = &noun.beside else {
+        return;
+    };
+    text.push(',');
+    let slice = match (document, admin) {
+        (Some(document), true) => document.admin(),
+        (Some(document), false) => document.public(),
+        (None, _) => {
+            text.push_str(beside.none);
+            if admin {
+                text.push_str(beside.none_admin);
+            }
+            return;
+        }
+    };
+    // Without the brace that opens it.
+    text.push_str(slice.strip_prefix('{').unwrap_or(slice));
+}
+
+fn members(noun: &Noun, pair: Pair<'_>, admin: bool) -> Map<String, Json> {
     let mut text = String::new();
-    object(noun, document, admin, &mut text);
+    object(noun, pair, admin, &mut text);
     serde_json::from_str(&text).unwrap_or_default()
 }
 

@@ -42,6 +42,7 @@ pub(in crate::http) const AVAILABILITY: Noun = Noun {
     attributes: ATTRIBUTES,
     sortable: &["network_id", "project_id"],
     target: |_, _| None,
+    beside: None,
     computed: |_, _, _| {},
     member,
 };

@@ -43,6 +43,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A network says by hextet:address_policy whether a subnet that is added gives the ports that there are an address: new-ports or all-ports.",
     ),
     (
+        "hextet-observed-addresses",
+        "Addresses that guests form",
+        "A port shows by hextet:observed_addresses the addresses that its guest formed itself and may send from, each with since when; to administrators by hextet:address_conflicts whose addresses it claims.",
+    ),
+    (
         "ip-substring-filtering",
         "IP address substring filtering",
         "Ports are filtered by a part of an address.",

@@ -43,6 +43,7 @@ pub(in crate::http) const NETWORK: Noun = Noun {
         "status",
     ],
     target,
+    beside: None,
     computed,
     member,
 };

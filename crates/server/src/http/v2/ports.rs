@@ -16,8 +16,8 @@ use crate::app::policy::{self, Allowed, Guard, Target, When, Who};
 use crate::app::ports::{self as app, NewPort, PortPatch};
 use crate::app::{Create, Delete, Update};
 use crate::http::attributes::{
-    Attribute, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only, rendered,
-    tag_filter, writable,
+    Attribute, Beside, Filter, Noun, Rule, Shown, TagRule, fixed, guard, neutral, read_only,
+    rendered, tag_filter, writable,
 };
 use crate::http::convert::{self, given};
 use crate::http::v2::resource::Resource;
@@ -58,6 +58,11 @@ pub(in crate::http) const PORT: Noun = Noun {
     ],
     target,
     computed,
+    beside: Some(Beside {
+        kind: hextet_store::OBSERVED,
+        none: "\"hextet:observed_addresses\":[]",
+        none_admin: ",\"hextet:address_conflicts\":[]",
+    }),
     member,
 };
 
@@ -167,6 +172,11 @@ const ATTRIBUTES: &[Attribute] = &[
         ..read_only("data_plane_status", None)
     }
     .guarded(&[guard("data_plane_status", When::Given, ADMIN)]),
+    read_only("hextet:observed_addresses", None),
+    Attribute {
+        shown: Shown::StoredAdmin,
+        ..read_only("hextet:address_conflicts", None)
+    },
     fixed("tags", convert::tags, Filter::Tags(TagRule::All)),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::refusal::Refusal;
+use hextet_store::Model;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
@@ -68,7 +69,7 @@ async fn list<R: Resource>(
     let admin = policy::allows(noun.insiders, &caller);
     let all = state.store.glance(|model| model.count(noun.kind));
     let turn = state.lists.take(all).await;
-    let documents = state
+    let (documents, besides) = state
         .store
         .read(|model| {
             let listing = Listing {
@@ -77,10 +78,12 @@ async fn list<R: Resource>(
                 query: &query,
                 admin,
             };
-            listing.select(
+            let documents = listing.select(
                 |document| noun.sees(model, &caller, document),
                 |id| noun.rules.unknown(id),
-            )
+            )?;
+            let besides = noun.besides(model, &documents);
+            Ok::<_, Refusal>((documents, besides))
         })
         .await??;
     drop(turn);
@@ -91,7 +94,7 @@ async fn list<R: Resource>(
             list::links(&url, uri.query(), page, &documents)
         }
     };
-    let many = Many::new(noun, documents.into_iter(), query.fields, admin, &links);
+    let many = Many::new(noun, documents.into_iter(), query.fields, admin, &links).with(besides);
     Ok(parts::answer(many, state.api.bounds.answer_time))
 }
 
@@ -104,19 +107,19 @@ async fn show<R: Resource>(
     let noun = R::NOUN;
     let caller = state.caller(&headers).await?;
     let query = Query::parse_fields(noun, uri.query())?;
-    let document = state
+    let (document, beside) = state
         .store
         .read(|model| {
             let document = model.document(noun.kind, &id)?;
             noun.sees(model, &caller, document)
-                .then(|| document.clone())
+                .then(|| (document.clone(), noun.beside(model, &id)))
         })
         .await?
         .ok_or_else(|| super::unknown(noun, &id))?;
     let admin = policy::allows(noun.insiders, &caller);
     Ok(text(
         StatusCode::OK,
-        view::one(noun, &document, &query.fields, admin),
+        view::one(noun, &document, beside.as_deref(), &query.fields, admin),
     ))
 }
 
@@ -132,7 +135,8 @@ async fn create<R: Resource>(
     let ask = state.ask(caller, asked.collect::<Result<_, _>>()?);
     let made = app::transact(&state.store, ask, R::CREATE).await?;
     let body = match made.as_slice() {
-        [one] if !bulk => view::one(R::NOUN, one, &[], admin),
+        // Nobody has seen anything of what was just made.
+        [one] if !bulk => view::one(R::NOUN, one, None, &[], admin),
         many => view::many(R::NOUN, many.iter(), admin),
     };
     Ok(text(StatusCode::CREATED, body))
@@ -155,9 +159,16 @@ async fn update<R: Resource>(
     };
     let ask = state.ask(caller, change);
     let document = app::transact(&state.store, ask, R::UPDATE).await?;
+    let beside = match R::NOUN.beside {
+        Some(_) => {
+            let read = |model: &Model| R::NOUN.beside(model, &document.id);
+            state.store.read(read).await?
+        }
+        None => None,
+    };
     Ok(text(
         StatusCode::OK,
-        view::one(R::NOUN, &document, &[], admin),
+        view::one(R::NOUN, &document, beside.as_deref(), &[], admin),
     ))
 }
 

@@ -47,6 +47,7 @@ pub(in crate::http) const SUBNET: Noun = Noun {
         "subnetpool_id",
     ],
     target,
+    beside: None,
     computed: |_, _, _| {},
     member,
 };
