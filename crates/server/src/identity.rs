@@ -42,6 +42,7 @@ pub(crate) use records::DOMAIN_ID;
 pub use recover::{Recovered, recover_administrator};
 pub use role::{Role, UnknownRole, effective};
 pub use secret::Secret;
+pub(crate) use throttle::Places;
 pub use throttle::Source;
 
 use directory::{Directory, Session};

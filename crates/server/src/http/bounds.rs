@@ -26,6 +26,10 @@ pub(super) const QUERY_PARAMETERS_MAX: usize = 1000;
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest body of a request to identity, bytes: the longest password and names fit several times.
 pub(super) const IDENTITY_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Bodies of logins that are taken in at once: as many of the largest as have room.
+pub(super) const OPEN_BODIES_MAX: usize = 128;
+/// Of these, bodies from one source.
+pub(super) const OPEN_BODIES_EACH: usize = OPEN_BODIES_MAX / 4;
 /// Deepest nesting of arrays and objects in a body; what the API takes has six.
 pub(super) const JSON_DEPTH_MAX: usize = 32;
 /// Most values in a body, of arrays and objects together: a thousand ports of sixty each.
@@ -86,6 +90,8 @@ impl Default for Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Bound {
     UriTooLong,
+    PathBroken,
+    Hosts,
     HeadersTooLarge,
     HeadBroken,
     HeadTooSlow,
@@ -117,6 +123,8 @@ impl Bound {
                 StatusCode::URI_TOO_LONG,
                 "HTTPRequestURITooLong",
             ),
+            Bound::PathBroken => ("path_broken", StatusCode::BAD_REQUEST, "HTTPBadRequest"),
+            Bound::Hosts => ("hosts", StatusCode::BAD_REQUEST, "HTTPBadRequest"),
             Bound::HeadersTooLarge => (
                 "headers_too_large",
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -184,6 +192,8 @@ impl Bound {
             Bound::UriTooLong => {
                 format!("The address of a request may have {URI_BYTES_MAX} bytes.")
             }
+            Bound::PathBroken => "The path of a request must be UTF-8.".to_owned(),
+            Bound::Hosts => "A request has one Host field.".to_owned(),
             Bound::HeadersTooLarge => format!(
                 "A request may have {HEADERS_MAX} header fields of {HEADER_BYTES_MAX} bytes together."
             ),
@@ -280,6 +290,13 @@ pub(super) fn check_head(parts: &Parts, has_body: bool) -> Result<(), Bound> {
     if target.is_some_and(|target| target.as_str().len() > URI_BYTES_MAX) {
         return Err(Bound::UriTooLong);
     }
+    if !is_text(parts.uri.path()) {
+        return Err(Bound::PathBroken);
+    }
+    // RFC 9112 §3.2. Links are made of it.
+    if parts.headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(Bound::Hosts);
+    }
     let bytes: usize = parts
         .headers
         .iter()
@@ -299,6 +316,24 @@ pub(super) fn check_head(parts: &Parts, has_body: bool) -> Result<(), Bound> {
         check_content(&parts.headers)?;
     }
     Ok(())
+}
+
+/// Whether a path is text once its percent-encoding (RFC 3986 §2.1) is taken off.
+fn is_text(path: &str) -> bool {
+    let mut parts = path.split('%');
+    let mut octets = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let coded = part.get(..2).map(|two| u8::from_str_radix(two, 16));
+        match coded {
+            Some(Ok(octet)) => {
+                octets.push(octet);
+                octets.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            // It stands for itself.
+            _ => octets.extend_from_slice(part.as_bytes()),
+        }
+    }
+    std::str::from_utf8(&octets).is_ok()
 }
 
 /// JSON in UTF-8, as it is; a client that does not say what it sends means that.

@@ -13,11 +13,14 @@ use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use super::X_AUTH_TOKEN;
-use super::bounds::{Bound, Bounds, body_bytes_max, check_head, check_json, is_identity};
+use super::bounds::{
+    Bound, Bounds, OPEN_BODIES_EACH, OPEN_BODIES_MAX, body_bytes_max, check_head, check_json,
+    is_identity,
+};
 use super::intake::Budget;
 use super::metrics::Metrics;
 use super::pace::Pace;
-use crate::identity::Identity;
+use crate::identity::{Identity, Places, Source};
 
 /// The name under which clients report a request; what a client sends under it names the work that it is a part of.
 pub(super) const X_OPENSTACK_REQUEST_ID: HeaderName =
@@ -37,6 +40,8 @@ struct Inner {
     places: Arc<Semaphore>,
     bodies: Budget,
     open_bodies: Budget,
+    /// Places of bodies that take of them, or one source would keep all others from logging in.
+    open_places: Places,
     answers: Budget,
     access_log: bool,
 }
@@ -63,6 +68,7 @@ impl Edge {
                 places: Arc::new(Semaphore::new(bounds.requests)),
                 bodies: Budget::new(bounds.body_bytes),
                 open_bodies: Budget::new(bounds.open_body_bytes),
+                open_places: Places::new(OPEN_BODIES_MAX, OPEN_BODIES_EACH),
                 answers: Budget::new(bounds.answer_bytes),
                 access_log,
             }),
@@ -145,10 +151,19 @@ impl Edge {
                 unread();
                 return Ok((Body::empty(), None));
             }
-            let budget = if open {
-                &self.inner.open_bodies
-            } else {
-                &self.inner.bodies
+            let (budget, _place) = match open {
+                true => {
+                    let source = parts.extensions.get::<Source>().copied();
+                    let place = self
+                        .inner
+                        .open_places
+                        .take(source.unwrap_or(Source::Inside));
+                    (
+                        &self.inner.open_bodies,
+                        Some(place.ok_or(Bound::BodiesBusy)?),
+                    )
+                }
+                false => (&self.inner.bodies, None),
             };
             let bytes_max = body_bytes_max(parts.uri.path());
             let gathered = budget

@@ -61,3 +61,23 @@ fn json_in_utf8_is_the_only_content() {
     }
     assert_eq!(check_content(&HeaderMap::new()), Ok(()));
 }
+
+#[test]
+fn a_path_is_text() {
+    for path in [
+        "/",
+        "/v2.0/networks",
+        "/%C3%A4",
+        "/%c3%a4x",
+        "/a%",
+        "/a%2",
+        "/%zz",
+        "/%25",
+        "/\u{e4}%C3%A4",
+    ] {
+        assert!(is_text(path), "{path}");
+    }
+    for path in ["/%ff", "/a%C3", "/%C3x%A4", "/%A4"] {
+        assert!(!is_text(path), "{path}");
+    }
+}

@@ -11,8 +11,9 @@ use super::*;
 use crate::http::Site;
 use crate::http::bounds::{
     BODY_BYTES_MAX, HEAD_BUFFER_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_PARSED_MAX,
-    IDENTITY_BODY_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, URI_BYTES_MAX,
+    IDENTITY_BODY_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, OPEN_BODIES_EACH, URI_BYTES_MAX,
 };
+use crate::identity::Source;
 
 /// Shorter than any client of these tests takes that is meant to be slow.
 const SHORT: Duration = Duration::from_millis(50);
@@ -463,6 +464,63 @@ async fn the_bytes_of_all_bodies_are_bounded_and_strangers_take_none_of_ours() {
         assert!(tries < 100_000, "the room does not come free");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_and_two_hosts_are_refused_in_the_same_form() {
+    let (cloud, address) = Cloud::listen(Bounds::default()).await;
+    let mut client = Client::new(address).await;
+    for (line, more) in [
+        ("GET /v2.0/networks/%ff", ""),
+        ("DELETE /v2.0/quotas/%ff", ""),
+        ("GET /v2.0/networks", "host: y\r\n"),
+    ] {
+        client.send(cloud.head(line, more)).await;
+        let answer = client.answer().await;
+        let told = (answer.status, answer.kind());
+        assert_eq!(told, (400, "HTTPBadRequest".to_owned()), "{answer:?}");
+    }
+    client.send(cloud.head("GET /v3/users/%ff", "")).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 400);
+    let body: Json = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body["error"]["code"], 400);
+}
+
+#[tokio::test]
+async fn one_source_that_logs_in_slowly_leaves_room_for_others() {
+    let cloud = Cloud::new().await;
+    let send = |source: &str, body: Body| {
+        let request = Request::post("/identity/v3/auth/tokens")
+            .extension(Source::of(source.parse().unwrap()))
+            .body(body)
+            .unwrap();
+        tokio::spawn(cloud.router.clone().oneshot(request))
+    };
+    let status = async |source: &str| {
+        let user = json!({"name": "demo", "password": "pw", "domain": {"id": "default"}});
+        let identity = json!({"methods": ["password"], "password": {"user": user}});
+        let login = json!({"auth": {"identity": identity}}).to_string();
+        let answered = send(source, Body::from(login)).await;
+        answered.unwrap().unwrap().status()
+    };
+    let slow: Vec<_> = (0..OPEN_BODIES_EACH)
+        .map(|_| {
+            let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+            send("2001:db8::1", Body::from_stream(never))
+        })
+        .collect();
+    let mut tries = 0;
+    while status("2001:db8::2").await != 503 {
+        tries += 1;
+        assert!(tries < 100, "there is always room");
+    }
+    assert_eq!(status("2001:db8:0:1::1").await, 201);
+    for request in slow {
+        request.abort();
+        assert!(request.await.is_err());
+    }
+    assert_eq!(status("2001:db8::2").await, 201);
 }
 
 #[tokio::test]
