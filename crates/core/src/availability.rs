@@ -1,5 +1,5 @@
-//! How many addresses networks have and how many of them are used: arithmetic on pools, and one look at each port; a /64
-//! costs what a /120 does.
+//! How many addresses networks have and how many of them are used: arithmetic on pools, and one look at each of their
+//! ports; a /64 costs what a /120 does.
 
 use std::collections::BTreeMap;
 
@@ -68,10 +68,11 @@ pub struct NetworkAvailability {
 pub struct Usage(BTreeMap<SubnetId, (u64, u64)>);
 
 impl Usage {
-    /// Counts every port's addresses.
-    pub fn count(snapshot: &Snapshot) -> Self {
+    /// Counts the addresses of these networks' ports.
+    pub fn count(snapshot: &Snapshot, networks: impl IntoIterator<Item = NetworkId>) -> Self {
         let mut usage = BTreeMap::new();
-        for fixed in snapshot.ports().flat_map(|port| &port.fixed_ips) {
+        let ports = networks.into_iter().flat_map(|id| snapshot.ports_of(id));
+        for fixed in ports.flat_map(|port| &port.fixed_ips) {
             let (all, in_pools) = usage.entry(fixed.subnet_id).or_insert((0, 0));
             *all += 1;
             let pools = snapshot

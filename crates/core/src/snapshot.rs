@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use uuid::Uuid;
+
 use crate::ids::{HostId, NetworkId, PortId, SubnetId, Vni};
 use crate::network::Network;
 use crate::plan::PlanKey;
@@ -39,6 +41,8 @@ pub struct Snapshot {
     ports: BTreeMap<PortId, Port>,
     by_vni: BTreeMap<Vni, NetworkId>,
     subnets_of: BTreeMap<NetworkId, BTreeSet<SubnetId>>,
+    /// One set of pairs, because most networks have few ports.
+    ports_of: BTreeSet<(NetworkId, PortId)>,
     ports_on: BTreeMap<HostId, BTreeSet<PortId>>,
     /// How many ports of a network each host carries; no zeros.
     hosts_of: BTreeMap<NetworkId, BTreeMap<HostId, usize>>,
@@ -54,6 +58,7 @@ impl Snapshot {
             ports: BTreeMap::new(),
             by_vni: BTreeMap::new(),
             subnets_of: BTreeMap::new(),
+            ports_of: BTreeSet::new(),
             ports_on: BTreeMap::new(),
             hosts_of: BTreeMap::new(),
         }
@@ -87,6 +92,14 @@ impl Snapshot {
     /// Every port, in the order of their ids.
     pub fn ports(&self) -> impl Iterator<Item = &Port> {
         self.ports.values()
+    }
+
+    /// A network's ports, in the order of their ids.
+    pub fn ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Port> {
+        let all = (network, PortId(Uuid::nil()))..=(network, PortId(Uuid::max()));
+        self.ports_of
+            .range(all)
+            .filter_map(|(_, id)| self.ports.get(id))
     }
 
     /// The ports that a host carries, in the order of their ids.
@@ -192,6 +205,7 @@ impl Snapshot {
             }
             touched.insert(host, keys);
         }
+        self.ports_of.insert((port.network_id, port.id));
         self.ports.insert(port.id, port);
         touched
     }
@@ -200,6 +214,7 @@ impl Snapshot {
         let Some(port) = self.ports.remove(&id) else {
             return Touched::new();
         };
+        self.ports_of.remove(&(port.network_id, id));
         let Some(host) = port.host_id else {
             return Touched::new();
         };

@@ -46,6 +46,11 @@ proptest! {
                 prop_assert_eq!(entries, &whole.entries);
                 prop_assert_eq!(&compile(&snapshot, host, GENERATION), &whole, "compile is deterministic");
             }
+            for network in (0..4).map(|n| NetworkId(uuid(0, n))) {
+                let indexed: Vec<PortId> = snapshot.ports_of(network).map(|port| port.id).collect();
+                let all = snapshot.ports().filter(|port| port.network_id == network);
+                prop_assert_eq!(indexed, all.map(|port| port.id).collect::<Vec<_>>());
+            }
         }
     }
 }

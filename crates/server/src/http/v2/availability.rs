@@ -67,8 +67,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
-    let id = id.parse().ok().map(NetworkId);
-    let Some(network) = id.and_then(|id| snapshot.network(id)) else {
+    let Some(network) = network_id(id).and_then(|id| snapshot.network(id)) else {
         return Json::Null;
     };
     match name {
@@ -105,7 +104,10 @@ async fn list(
                 |document| noun.sees(model, &caller, document),
                 |id| RULES.unknown(id),
             )?;
-            let usage = Usage::count(model.snapshot());
+            let listed = documents
+                .iter()
+                .filter_map(|document| network_id(&document.id));
+            let usage = Usage::count(model.snapshot(), listed);
             let counted: Vec<NetworkAvailability> = documents
                 .iter()
                 .filter_map(|document| count(model.snapshot(), &usage, &document.id, wanted))
@@ -143,7 +145,7 @@ async fn show(
             if !noun.sees(model, &caller, document) {
                 return None;
             }
-            let usage = Usage::count(model.snapshot());
+            let usage = Usage::count(model.snapshot(), network_id(&id));
             count(model.snapshot(), &usage, &id, None)
         })
         .await?
@@ -155,6 +157,10 @@ async fn show(
     ))
 }
 
+fn network_id(id: &str) -> Option<NetworkId> {
+    id.parse().ok().map(NetworkId)
+}
+
 /// What a network has in its subnets of the wanted versions; without any, of all.
 fn count(
     snapshot: &Snapshot,
@@ -162,7 +168,7 @@ fn count(
     id: &str,
     versions: Option<&[String]>,
 ) -> Option<NetworkAvailability> {
-    let network = snapshot.network(id.parse().ok().map(NetworkId)?)?;
+    let network = snapshot.network(network_id(id)?)?;
     Some(usage.network(snapshot, network, |subnet| {
         versions.is_none_or(|versions| versions.contains(&subnet.ip_version.to_string()))
     }))
