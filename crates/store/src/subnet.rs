@@ -182,7 +182,35 @@ impl Tx {
             if !full {
                 return Ok(Some(candidate));
             }
+            // Before more is read: what is used up is told by its count.
+            let rest = AddressRange {
+                start: candidate,
+                end: range.end,
+            };
+            if u128::from(self.taken_in(subnet, rest).await?) == rest.len() {
+                return Ok(None);
+            }
         }
+    }
+
+    /// How many addresses of a range are handed out.
+    async fn taken_in(
+        &mut self,
+        subnet: SubnetId,
+        range: AddressRange,
+    ) -> Result<u64, EngineError> {
+        let rows = self
+            .rows(
+                "SELECT COUNT(*) FROM ip_allocation \
+                 WHERE subnet_id = $1 AND address >= $2 AND address <= $3",
+                &[
+                    subnet.to_string().into(),
+                    bytes(range.start),
+                    bytes(range.end),
+                ],
+            )
+            .await?;
+        rows.first().ok_or(EngineError::Unsound("count"))?.number(0)
     }
 }
 

@@ -327,6 +327,7 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range(bed
     };
     let wide = range("2001:db8::2", "2001:db8::ffff:ffff:ffff:ffff");
     let narrow = range("2001:db8::2", "2001:db8::4");
+    let full = range("2001:db8::2", "2001:db8::514");
     let done = write(&store, move |tx| {
         Box::pin(async move {
             let subnet = subnet_id(1);
@@ -343,12 +344,13 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range(bed
             }
             lowest.push(tx.lowest_free(subnet, narrow).await?);
             lowest.push(tx.lowest_free(subnet, wide).await?);
+            lowest.push(tx.lowest_free(subnet, full).await?);
             lowest.push(tx.lowest_free(subnet_id(2), wide).await?);
             Ok::<_, Refused>(lowest)
         })
     });
     let lowest: Vec<Option<IpAddr>> = done.await.unwrap();
-    let expected = ["2001:db8::4", "", "2001:db8::515", "2001:db8::2"];
+    let expected = ["2001:db8::4", "", "2001:db8::515", "", "2001:db8::2"];
     let expected: Vec<Option<IpAddr>> = expected.iter().map(|text| text.parse().ok()).collect();
     assert_eq!(lowest, expected);
 }

@@ -187,13 +187,28 @@ async fn take_from(tx: &mut Tx, port: PortId, subnet: &Subnet) -> Result<Option<
         }
     }
     for pool in pools {
-        if let Some(address) = tx.lowest_free(subnet.id, *pool).await?
-            && tx.take_address(subnet.id, address, port).await?
-        {
-            return Ok(Some(address));
+        for range in turned(*pool, rand::random_range(0..pool.len())) {
+            if let Some(address) = tx.lowest_free(subnet.id, range).await?
+                && tx.take_address(subnet.id, address, port).await?
+            {
+                return Ok(Some(address));
+            }
         }
     }
     Ok(None)
+}
+
+/// A range from somewhere in it to its end, then what is before. A search that always begins at the start walks over all
+/// that is taken there; from anywhere a free address is as near as free ones are frequent.
+fn turned(range: AddressRange, offset: u128) -> impl Iterator<Item = AddressRange> {
+    let middle = range.nth(offset).unwrap_or(range.start);
+    let before = offset.checked_sub(1).and_then(|last| range.nth(last));
+    let head = before.map(|end| AddressRange { end, ..range });
+    let tail = AddressRange {
+        start: middle,
+        ..range
+    };
+    std::iter::once(tail).chain(head)
 }
 
 /// The address at this distance from the start of the pools, one after the other.
@@ -210,6 +225,24 @@ fn nth(pools: &[AddressRange], mut offset: u128) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turned_range_is_the_whole_range() {
+        let range = AddressRange {
+            start: "::2".parse().unwrap(),
+            end: "::5".parse().unwrap(),
+        };
+        let turned = |offset| turned(range, offset).collect::<Vec<_>>();
+        assert_eq!(turned(0), [range]);
+        for offset in 1..4 {
+            let [tail, head] = turned(offset)[..] else {
+                panic!("two ranges");
+            };
+            assert_eq!((head.start, tail.end), (range.start, range.end));
+            assert_eq!(hextet_core::address::next(head.end), Some(tail.start));
+            assert_eq!(range.nth(offset), Some(tail.start));
+        }
+    }
 
     #[test]
     fn pools_are_counted_through_one_after_the_other() {
