@@ -95,6 +95,27 @@ impl Tally {
         Ok(network)
     }
 
+    /// A network with a /64 of which so many addresses are a pool.
+    ///
+    /// # Errors
+    /// With an answer that is not 201.
+    pub fn pool(&self, client: &mut Client, addresses: u128) -> Result<String> {
+        let number = self.networks.fetch_add(1, Ordering::Relaxed);
+        let body = json!({"network": {"name": "pool"}}).to_string();
+        let network = made(client, "/v2.0/networks", &body)?;
+        let mut subnet = subnet(&network, number, Mode::Stateful);
+        let first = prefix(number) + (1 << 32);
+        let [start, end] = [first, first + addresses - 1].map(Ipv6Addr::from_bits);
+        subnet["allocation_pools"] = json!([{"start": start, "end": end}]);
+        made(
+            client,
+            "/v2.0/subnets",
+            &json!({"subnet": subnet}).to_string(),
+        )?;
+        self.subnets.fetch_add(1, Ordering::Relaxed);
+        Ok(network)
+    }
+
     /// Fills up with chains until there are so many, a thousand of each kind in one request.
     ///
     /// # Errors
@@ -122,12 +143,21 @@ impl Tally {
     /// # Errors
     /// With an answer that is not 201.
     pub fn fill_ports(&self, client: &mut Client, network: &str, total: u64) -> Result<()> {
-        while self.ports.load(Ordering::Relaxed) < total {
-            let wanted = total - self.ports.load(Ordering::Relaxed);
-            let wanted = BULK.min(usize::try_from(wanted)?);
-            let ports = vec![json!({"network_id": network}); wanted];
-            bulk(client, "ports", ports)?;
-            self.ports.fetch_add(wanted as u64, Ordering::Relaxed);
+        let wanted = total.saturating_sub(self.ports.load(Ordering::Relaxed));
+        self.add_ports(client, network, wanted)
+    }
+
+    /// Adds so many ports to a network, a thousand in one request.
+    ///
+    /// # Errors
+    /// With an answer that is not 201.
+    pub fn add_ports(&self, client: &mut Client, network: &str, count: u64) -> Result<()> {
+        let mut left = usize::try_from(count)?;
+        while left > 0 {
+            let some = BULK.min(left);
+            bulk(client, "ports", vec![json!({"network_id": network}); some])?;
+            self.ports.fetch_add(some as u64, Ordering::Relaxed);
+            left -= some;
         }
         Ok(())
     }
@@ -162,12 +192,15 @@ struct Port {
 }
 
 /// Each chain has a prefix of its own.
+fn prefix(number: u64) -> u128 {
+    (0x2001_0db8 << 96) | (u128::from(number) << 64)
+}
+
 fn subnet(network: &str, number: u64, mode: Mode) -> Json {
-    let prefix = (0x2001_0db8_u128 << 96) | (u128::from(number) << 64);
     json!({
         "network_id": network,
         "ip_version": 6,
-        "cidr": format!("{}/64", Ipv6Addr::from_bits(prefix)),
+        "cidr": format!("{}/64", Ipv6Addr::from_bits(prefix(number))),
         "ipv6_ra_mode": mode.name(),
         "ipv6_address_mode": mode.name(),
     })

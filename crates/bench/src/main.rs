@@ -46,6 +46,8 @@ enum Rows {
     Ports,
     /// Chains and creations on PostgreSQL.
     Postgres,
+    /// The choice of addresses: large pools, and one that is nearly full.
+    Addresses,
     /// A chain in a large cloud against one in a small cloud.
     Scale,
     /// The start on a large database.
@@ -60,6 +62,8 @@ const FULL: Size = Size {
     many: 10_000,
     scale: 100_000,
     small: 1000,
+    pool: 8192,
+    ends: 50,
 };
 const QUICK: Size = Size {
     windows: 2,
@@ -69,6 +73,8 @@ const QUICK: Size = Size {
     many: 1000,
     scale: 2000,
     small: 200,
+    pool: 256,
+    ends: 20,
 };
 
 fn main() -> ExitCode {
@@ -108,6 +114,9 @@ fn run(cli: &Cli) -> Result<bool> {
     if wanted(Rows::Postgres) {
         let cluster = Cluster::start(Disk::Synced);
         bench.postgres(&cluster.database())?;
+    }
+    if wanted(Rows::Addresses) {
+        bench.addresses()?;
     }
     if wanted(Rows::Scale) {
         bench.scale()?;

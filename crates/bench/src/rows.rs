@@ -32,6 +32,10 @@ pub struct Size {
     pub scale: u64,
     /// Chains of the small cloud that it is compared with.
     pub small: u64,
+    /// Addresses of the pool that is filled up, and how many ports of its begin and of its end are timed.
+    pub pool: u64,
+    /// See there.
+    pub ends: usize,
 }
 
 /// What every row needs.
@@ -213,6 +217,54 @@ impl Bench {
             .against(neutron::PSS_MB)
             .target(60.0),
         );
+        finish(server, &tally)
+    }
+
+    /// The choice of an address: of large pools, and of one that is nearly full.
+    ///
+    /// # Errors
+    /// With the first answer that is wrong.
+    pub fn addresses(&mut self) -> Result<()> {
+        let server = self.start("addresses", None)?;
+        let tally = Tally::default();
+        let mut client = server.client()?;
+        let wide = tally.network(&mut client, Mode::Stateful)?;
+        let narrow = tally.pool(&mut client, 1 << 32)?;
+        let (mut of_wide, mut of_narrow, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.size.windows {
+            let small = self.creations(&server, &tally, &narrow)?;
+            let large = self.creations(&server, &tally, &wide)?;
+            ratios.push(large.median_ms() / small.median_ms());
+            of_narrow.push(small);
+            of_wide.push(large);
+        }
+        self.report
+            .add(medians("port on a /96 pool, p50", &of_narrow));
+        self.report
+            .add(medians("port on a /64 pool, p50", &of_wide));
+        let name = "the /64 pool : the /96 pool";
+        self.report
+            .add(Row::new(name, Unit::Times, ratios).target(1.2));
+
+        let ends = Until::Steps(self.size.ends);
+        let timed = 2 * self.size.ends as u64;
+        let (mut first, mut last, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.size.windows {
+            let network = tally.pool(&mut client, self.size.pool.into())?;
+            let port = |client: &mut Client| tally.port(client, &network).map(|_| ());
+            let empty = window(&server, 1, ends, port)?;
+            tally.add_ports(&mut client, &network, self.size.pool - timed)?;
+            let full = window(&server, 1, ends, port)?;
+            ratios.push(full.median_ms() / empty.median_ms());
+            first.push(empty);
+            last.push(full);
+        }
+        let pool = self.size.pool;
+        let what = |which| format!("the {which} {} of {pool} addresses, p50", self.size.ends);
+        self.report.add(medians(&what("first"), &first));
+        self.report.add(medians(&what("last"), &last));
+        self.report
+            .add(Row::new("the last : the first", Unit::Times, ratios));
         finish(server, &tally)
     }
 
