@@ -3,6 +3,7 @@
 
 mod dhcpv4;
 mod learnable;
+mod outside;
 
 use std::net::Ipv6Addr;
 
@@ -17,6 +18,7 @@ use crate::settings::CloudSettings;
 
 pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 pub use learnable::{Learnable, learnable};
+pub use outside::{Outside, outside};
 
 /// Everything that the machines of one link serve.
 #[derive(Clone, Debug, PartialEq, Eq)]

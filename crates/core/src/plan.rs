@@ -12,7 +12,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use crate::mac::Mac;
-use crate::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
+use crate::modes::{Dhcpv6Service, RaFlags, RaSender, SolicitWithoutAddress};
 use crate::port::FixedIp;
 use crate::settings::CloudSettings;
 
@@ -98,6 +98,17 @@ pub struct SubnetPlan {
     pub learned: bool,
     /// The address that is a router's.
     pub gateway_ip: Option<Ipv6Addr>,
+    /// What is left to others; `None` where the network is no physical segment, and so has nobody else.
+    pub segment: Option<SegmentPlan>,
+}
+
+/// What a subnet of a flat network leaves to routers and servers of the physical segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentPlan {
+    /// What the modes expect of an advertisement of the prefix, whoever sends it; `None`: anything.
+    pub expected: Option<RaFlags>,
+    /// DHCPv6 is left to a server there.
+    pub dhcpv6: bool,
 }
 
 /// An IPv4 subnet as a host must serve it.

@@ -140,6 +140,7 @@ fn full() -> State {
                         dns_nameservers: Vec::new(),
                         learned: true,
                         gateway_ip: None,
+                        segment: None,
                     })),
                 ),
                 (

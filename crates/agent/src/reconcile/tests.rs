@@ -245,6 +245,7 @@ fn a_port_may_learn_of_the_prefixes_that_leave_the_choice_to_guests() {
         dns_nameservers: Vec::new(),
         learned: true,
         gateway_ip: None,
+        segment: None,
     };
     let key = PlanKey::Subnet(subnet.id);
     state.plan.entries.insert(key, PlanEntry::Subnet(subnet));

@@ -190,6 +190,7 @@ fn subnet(n: u8, cidr: &str, modes: Ipv6Modes) -> SubnetPlan {
         dns_nameservers: vec![],
         learned: row.learned,
         gateway_ip: None,
+        segment: None,
     }
 }
 

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::ids::{HostId, Vni};
-use crate::modes::RaSender;
+use crate::modes::{Dhcpv6Service, RaSender};
 use crate::plan::{
     Generation, HostPlan, Ipv4Route, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan,
-    SubnetPlan,
+    SegmentPlan, SubnetPlan,
 };
 use crate::snapshot::Snapshot;
 use crate::subnet::{HostRoute, Subnet};
@@ -58,10 +58,12 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
             if !snapshot.is_on(subnet.network_id, host) {
                 return None;
             }
-            let vni = snapshot.network(subnet.network_id)?.vni;
+            let network = snapshot.network(subnet.network_id)?;
+            let vni = network.vni;
+            let flat = network.physical_network.is_some();
             match subnet.cidr {
                 IpNet::V4(cidr) => Some(PlanEntry::Ipv4Subnet(ipv4_subnet_plan(subnet, cidr, vni))),
-                IpNet::V6(cidr) => Some(PlanEntry::Subnet(subnet_plan(subnet, cidr, vni)?)),
+                IpNet::V6(cidr) => Some(PlanEntry::Subnet(subnet_plan(subnet, cidr, vni, flat)?)),
             }
         }
         PlanKey::Port(id) => {
@@ -82,9 +84,15 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
 }
 
 /// `None` for a combination of modes that was never accepted, which the store does not hold.
-fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni) -> Option<SubnetPlan> {
+fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni, flat: bool) -> Option<SubnetPlan> {
     let row = subnet.modes.row().ok()?;
     let ours = row.flags.filter(|_| row.sender == RaSender::Us);
+    let service = if flat { row.dhcpv6_on_flat } else { row.dhcpv6 };
+    let assigned_outside = subnet.modes.address.is_none() && service == Dhcpv6Service::Options;
+    let segment = SegmentPlan {
+        expected: row.flags,
+        dhcpv6: !subnet.enable_dhcp || assigned_outside,
+    };
     Some(SubnetPlan {
         id: subnet.id,
         vni,
@@ -94,7 +102,7 @@ fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni) -> Option<SubnetPlan> {
         autonomous: ours.is_some_and(|flags| flags.autonomous),
         managed: ours.is_some_and(|flags| flags.managed),
         other: ours.is_some_and(|flags| flags.other),
-        dhcpv6: subnet.enable_dhcp.then_some(row.dhcpv6),
+        dhcpv6: subnet.enable_dhcp.then_some(service),
         solicit_without_address: row.solicit_without_address,
         dns_nameservers: subnet
             .dns_nameservers
@@ -109,6 +117,7 @@ fn subnet_plan(subnet: &Subnet, cidr: Ipv6Net, vni: Vni) -> Option<SubnetPlan> {
             Some(IpAddr::V6(gateway)) => Some(gateway),
             Some(IpAddr::V4(_)) | None => None,
         },
+        segment: flat.then_some(segment),
     })
 }
 

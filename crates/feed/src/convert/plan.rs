@@ -1,9 +1,10 @@
 //! Generations, keys and entries.
 
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
-use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
+use hextet_core::modes::{Dhcpv6Service, RaFlags, RaSender, SolicitWithoutAddress};
 use hextet_core::plan::{
-    Generation, Ipv4Route, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan,
+    Generation, Ipv4Route, Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SegmentPlan,
+    SubnetPlan,
 };
 use hextet_core::port::FixedIp;
 use hextet_core::settings::CloudSettings;
@@ -164,6 +165,29 @@ fn subnet_out(subnet: &SubnetPlan) -> v1::Subnet {
             .gateway_ip
             .map(|gateway| gateway.octets().to_vec())
             .unwrap_or_default(),
+        segment: subnet.segment.map(segment_out),
+    }
+}
+
+fn segment_out(segment: SegmentPlan) -> v1::Segment {
+    v1::Segment {
+        expected: segment.expected.map(|flags| v1::RaFlags {
+            autonomous: flags.autonomous,
+            managed: flags.managed,
+            other: flags.other,
+        }),
+        dhcpv6: segment.dhcpv6,
+    }
+}
+
+fn segment_in(segment: &v1::Segment) -> SegmentPlan {
+    SegmentPlan {
+        expected: segment.expected.map(|flags| RaFlags {
+            autonomous: flags.autonomous,
+            managed: flags.managed,
+            other: flags.other,
+        }),
+        dhcpv6: segment.dhcpv6,
     }
 }
 
@@ -214,6 +238,7 @@ fn subnet_in(subnet: &v1::Subnet) -> Result<SubnetPlan, Malformed> {
             [] => None,
             octets => Some(address("subnet.gateway_ip", octets)?),
         },
+        segment: subnet.segment.as_ref().map(segment_in),
     })
 }
 

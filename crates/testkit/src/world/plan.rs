@@ -36,6 +36,7 @@ impl World {
             dns_nameservers: dns,
             learned: row.learned,
             gateway_ip: None,
+            segment: None,
         };
         self.plan
             .entries

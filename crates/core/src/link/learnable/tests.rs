@@ -21,6 +21,7 @@ fn subnet(cidr: &str, vni: u32, learned: bool) -> SubnetPlan {
         dns_nameservers: vec![],
         learned,
         gateway_ip: Some("2001:db8:1::1".parse().unwrap()),
+        segment: None,
     }
 }
 

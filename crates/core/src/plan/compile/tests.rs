@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::address::default_pools;
 use crate::ids::{NetworkId, PortId, PortNumber, ProjectId, SubnetId, Vni};
+use crate::link::outside;
 use crate::mac::Mac;
 use crate::modes::{Ipv6Mode, Ipv6Modes};
 use crate::network::Network;
@@ -103,6 +104,78 @@ fn an_ipv4_subnet_is_planned_with_what_its_guests_are_told() {
 }
 
 /// What the store guarantees: nothing refers to a network that is not there.
+/// Whom of the segment a port hears, by the modes of its subnet and whether that has DHCP: routers, DHCPv6 servers.
+#[test]
+fn a_flat_networks_port_hears_of_its_segment_what_its_subnets_leave_to_it() {
+    let (slaac, stateful) = (Some(Ipv6Mode::Slaac), Some(Ipv6Mode::Dhcpv6Stateful));
+    let stateless = Some(Ipv6Mode::Dhcpv6Stateless);
+    let rows = [
+        (None, None, true, (true, false)),
+        (None, None, false, (true, true)),
+        (None, slaac, true, (true, false)),
+        (None, stateful, true, (true, false)),
+        (None, stateless, true, (true, false)),
+        (None, stateless, false, (true, true)),
+        (slaac, None, true, (false, true)),
+        (slaac, slaac, true, (false, false)),
+        (slaac, slaac, false, (false, true)),
+        (stateful, None, true, (false, true)),
+        (stateful, stateful, true, (false, false)),
+        (stateless, None, true, (false, true)),
+        (stateless, stateless, true, (false, false)),
+    ];
+    for (ra, address, dhcp, expected) in rows {
+        let heard = |flat: bool| {
+            let mut snapshot = Snapshot::new(CloudSettings::with_defaults(Uuid::nil()));
+            let mut on = network(1, 1500);
+            on.physical_network = flat.then(|| "lab".to_owned());
+            let mut of = subnet(1, 1, 0);
+            of.modes = Ipv6Modes { ra, address };
+            of.enable_dhcp = dhcp;
+            snapshot.apply(Change::Network(on));
+            snapshot.apply(Change::Subnet(of));
+            snapshot.apply(Change::Port(port(1, 1, Some(0))));
+            let plan = compile(&snapshot, &host_id(0), GENERATION);
+            let of_port = outside(&plan, plan.port(PortId(uuid(2, 1))).unwrap());
+            assert!(!of_port.dhcpv4);
+            (of_port.ra, of_port.dhcpv6)
+        };
+        assert_eq!(heard(true), expected, "{ra:?} {address:?} {dhcp}");
+        assert_eq!(heard(false), (false, false), "no segment");
+    }
+}
+
+#[test]
+fn dhcpv4_is_left_to_the_segment_where_it_is_off_on_all_of_a_ports_subnets() {
+    for (first, second, expected) in [
+        (true, None, false),
+        (false, None, true),
+        (false, Some(false), true),
+        (false, Some(true), false),
+    ] {
+        let mut snapshot = Snapshot::new(CloudSettings::with_defaults(Uuid::nil()));
+        let mut on = network(1, 1500);
+        on.physical_network = Some("lab".to_owned());
+        snapshot.apply(Change::Network(on));
+        let mut held = port(1, 1, Some(0));
+        held.fixed_ips.clear();
+        for (n, dhcp) in [(1, Some(first)), (2, second)] {
+            let Some(dhcp) = dhcp else { continue };
+            let mut of = subnet(n, 1, 4);
+            of.enable_dhcp = dhcp;
+            held.fixed_ips.push(FixedIp {
+                subnet_id: of.id,
+                ip_address: format!("10.0.{n}.9").parse().unwrap(),
+            });
+            snapshot.apply(Change::Subnet(of));
+        }
+        snapshot.apply(Change::Port(held));
+        let plan = compile(&snapshot, &host_id(0), GENERATION);
+        let of_port = outside(&plan, plan.port(PortId(uuid(2, 1))).unwrap());
+        assert_eq!(of_port.dhcpv4, expected, "{first} {second:?}");
+    }
+}
+
 fn keeps_references(snapshot: &Snapshot, change: &Change) -> bool {
     match change {
         Change::Subnet(subnet) => snapshot.network(subnet.network_id).is_some(),
