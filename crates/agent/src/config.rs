@@ -1,5 +1,6 @@
 //! The agent's configuration: `RawConfig` is the file, `Config` is what was checked.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,12 @@ use serde::Deserialize;
 
 /// Longest name of an instance.
 const INSTANCE_LEN_MAX: usize = 32;
+/// Longest name of a physical network, as in the API.
+const PHYSICAL_NETWORK_LEN_MAX: usize = 64;
+/// Most physical networks of a host.
+const PHYSICAL_NETWORKS_MAX: usize = 64;
+/// Longest name of an interface (IFNAMSIZ less its end).
+const IFNAME_LEN_MAX: usize = 15;
 
 /// What the agent runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +38,8 @@ pub struct Config {
     pub retry: Retry,
     /// How much of a guest's traffic reaches the agent.
     pub punt: PuntLimits,
+    /// The NIC that leads to each physical network that this host is on.
+    pub physical_networks: BTreeMap<String, String>,
 }
 
 /// How the program is attached to a link.
@@ -155,6 +164,8 @@ struct RawConfig {
     retry: RawRetry,
     #[serde(default)]
     punt: RawPunt,
+    #[serde(default)]
+    physical_networks: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -259,6 +270,7 @@ impl RawConfig {
         let RawPunt { rate, burst } = self.punt;
         value((1..=100_000).contains(&rate), "punt.rate", "1 to 100000")?;
         value((1..=100_000).contains(&burst), "punt.burst", "1 to 100000")?;
+        check_physical_networks(&self.physical_networks)?;
         Ok(Config {
             host: HostId(self.host),
             state_dir: self.state_dir,
@@ -272,8 +284,39 @@ impl RawConfig {
                 max: Duration::from_millis(max_ms),
             },
             punt: PuntLimits { rate, burst },
+            physical_networks: self.physical_networks,
         })
     }
+}
+
+/// Whether a kernel could have an interface of that name.
+pub(crate) fn is_ifname(name: &str) -> bool {
+    let odd = |at: char| at.is_whitespace() || matches!(at, '/' | ':' | '%');
+    (1..=IFNAME_LEN_MAX).contains(&name.len()) && !name.contains(odd) && name != "." && name != ".."
+}
+
+fn check_physical_networks(named: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let value = |allowed| ConfigError::Value {
+        key: "physical_networks",
+        allowed,
+    };
+    if named.len() > PHYSICAL_NETWORKS_MAX {
+        return Err(value("at most 64 physical networks"));
+    }
+    if !named
+        .keys()
+        .all(|name| (1..=PHYSICAL_NETWORK_LEN_MAX).contains(&name.len()))
+    {
+        return Err(value("named with 1 to 64 characters"));
+    }
+    if !named.values().all(|nic| is_ifname(nic)) {
+        return Err(value("names of interfaces, 1 to 15 characters each"));
+    }
+    let nics: BTreeSet<&String> = named.values().collect();
+    if nics.len() != named.len() {
+        return Err(value("a NIC of its own for each physical network"));
+    }
+    Ok(())
 }
 
 impl RawServer {

@@ -7,7 +7,7 @@ mod learned;
 mod local;
 mod pass;
 mod scene;
-mod unserved;
+mod segments;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
-use crate::reconcile::{Addresses, LinkProblem};
+use crate::reconcile::{Addresses, LinkProblem, Segments};
 use crate::serve::{PlanDirectory, Serve};
 use learned::Conflicts;
 use pass::Carrier;
@@ -130,6 +130,7 @@ pub struct Host {
     /// The links that carry ports, as last seen.
     carriers: BTreeMap<PortId, Carrier>,
     problems: BTreeMap<PortId, LinkProblem>,
+    segments: Segments,
     failures: BTreeMap<PortId, String>,
     /// A failure of no single port.
     failure: Option<String>,
@@ -180,6 +181,7 @@ impl Host {
             serve,
             carriers: BTreeMap::new(),
             problems: BTreeMap::new(),
+            segments: Segments::new(),
             failures: BTreeMap::new(),
             failure: None,
             incarnations: 0,

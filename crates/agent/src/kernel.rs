@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod fastpath;
+pub mod filters;
 pub mod links;
 pub mod maps;
 pub mod memory;

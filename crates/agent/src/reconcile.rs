@@ -3,6 +3,7 @@
 
 mod links;
 mod rows;
+mod segments;
 
 #[cfg(test)]
 mod tests;
@@ -10,3 +11,4 @@ mod tests;
 pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
 pub(crate) use rows::{Addresses, learned_holders};
 pub use rows::{Carried, address_rows, rows_wanted};
+pub use segments::{Nic, Segment, SegmentProblem, Segments, segments};

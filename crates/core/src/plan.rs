@@ -224,6 +224,14 @@ impl HostPlan {
         })
     }
 
+    /// Every network, in the order of their numbers.
+    pub fn networks(&self) -> impl Iterator<Item = &NetworkPlan> {
+        self.entries.values().filter_map(|entry| match entry {
+            PlanEntry::Network(network) => Some(network),
+            _ => None,
+        })
+    }
+
     /// Every IPv6 subnet, in the order of their ids.
     pub fn subnets(&self) -> impl Iterator<Item = &SubnetPlan> {
         self.entries.values().filter_map(|entry| match entry {

@@ -27,6 +27,7 @@ fn the_example_loads_and_names_every_key() {
         "max_ms",
         "rate",
         "burst",
+        "physnet1",
     ] {
         assert!(
             example().lines().any(|line| line
@@ -80,6 +81,29 @@ fn what_cannot_be_run_with_is_refused_by_its_key() {
         "address_file",
         "server.address must be given, or server.address_file, and not both",
     );
+    let many: String = (0..65).map(|n| format!("p{n} = \"nic{n}\"\n")).collect();
+    for (lines, allowed) in [
+        (
+            "p = \"much-too-long-for-it\"",
+            "names of interfaces, 1 to 15 characters each",
+        ),
+        (
+            "p = \"a/b\"",
+            "names of interfaces, 1 to 15 characters each",
+        ),
+        ("\"\" = \"eth1\"", "named with 1 to 64 characters"),
+        (
+            "p = \"eth1\"\nq = \"eth1\"",
+            "a NIC of its own for each physical network",
+        ),
+        (many.as_str(), "at most 64 physical networks"),
+    ] {
+        let error = parse(&format!("{}\n{lines}", example())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("physical_networks must be {allowed}")
+        );
+    }
     assert!(
         parse(&format!("surprise = 1\n{}", example())).is_err(),
         "unknown keys"

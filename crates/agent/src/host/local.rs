@@ -9,12 +9,10 @@ use tonic::Status;
 use tracing::{debug, info};
 
 use super::{Host, Local};
+use crate::config::is_ifname;
 use crate::kernel::links::LinkKind;
 use crate::kernel::{Fastpath, Kind, links, netns};
 use crate::ledger::{State, Target};
-
-/// Longest name of an interface (IFNAMSIZ less its end).
-const IFNAME_LEN_MAX: usize = 15;
 
 impl Host {
     pub(super) fn answer(&mut self, question: Local) {
@@ -259,6 +257,7 @@ pub(crate) fn take_off(
             links::set_up(link.ifindex, false).map_err(io("set a link down"))?;
         }
     }
+    super::segments::release_all(fastpath)?;
     Fastpath::remove(&super::pass::fastpath_config(config))?;
     Ok(())
 }
@@ -273,8 +272,7 @@ fn check(target: &Target) -> Result<(), Status> {
                     "no network namespace named {name:?} under /run/netns"
                 )));
             }
-            let odd = |at: char| at.is_whitespace() || at == ':' || at == '%';
-            if !plain(ifname) || ifname.len() > IFNAME_LEN_MAX || ifname.contains(odd) {
+            if !is_ifname(ifname) {
                 return Err(Status::invalid_argument(format!(
                     "{ifname:?} cannot be an interface's name"
                 )));

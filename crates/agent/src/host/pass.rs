@@ -13,7 +13,7 @@ use crate::kernel::links::{self, LinkSeen, NewVeth};
 use crate::kernel::{FastpathConfig, FastpathError, Hook, MapOp, Rows, netns};
 use crate::ledger::Target;
 use crate::reconcile::{
-    Carried, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted,
+    Carried, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted, segments,
 };
 
 /// A link that carries a port.
@@ -34,8 +34,8 @@ pub(super) struct Carrier {
 }
 
 /// What is there.
-struct Observed {
-    links: BTreeMap<String, LinkSeen>,
+pub(super) struct Observed {
+    pub(super) links: BTreeMap<String, LinkSeen>,
     attached: BTreeSet<u32>,
 }
 
@@ -92,8 +92,22 @@ impl Host {
         if self.passes == 0 {
             self.adopt(&before);
         }
-        count += self.apply_rows(&before);
+        let guests = self
+            .carriers
+            .values()
+            .map(|carrier| carrier.ifindex)
+            .collect();
+        self.segments = segments(
+            &self.state.plan,
+            &self.config.physical_networks,
+            &seen.links,
+            &guests,
+            &before.nics,
+        );
+        let (rows, changed) = self.apply_rows(&before);
+        count += changed;
         count += self.attach_and_raise(&wanted, &seen);
+        count += self.lead_to_segments(&before, &rows, &seen);
         self.problems = wanted.problems;
         Ok(count)
     }
@@ -207,7 +221,8 @@ impl Host {
             .collect();
     }
 
-    fn apply_rows(&mut self, before: &Rows) -> usize {
+    /// The rows that there are to be, and how many changes that took.
+    fn apply_rows(&mut self, before: &Rows) -> (Rows, usize) {
         let carried: Carried = self
             .carriers
             .iter()
@@ -220,7 +235,7 @@ impl Host {
                 self.carriers.contains_key(&port.id) && !self.lost.contains(&port.id)
             })
         });
-        let wanted = rows_wanted(&self.state, &carried, seen.collect());
+        let wanted = rows_wanted(&self.state, &carried, &self.segments, seen.collect());
         let mut ops = before.diff(&wanted);
         let known: BTreeSet<PortNumber> = self.state.plan.ports().map(|port| port.number).collect();
         let mentioned = before
@@ -231,7 +246,7 @@ impl Host {
         let gone: BTreeSet<PortNumber> = mentioned.filter(|port| !known.contains(port)).collect();
         ops.extend(gone.into_iter().map(MapOp::Forget));
         self.apply_ops(&ops);
-        ops.len()
+        (wanted, ops.len())
     }
 
     pub(super) fn apply_ops(&mut self, ops: &[MapOp]) {

@@ -7,7 +7,6 @@ use hextet_core::link::link_plan;
 use hextet_core::report::{HostReport, Observed, PortReport, PortState};
 use hextet_proto::Known;
 
-use super::unserved::unserved;
 use super::{Host, now_s};
 use crate::reconcile::Addresses;
 use crate::serve::{LinkView, View};
@@ -105,7 +104,7 @@ impl Host {
             None => Some("no link".to_owned()),
             Some(carrier) if !carrier.admin_up => Some("the link is set down".to_owned()),
             Some(carrier) if !carrier.attached => Some("the program is not on the link".to_owned()),
-            Some(_) => unserved(&self.state.plan, port),
+            Some(_) => self.segment_problem(self.state.plan.port(port)?.vni),
         }
     }
 }

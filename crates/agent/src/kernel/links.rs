@@ -50,6 +50,8 @@ pub struct LinkSeen {
     pub admin_up: bool,
     /// Has a carrier.
     pub carrier: bool,
+    /// Takes in all multicast.
+    pub all_multicast: bool,
     /// What it is.
     pub kind: LinkKind,
     /// Its alias: our tag on links that we made ([`tag`]).
@@ -198,6 +200,18 @@ pub fn set_up(ifindex: u32, up: bool) -> io::Result<()> {
     set(ifindex, message)
 }
 
+/// Has it take in all multicast, or only what the host itself listens to.
+pub fn set_all_multicast(ifindex: u32, all: bool) -> io::Result<()> {
+    let mut message = LinkMessage::default();
+    message.header.flags = if all {
+        LinkFlags::Allmulti
+    } else {
+        LinkFlags::empty()
+    };
+    message.header.change_mask = LinkFlags::Allmulti;
+    set(ifindex, message)
+}
+
 /// Sets its MTU, bytes.
 pub fn set_mtu(ifindex: u32, mtu: u32) -> io::Result<()> {
     set(ifindex, link(vec![LinkAttribute::Mtu(mtu)]))
@@ -305,6 +319,7 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
         mtu: 0,
         admin_up: link.header.flags.contains(LinkFlags::Up),
         carrier: link.header.flags.contains(LinkFlags::LowerUp),
+        all_multicast: link.header.flags.contains(LinkFlags::Allmulti),
         kind: LinkKind::Other,
         alias: None,
     };
@@ -338,7 +353,10 @@ fn kind(infos: &[LinkInfo], ethernet: bool) -> LinkKind {
 }
 
 /// Sends one request and collects the answers up to its acknowledgement or the end of its dump.
-fn exchange(request: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
+pub(super) fn exchange(
+    request: RouteNetlinkMessage,
+    flags: u16,
+) -> io::Result<Vec<RouteNetlinkMessage>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;

@@ -4,19 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use hextet_core::ids::{PortId, PortNumber, Vni};
-use hextet_core::link::{SERVICE_IPV4, learnable};
+use hextet_core::link::{SERVICE_IPV4, learnable, outside};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{NetworkPlan, PortPlan, SubnetPlan};
+use hextet_core::plan::{HostPlan, NetworkPlan, PortPlan, SubnetPlan};
 
+use super::{Nic, Segments};
 use crate::kernel::maps::MEMBERS_MAX;
-use crate::kernel::{NeighRow, PortRow, Rows, SourceRow};
+use crate::kernel::{NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow};
 use crate::ledger::{LearnedAddress, State};
 
 /// The links that carry ports: the ifindex of the host's end.
 pub type Carried = BTreeMap<PortId, u32>;
 
 /// Every row that there must be. `seen` are the ports whose link is still the one whose first frame was shown.
-pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>) -> Rows {
+pub fn rows_wanted(
+    state: &State,
+    carried: &Carried,
+    segments: &Segments,
+    seen: BTreeSet<PortNumber>,
+) -> Rows {
     let mut rows = Rows {
         seen,
         ..Rows::default()
@@ -48,12 +54,47 @@ pub fn rows_wanted(state: &State, carried: &Carried, seen: BTreeSet<PortNumber>)
                 guarded: port.port_security_enabled,
                 mtu: network.mtu,
                 mac: port.mac,
-                outside: None,
+                outside: segments
+                    .get(&port.vni)
+                    .filter(|segment| segment.nic.is_some())
+                    .map(|_| outside_flags(&state.plan, port)),
             };
             carry(&mut rows, *ifindex, row);
         }
     }
+    for (vni, segment) in segments {
+        if let (Some(nic), Some(network)) = (&segment.nic, state.plan.network(*vni)) {
+            lead(&mut rows, network, nic);
+        }
+    }
     rows
+}
+
+fn outside_flags(plan: &HostPlan, port: &PortPlan) -> OutsideFlags {
+    let outside = outside(plan, port);
+    OutsideFlags {
+        ra: outside.ra,
+        dhcpv6: outside.dhcpv6,
+        dhcpv4: outside.dhcpv4,
+    }
+}
+
+/// The NIC leads to the network, as long as this is up.
+fn lead(rows: &mut Rows, network: &NetworkPlan, nic: &Nic) {
+    if !network.admin_state_up {
+        return;
+    }
+    let uplink = UplinkRow {
+        ifindex: nic.ifindex,
+        mac: nic.mac,
+    };
+    rows.uplinks.insert(network.vni, uplink);
+    let row = NicRow {
+        net: network.vni,
+        mtu: network.mtu,
+        all_multicast: nic.all_multicast,
+    };
+    rows.nics.insert(nic.ifindex, row);
 }
 
 /// The rows of these ports' addresses alone: what the same of a state before and after makes different is all that an

@@ -160,7 +160,12 @@ fn a_port_that_is_down_keeps_its_sources_and_is_reached_by_nobody() {
         .plan
         .entries
         .insert(PlanKey::Port(down.id), PlanEntry::Port(down.clone()));
-    let rows = rows_wanted(&state, &BTreeMap::from([(down.id, 7)]), BTreeSet::new());
+    let rows = rows_wanted(
+        &state,
+        &BTreeMap::from([(down.id, 7)]),
+        &Segments::new(),
+        BTreeSet::new(),
+    );
     assert!(!rows.ports[&7].admin_up);
     assert_eq!(rows.sources.len(), 1);
     assert!(rows.fdb.is_empty() && rows.members.is_empty());
@@ -178,7 +183,7 @@ fn a_port_is_guarded_as_its_plan_says() {
         };
         let entries = &mut state.plan.entries;
         entries.insert(PlanKey::Port(port.id), PlanEntry::Port(port));
-        let rows = rows_wanted(&state, &carried, BTreeSet::new());
+        let rows = rows_wanted(&state, &carried, &Segments::new(), BTreeSet::new());
         assert_eq!(rows.ports[&7].guarded, said);
         assert_eq!(
             rows.sources.len(),
@@ -194,12 +199,12 @@ fn of_two_ports_with_one_learned_address_the_first_holds_it() {
     let address = "fe80::5".parse().unwrap();
     state.learn(learned_by(2, address));
     state.learn(learned_by(1, address));
-    let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
+    let rows = rows_wanted(&state, &BTreeMap::new(), &Segments::new(), BTreeSet::new());
     assert!(rows.sources[&(PortNumber(1), address)].local_only);
     assert!(!rows.sources[&(PortNumber(2), address)].local_only);
     assert_eq!(rows.neigh[&(Vni(5), address)].port, Some(PortNumber(2)));
     state.unlearn(port(2).id, address);
-    let rows = rows_wanted(&state, &BTreeMap::new(), BTreeSet::new());
+    let rows = rows_wanted(&state, &BTreeMap::new(), &Segments::new(), BTreeSet::new());
     assert!(!rows.sources[&(PortNumber(1), address)].local_only);
 }
 
@@ -210,11 +215,11 @@ fn what_the_plan_gives_goes_before_what_was_learned() {
     state.learn(learned_by(2, address));
     let key = (Vni(5), address);
     let none = Carried::new();
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     assert_eq!(rows.neigh[&key].port, Some(PortNumber(2)));
     // Assigned to another: it answers for it, and the one that learned it reaches no guest by it.
     assign(&mut state, 1, address);
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     assert_eq!(rows.neigh[&key].port, Some(PortNumber(1)));
     assert!(!rows.sources[&(PortNumber(1), address)].learned);
     assert!(rows.sources[&(PortNumber(2), address)].local_only);
@@ -222,7 +227,7 @@ fn what_the_plan_gives_goes_before_what_was_learned() {
     let mut state = planned([2], []);
     state.learn(learned_by(2, address));
     assign(&mut state, 2, address);
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     let row = rows.sources[&(PortNumber(2), address)];
     assert!(!row.local_only && !row.learned);
     assert_eq!(rows.neigh[&key].port, Some(PortNumber(2)));
@@ -250,7 +255,7 @@ fn a_port_may_learn_of_the_prefixes_that_leave_the_choice_to_guests() {
     let key = PlanKey::Subnet(subnet.id);
     state.plan.entries.insert(key, PlanEntry::Subnet(subnet));
     assign(&mut state, 1, "2001:db8::5".parse().unwrap());
-    let rows = rows_wanted(&state, &Carried::new(), BTreeSet::new());
+    let rows = rows_wanted(&state, &Carried::new(), &Segments::new(), BTreeSet::new());
     let only = (PortNumber(1), "2001:db8::/64".parse().unwrap());
     assert_eq!(rows.learnable, BTreeSet::from([only]));
 }
@@ -275,11 +280,11 @@ fn ipv4_addresses_are_sources_and_answered_for_and_so_is_the_service_where_there
     let service = mapped("169.254.169.254");
     let mut state = planned([1, 2], []);
     let none = Carried::new();
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     assert!(!rows.neigh.contains_key(&(Vni(5), service)));
 
     give(&mut state, 1, "10.0.0.5");
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     let holder = |rows: &Rows, address| {
         rows.neigh
             .get(&(Vni(5), address))
@@ -295,7 +300,7 @@ fn ipv4_addresses_are_sources_and_answered_for_and_so_is_the_service_where_there
 
     // A subnet may hold the service's address; who has it is answered for.
     give(&mut state, 1, "169.254.169.254");
-    let rows = rows_wanted(&state, &none, BTreeSet::new());
+    let rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
     assert_eq!(
         holder(&rows, service),
         Some((port(1).mac, Some(PortNumber(1))))
@@ -366,7 +371,7 @@ proptest! {
             state.learn(learned_by(who, address(what)));
         }
         let none = BTreeMap::new();
-        let mut rows = rows_wanted(&state, &none, BTreeSet::new());
+        let mut rows = rows_wanted(&state, &none, &Segments::new(), BTreeSet::new());
         let ports: BTreeSet<PortId> = state.learned.iter()
             .filter(|known| known.address == address(what))
             .map(|known| known.port)
@@ -381,7 +386,7 @@ proptest! {
         for op in before.diff(&address_rows(&state, &ports)) {
             apply_row(op, &mut rows);
         }
-        prop_assert_eq!(rows, rows_wanted(&state, &none, BTreeSet::new()));
+        prop_assert_eq!(rows, rows_wanted(&state, &none, &Segments::new(), BTreeSet::new()));
     }
 
     /// Rows of any state: the difference applied is the state, and a second one is empty.
@@ -415,7 +420,7 @@ fn rows() -> impl Strategy<Value = Rows> {
                 .filter(|(number, _)| state.plan.port(port(*number).id).is_some())
                 .map(|(number, ifindex)| (port(number).id, ifindex))
                 .collect();
-            rows_wanted(&state, &carried, BTreeSet::new())
+            rows_wanted(&state, &carried, &Segments::new(), BTreeSet::new())
         })
 }
 
@@ -612,6 +617,7 @@ fn tap(ifindex: u32, name: &str) -> LinkSeen {
         mtu: 1430,
         admin_up: true,
         carrier: true,
+        all_multicast: false,
         kind: LinkKind::Tap,
         alias: None,
     }

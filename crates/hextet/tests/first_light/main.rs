@@ -7,6 +7,7 @@ mod guests;
 mod ipv4;
 mod learned;
 mod libvirt;
+mod segment;
 mod support;
 
 use std::process::Stdio;

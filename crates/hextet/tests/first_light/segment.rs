@@ -1,0 +1,240 @@
+//! A flat network: guests, the host and others on one physical segment. The segment is a veth pair; its other end has a
+//! router (radvd) and whoever else is there.
+
+use std::net::Ipv6Addr;
+use std::process::{Child, Command, Stdio};
+
+use hextet_agent::kernel::{filters, netns};
+use serde_json::{Value, json};
+
+use crate::support::{Cloud, Namespace, kill, pings, reaches, until};
+
+/// The router's on the segment, and the prefix there.
+const ROUTER: &str = "2001:db8:aa::1";
+const PREFIX: &str = "2001:db8:aa::/64";
+
+struct Segment {
+    cloud: Cloud,
+    outside: Namespace,
+    network: String,
+    /// Ended with the test.
+    radvd: Option<Child>,
+}
+
+impl Segment {
+    /// A cloud with a flat network on the NIC `phys0`, whose other end is `eth0` in a namespace of its own.
+    fn new(modes: Value) -> Self {
+        let mut cloud = Cloud::new();
+        let outside = Namespace::new("outside");
+        lay(&cloud, &outside);
+        cloud.stop();
+        let append = |file: &str, lines: &str| {
+            let path = cloud.path(file);
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(path, format!("{lines}{text}")).unwrap();
+        };
+        append("server.toml", "physical_networks = [\"lab\"]\n");
+        append("agent.toml", "physical_networks = { lab = \"phys0\" }\n");
+        cloud.up();
+        let network = cloud.create(
+            "network",
+            json!({ "name": "flat", "provider:network_type": "flat",
+                    "provider:physical_network": "lab" }),
+        );
+        let network = network["id"].as_str().unwrap().to_owned();
+        let mut subnet = json!({ "network_id": network, "ip_version": 6, "cidr": PREFIX });
+        let modes = modes.as_object().unwrap().clone();
+        subnet.as_object_mut().unwrap().extend(modes);
+        cloud.create("subnet", subnet);
+        Self {
+            cloud,
+            outside,
+            network,
+            radvd: None,
+        }
+    }
+
+    /// The router begins to advertise the prefix for SLAAC, with these lines besides.
+    fn advertise(&mut self, lines: &str) {
+        let config = self.cloud.path("radvd.conf");
+        let text = format!(
+            "interface eth0 {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;\n{lines}\n\
+             prefix {PREFIX} {{ AdvOnLink on; AdvAutonomous on; }}; }};\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut radvd = Command::new("radvd");
+        radvd
+            .args(["-n", "-m", "stderr", "-C"])
+            .arg(&config)
+            .arg("-p")
+            .arg(self.cloud.path("radvd.pid"))
+            .stderr(Stdio::null());
+        self.outside
+            .ip("-6 route replace unreachable default metric 9");
+        let forward = "/proc/sys/net/ipv6/conf/all/forwarding";
+        netns::inside(&self.outside.path, || std::fs::write(forward, "1"))
+            .unwrap()
+            .unwrap();
+        self.radvd = Some(self.outside.spawn(&mut radvd));
+    }
+
+    fn stop_advertising(&mut self) {
+        if let Some(mut radvd) = self.radvd.take() {
+            kill(&radvd.id().to_string(), "TERM");
+            radvd.wait().unwrap();
+        }
+    }
+
+    fn down(&self, port: &str) -> Option<String> {
+        let listed = self.cloud.listed(port);
+        listed["reason"].as_str().map(str::to_owned)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.stop_advertising();
+    }
+}
+
+/// The pair, and the router's address.
+fn lay(cloud: &Cloud, outside: &Namespace) {
+    let pair = format!(
+        "link add phys0 type veth peer name eth0 netns {}",
+        outside.name
+    );
+    cloud.host.ip(&pair);
+    cloud.host.ip("link set phys0 up");
+    outside.ip("link set eth0 up");
+    outside.ip(&format!("address add {ROUTER}/64 dev eth0 nodad"));
+}
+
+fn global(namespace: &Namespace) -> Option<Ipv6Addr> {
+    let prefix: Ipv6Addr = "2001:db8:aa::".parse().unwrap();
+    let all = namespace.addresses();
+    let mut on_prefix = all
+        .iter()
+        .map(|(address, _)| *address)
+        .filter(|address| address.to_bits() >> 64 == prefix.to_bits() >> 64);
+    on_prefix.next()
+}
+
+fn default_route(namespace: &Namespace) -> String {
+    let mut show = Command::new("ip");
+    let output = namespace.output(show.args(["-6", "route", "show", "default"]));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn guests_of_a_flat_network_the_host_and_the_segment_reach_each_other() {
+    let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
+    let router: Ipv6Addr = ROUTER.parse().unwrap();
+    segment.advertise("");
+    let host = until(
+        "the host's own address by the router's advertisement",
+        || global(&segment.cloud.host),
+    );
+    let (one, id, address) = segment.cloud.guest(&segment.network, "one");
+    let (two, _, second) = segment.cloud.guest(&segment.network, "two");
+    assert_eq!(segment.cloud.status(&id), "ACTIVE");
+    until(
+        "the address that the API says, of the router's prefix",
+        || one.addresses().contains(&(address, 64)).then_some(()),
+    );
+    until("the router's default route", || {
+        default_route(&one).contains("via fe80::").then_some(())
+    });
+    for guest in [&one, &two] {
+        reaches(guest, router);
+        reaches(guest, host);
+    }
+    reaches(&one, second);
+    reaches(&segment.outside, address);
+    reaches(&segment.cloud.host, second);
+    reaches(&segment.cloud.host, router);
+    let big = |from: &Namespace, to: Ipv6Addr| {
+        from.succeeds(
+            Command::new("ping")
+                .args(["-c1", "-W2", "-s4000"])
+                .arg(to.to_string()),
+        )
+    };
+    assert!(
+        big(&segment.outside, address) && big(&one, router),
+        "fragments both ways"
+    );
+
+    // Guests are on the segment without the agent, too; a new one waits for it.
+    let agent = segment.cloud.pid("agent");
+    kill(&agent, "KILL");
+    assert!(pings(&segment.outside, address, 5) && pings(&one, host, 5));
+
+    // Nobody of the segment speaks in a guest's name, and the guest does not notice.
+    segment
+        .outside
+        .ip(&format!("address add {address}/64 dev eth0 nodad"));
+    segment
+        .outside
+        .ip(&format!("address del {address}/64 dev eth0"));
+    reaches(&two, address);
+}
+
+#[test]
+fn a_nic_that_goes_is_said_and_adopted_when_it_comes_back() {
+    let segment = Segment::new(json!({ "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" }));
+    let cloud = &segment.cloud;
+    let router: Ipv6Addr = ROUTER.parse().unwrap();
+    let (one, id, address) = cloud.guest(&segment.network, "one");
+    until("the address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    reaches(&one, router);
+    let mac = cloud.mac(&id);
+    let nic = |name: &str| {
+        let seen = cloud.host.links_seen();
+        seen.into_iter().find(|link| link.name == name)
+    };
+    let taken_in = |ifindex: u32| {
+        let dumped = netns::inside(&cloud.host.path, filters::dump)
+            .unwrap()
+            .unwrap();
+        let of_nic = dumped.get(&ifindex).cloned().unwrap_or_default();
+        of_nic.iter().any(|taken| taken.to_string() == mac)
+    };
+    let first = nic("phys0").unwrap();
+    assert!(first.all_multicast && taken_in(first.ifindex));
+
+    cloud.host.ip("link set phys0 mtu 1400");
+    until("a NIC too small is said", || {
+        let why = "phys0 has an MTU of 1400, the network's is 1500";
+        (segment.down(&id).as_deref() == Some(why)).then_some(())
+    });
+    cloud.host.ip("link set phys0 mtu 1500");
+    until("no longer", || segment.down(&id).is_none().then_some(()));
+
+    cloud.host.ip("link del phys0");
+    until("a NIC that is gone is said", || {
+        let why = "no link named phys0, which leads to physical network lab";
+        (segment.down(&id).as_deref() == Some(why)).then_some(())
+    });
+    until("and told to the server", || {
+        (cloud.status(&id) == "DOWN").then_some(())
+    });
+    lay(cloud, &segment.outside);
+    until("the new one is led to", || {
+        segment.down(&id).is_none().then_some(())
+    });
+    reaches(&one, router);
+    reaches(&segment.outside, address);
+    let second = nic("phys0").unwrap();
+    assert_ne!(first.ifindex, second.ifindex);
+
+    cloud.done(&["port", "detach", "one"]);
+    until("the MAC is taken in no more", || {
+        (!taken_in(second.ifindex)).then_some(())
+    });
+    cloud.api("DELETE", &format!("ports/{id}"), None);
+    until("the NIC is as it was", || {
+        (!nic("phys0").unwrap().all_multicast).then_some(())
+    });
+}
