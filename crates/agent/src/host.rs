@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hextet_core::ids::PortId;
+use hextet_core::ids::{PortId, Vni};
 use hextet_core::plan::HostPlan;
 use hextet_core::report::HostReport;
 use hextet_feed::sync::PlanDelta;
 use hextet_feed::v1;
-use hextet_proto::LinkEvent;
+use hextet_proto::{LinkEvent, SegmentSeen};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
@@ -58,6 +58,8 @@ pub enum Input {
     Links(Vec<LinkChange>),
     /// Guests were heard.
     Events(Vec<(PortId, LinkEvent)>),
+    /// Routers of physical segments were heard, or no longer.
+    Segments(BTreeMap<Vni, SegmentSeen>),
     /// The command line asks.
     Local(Local),
     /// The process ends; nothing is torn down.
@@ -131,6 +133,8 @@ pub struct Host {
     carriers: BTreeMap<PortId, Carrier>,
     problems: BTreeMap<PortId, LinkProblem>,
     segments: Segments,
+    /// What was heard of them.
+    heard: BTreeMap<Vni, SegmentSeen>,
     failures: BTreeMap<PortId, String>,
     /// A failure of no single port.
     failure: Option<String>,
@@ -182,6 +186,7 @@ impl Host {
             carriers: BTreeMap::new(),
             problems: BTreeMap::new(),
             segments: Segments::new(),
+            heard: BTreeMap::new(),
             failures: BTreeMap::new(),
             failure: None,
             incarnations: 0,
@@ -229,6 +234,10 @@ impl Host {
                         self.take_links(&changes);
                     }
                     Input::Events(events) => heard.extend(events),
+                    Input::Segments(seen) => {
+                        changed = true;
+                        self.take_segments(seen);
+                    }
                     Input::Local(question) => questions.push(question),
                     Input::Stop => {
                         self.take_events(heard);
@@ -315,7 +324,8 @@ impl Host {
         }
         self.pass();
         self.directory = PlanDirectory::new(&self.state);
-        let view = self.view(self.carriers.keys(), &Addresses::new(&self.state));
+        let mut view = self.view(self.carriers.keys(), &Addresses::new(&self.state));
+        view.segments = self.segment_views();
         self.serve.view(Arc::new(view));
         self.tell();
     }

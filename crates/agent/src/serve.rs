@@ -3,6 +3,7 @@
 
 mod directory;
 mod link;
+mod segments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender as Channel, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use hextet_core::ids::PortId;
+use hextet_core::ids::{PortId, Vni};
 use hextet_core::link::LinkPlan;
 use hextet_proto::{Known, LinkEvent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,6 +27,8 @@ use crate::kernel::{Punt, PuntReason, Sender};
 
 pub use directory::PlanDirectory;
 use link::Served;
+use segments::Ears;
+pub use segments::SegmentView;
 
 /// Most events that wait for the host's thread; more stay in their links, which bound them too.
 const EVENTS_WAITING_MAX: usize = 1024;
@@ -41,6 +44,8 @@ pub struct View {
     pub links: BTreeMap<PortId, LinkView>,
     /// Who holds which address.
     pub directory: PlanDirectory,
+    /// The physical segments that NICs lead to.
+    pub segments: BTreeMap<Vni, SegmentView>,
 }
 
 /// A link that is there.
@@ -108,6 +113,7 @@ impl Serve {
             directory: PlanDirectory::default(),
             events: Vec::new(),
             contests: BTreeSet::new(),
+            ears: Ears::default(),
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
@@ -182,6 +188,7 @@ struct Thread {
     events: Vec<(PortId, LinkEvent)>,
     /// Addresses that guests want though these ports hold them; as many at most as events.
     contests: BTreeSet<(PortId, Ipv6Addr)>,
+    ears: Ears,
 }
 
 impl Thread {
@@ -216,7 +223,9 @@ impl Thread {
             self.take_frames();
             self.take_timers();
             self.take_contests();
+            self.ears.run(&self.sender, Instant::now());
             self.give_events();
+            self.give_segments();
         }
     }
 
@@ -225,8 +234,12 @@ impl Thread {
         let mut timeout = self
             .timers
             .first()
-            .map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        if !self.events.is_empty() {
+            .map(|(at, _)| *at)
+            .into_iter()
+            .chain(self.ears.next())
+            .min()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        if !self.events.is_empty() || !self.ears.untold.is_empty() {
             timeout = Some(timeout.map_or(EVENTS_RETRY, |t| t.min(EVENTS_RETRY)));
         }
         let timeout = match timeout {
@@ -250,7 +263,11 @@ impl Thread {
             let mut touched = BTreeSet::new();
             let (links, by_ifindex, directory) =
                 (&mut self.links, &self.by_ifindex, &self.directory);
+            let ears = &mut self.ears;
             let drained = self.punt.drain(|record| {
+                if record.reason == PuntReason::SegmentRa {
+                    return ears.hear(record.net, record.ifindex, record.frame, now);
+                }
                 let Some(id) = by_ifindex.get(&record.ifindex) else {
                     return;
                 };
@@ -308,6 +325,7 @@ impl Thread {
     fn take_view(&mut self, view: &View) {
         let now = Instant::now();
         self.directory = view.directory.clone();
+        self.ears.take_view(&view.segments, now);
         let gone: Vec<PortId> = self
             .links
             .keys()
@@ -428,6 +446,19 @@ impl Thread {
         });
         let same_duid = same.map(|(id, _)| *id).collect();
         Some(Shown { link, same_duid })
+    }
+
+    /// What segments say now; as much as the host's thread has room for.
+    fn give_segments(&mut self) {
+        if self.ears.untold.is_empty() {
+            return;
+        }
+        let untold = std::mem::take(&mut self.ears.untold);
+        if let Err(mpsc::error::TrySendError::Full(Input::Segments(untold))) =
+            self.host.try_send(Input::Segments(untold))
+        {
+            self.ears.untold = untold;
+        }
     }
 
     fn give_events(&mut self) {

@@ -18,7 +18,7 @@ use crate::settings::CloudSettings;
 
 pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 pub use learnable::{Learnable, learnable};
-pub use outside::{Outside, outside};
+pub use outside::{Outside, Router, names_router, outside};
 
 /// Everything that the machines of one link serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct LinkPlan {
     pub admin_state_up: bool,
     /// What to advertise; `None` where no subnet of the network is ours to advertise.
     pub ra: Option<RaPlan>,
+    /// Who speaks in the advertisements instead of the service: the default router on the physical segment.
+    pub router: Option<Router>,
     /// What to answer by DHCPv6; `None` where it is off on every subnet.
     pub dhcpv6: Option<Dhcpv6Plan>,
     /// What to answer by DHCPv4; `None` where the port has no address of a subnet with DHCP.
@@ -62,6 +64,25 @@ impl LinkPlan {
     pub fn may_learn(&self, address: Ipv6Addr) -> bool {
         address.is_unicast_link_local()
             || self.learnable.iter().any(|prefix| prefix.admits(address))
+    }
+
+    /// The same, whose advertisements name this router on the physical segment. Nothing changes where there is nothing to
+    /// advertise.
+    #[must_use]
+    pub fn by_router(mut self, router: Router) -> Self {
+        if let Some(ra) = &mut self.ra {
+            ra.router_lifetime_s = router.lifetime_s;
+            self.router = Some(router);
+        }
+        self
+    }
+
+    /// MAC and link-local address that advertisements come from.
+    pub fn advertiser(&self) -> (Mac, Ipv6Addr) {
+        match self.router {
+            Some(router) => (router.mac, router.link_local),
+            None => (self.service_mac(), self.service_link_local()),
+        }
     }
 }
 
@@ -151,6 +172,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
             network.mtu,
             withdrawn,
         ),
+        router: None,
         dhcpv6: dhcpv6_plan(settings, &subnets, &addresses),
         dhcpv4: dhcpv4::dhcpv4_plan(plan, settings, port, network.mtu),
         learnable: learnable(port, subnets),

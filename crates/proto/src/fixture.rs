@@ -93,6 +93,7 @@ pub(crate) fn plan() -> LinkPlan {
             dnssl: vec!["example.org".to_owned()],
             dns_lifetime_s: 1800,
         }),
+        router: None,
         dhcpv6: Some(Dhcpv6Plan {
             server_duid: Uuid::from_u128(7),
             addresses: vec![ip("2001:db8:3::17")],

@@ -18,6 +18,7 @@ mod link;
 mod nd;
 mod ra;
 mod random;
+mod segment;
 
 pub use counters::{DropReason, LinkCounters, Sent};
 pub use directory::{Directory, Holder, HolderKind};
@@ -29,3 +30,4 @@ pub use link::{EVENTS_MAX, Known, Link, TRANSMITS_MAX};
 pub use ra::{
     MAX_INITIAL_RTR_ADVERT_INTERVAL, MAX_INITIAL_RTR_ADVERTISEMENTS, MIN_DELAY_BETWEEN_RAS,
 };
+pub use segment::{PREFIXES_MAX, RaSenderSeen, SENDERS_MAX, Segment, SegmentRules, SegmentSeen};

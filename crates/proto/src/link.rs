@@ -80,6 +80,9 @@ impl Link {
     /// to advertise, the old content is taken back. What addresses DHCPv6 assigns takes effect with the next message.
     pub fn handle_plan(&mut self, plan: LinkPlan, now: Instant) {
         let was_up = self.plan.admin_state_up;
+        if self.guest_seen && was_up && self.plan.advertiser() != plan.advertiser() {
+            self.dismiss_router(now);
+        }
         self.plan = plan;
         let is_up = self.plan.admin_state_up;
         let heard = self.guest_seen && was_up && is_up;
@@ -256,10 +259,11 @@ impl Link {
         if !adverts.is_empty() {
             self.history.note(Note::Advertised(kind), now);
         }
+        let (mac_source, source) = self.plan.advertiser();
         let envelope = Envelope {
             mac_destination,
-            mac_source: self.plan.service_mac(),
-            source: self.plan.service_link_local(),
+            mac_source,
+            source,
             destination,
             hop_limit: HOP_LIMIT,
         };
@@ -268,6 +272,15 @@ impl Link {
             advert.options.insert(0, link_layer);
             let frame = NdpMessage::RouterAdvert(advert).emit(&envelope);
             self.transmit(frame, kind);
+        }
+    }
+
+    /// The router that was named is no default router any more: guests know routers by where advertisements come from
+    /// (RFC 4861 §6.3.4).
+    fn dismiss_router(&mut self, now: Instant) {
+        if self.plan.router.is_some() {
+            let last = RouterAdvert::default();
+            self.send_adverts(vec![last], self.plan.mac, ALL_NODES, Sent::RaFinal, now);
         }
     }
 

@@ -172,6 +172,7 @@ impl Host {
                 .collect(),
             learned: learned.map(|known| known.address.to_string()).collect(),
             conflicts: self.local_conflicts(id),
+            segment_problems: self.segment_problems(id).to_vec(),
             drops: drops
                 .into_iter()
                 .flatten()

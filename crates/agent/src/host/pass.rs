@@ -104,6 +104,10 @@ impl Host {
             &guests,
             &before.nics,
         );
+        self.heard.retain(|vni, _| {
+            let segment = self.segments.get(vni);
+            segment.is_some_and(|segment| segment.nic.is_some())
+        });
         let (rows, changed) = self.apply_rows(&before);
         count += changed;
         count += self.attach_and_raise(&wanted, &seen);

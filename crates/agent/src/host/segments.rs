@@ -1,15 +1,19 @@
-//! NICs that lead to physical segments: which MACs they take in, and the program on them.
+//! NICs that lead to physical segments: which MACs they take in, the program on them, and what was heard by them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use hextet_core::ids::Vni;
+use hextet_core::ids::{PortId, Vni};
+use hextet_core::link::{Router, names_router};
 use hextet_core::mac::Mac;
-use tracing::warn;
+use hextet_core::plan::SubnetPlan;
+use hextet_proto::{SegmentRules, SegmentSeen};
+use tracing::{info, warn};
 
 use super::Host;
 use super::pass::Observed;
 use crate::kernel::{Fastpath, FastpathError, NicRow, Rows, filters, links};
+use crate::serve::SegmentView;
 
 /// One change of a NIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +99,84 @@ impl Host {
     }
 }
 
+impl Host {
+    /// What the serving thread is to listen to.
+    pub(super) fn segment_views(&self) -> BTreeMap<Vni, SegmentView> {
+        let mut views = BTreeMap::new();
+        for (vni, segment) in &self.segments {
+            let up = self
+                .state
+                .plan
+                .network(*vni)
+                .is_some_and(|network| network.admin_state_up);
+            let Some(nic) = segment.nic.as_ref().filter(|_| up) else {
+                continue;
+            };
+            let of_net = self
+                .state
+                .plan
+                .subnets()
+                .filter(|subnet| subnet.vni == *vni);
+            let mut subnets: Vec<SubnetPlan> = of_net.cloned().collect();
+            subnets.sort_by_key(|subnet| subnet.sequence);
+            let rules = SegmentRules {
+                mac: nic.mac,
+                subnets,
+            };
+            let ifindex = nic.ifindex;
+            views.insert(*vni, SegmentView { ifindex, rules });
+        }
+        views
+    }
+
+    /// Says what is new and what is over, once.
+    pub(super) fn take_segments(&mut self, seen: BTreeMap<Vni, SegmentSeen>) {
+        for (vni, seen) in seen {
+            let before = self.heard.remove(&vni).unwrap_or_default();
+            let name = self
+                .segments
+                .get(&vni)
+                .map(|segment| segment.physical_network.as_str());
+            let physical_network = name.unwrap_or_default();
+            for problem in seen
+                .problems
+                .iter()
+                .filter(|said| !before.problems.contains(said))
+            {
+                warn!(
+                    physical_network,
+                    problem, "a router of a physical network is not as its subnets say"
+                );
+            }
+            for problem in before
+                .problems
+                .iter()
+                .filter(|said| !seen.problems.contains(said))
+            {
+                info!(physical_network, problem, "no longer");
+            }
+            self.heard.insert(vni, seen);
+        }
+    }
+
+    /// What is wrong with the routers of a port's segment, in words.
+    pub(super) fn segment_problems(&self, port: PortId) -> &[String] {
+        let heard = self
+            .state
+            .plan
+            .port(port)
+            .and_then(|port| self.heard.get(&port.vni));
+        heard.map_or(&[], |heard| &heard.problems)
+    }
+
+    /// The segment's router that our advertisements to a port name, if they name one.
+    pub(super) fn router_of(&self, port: PortId) -> Option<Router> {
+        let port = self.state.plan.port(port)?;
+        let mut routers = self.heard.get(&port.vni)?.routers();
+        routers.find(|router| names_router(&self.state.plan, port, router))
+    }
+}
+
 /// Takes off NICs what was put on them; the program goes with the rest of the fast path.
 ///
 /// # Errors
@@ -116,7 +198,7 @@ fn release(
     rows: &Rows,
     ifindex: u32,
     row: NicRow,
-    taken_in: &std::collections::BTreeMap<u32, BTreeSet<Mac>>,
+    taken_in: &BTreeMap<u32, BTreeSet<Mac>>,
 ) -> Vec<NicOp> {
     let mut ops = Vec::new();
     if row.all_multicast {

@@ -25,12 +25,15 @@ impl Host {
         let now_s = now_s();
         for id in ports.copied() {
             let withdrawn = self.state.withdrawn_of(id);
-            let (Some(carrier), Some(plan)) = (
+            let (Some(carrier), Some(mut plan)) = (
                 self.carriers.get(&id),
                 link_plan(&self.state.plan, id, &withdrawn),
             ) else {
                 continue;
             };
+            if let Some(router) = self.router_of(id) {
+                plan = plan.by_router(router);
+            }
             let learned = addresses
                 .learned
                 .get(&id)

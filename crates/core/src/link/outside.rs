@@ -1,5 +1,8 @@
-//! Whom of a physical segment the guest of a port hears.
+//! Whom of a physical segment the guest of a port hears, and which router there it is told of.
 
+use std::net::Ipv6Addr;
+
+use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaSender};
 use crate::plan::{HostPlan, PortPlan};
 
@@ -39,4 +42,30 @@ pub fn outside(plan: &HostPlan, port: &PortPlan) -> Outside {
     let mut served = held_ipv4.map(|subnet| subnet.dhcp).peekable();
     outside.dhcpv4 = served.peek().is_some() && !served.any(|dhcp| dhcp);
     outside
+}
+
+/// A default router on a physical segment, as it advertises itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// Where it sends from.
+    pub link_local: Ipv6Addr,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Router Lifetime, seconds (RFC 4861 §4.2), not zero.
+    pub lifetime_s: u16,
+}
+
+/// Whether our advertisements to a port name the segment's router as default router: they are ours for a subnet of which
+/// the port holds an address and that has a gateway there, and the port does not hear the router itself. A link-local
+/// `gateway_ip` says which router.
+pub fn names_router(plan: &HostPlan, port: &PortPlan, router: &Router) -> bool {
+    let ours = plan.subnets().any(|subnet| {
+        let gateway = subnet.segment.and(subnet.gateway_ip);
+        let right = gateway.is_some_and(|gateway| {
+            !gateway.is_unicast_link_local() || gateway == router.link_local
+        });
+        let held = || port.ipv6().any(|address| subnet.cidr.contains(&address));
+        subnet.vni == port.vni && subnet.sender == RaSender::Us && right && held()
+    });
+    ours && !outside(plan, port).ra
 }

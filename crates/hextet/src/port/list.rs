@@ -23,10 +23,7 @@ pub fn table(ports: &[v1::LocalPort]) -> Table {
     for port in ports {
         table.add_row([
             id(port),
-            match &port.down {
-                None => "up".to_owned(),
-                Some(why) => format!("down: {why}"),
-            },
+            state(port),
             match target(port) {
                 Some(target) => format!("{} ({target})", port.link),
                 None => port.link.clone(),
@@ -56,6 +53,20 @@ pub fn table(ports: &[v1::LocalPort]) -> Table {
     table
 }
 
+/// Whether it works, and what routers of its physical segment say against it.
+fn state(port: &v1::LocalPort) -> String {
+    let state = match &port.down {
+        None => "up".to_owned(),
+        Some(why) => format!("down: {why}"),
+    };
+    let problems = port.segment_problems.iter().cloned();
+    [state]
+        .into_iter()
+        .chain(problems)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 /// For programs.
 pub fn json(ports: &[v1::LocalPort]) -> Value {
     ports
@@ -80,6 +91,7 @@ pub fn json(ports: &[v1::LocalPort]) -> Value {
                     "holder": holder(conflict),
                     "claims": conflict.claims,
                 })).collect::<Vec<_>>(),
+                "segment_problems": port.segment_problems,
                 "drops": port.drops.iter().map(|drop| json!({
                     "reason": drop.reason,
                     "packets": drop.packets,

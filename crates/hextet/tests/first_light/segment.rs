@@ -224,6 +224,8 @@ fn a_nic_that_goes_is_said_and_adopted_when_it_comes_back() {
     until("the new one is led to", || {
         segment.down(&id).is_none().then_some(())
     });
+    // The router's MAC is another one, and the guest need not doubt what it knows for half a minute.
+    one.ip("-6 neigh flush dev eth0");
     reaches(&one, router);
     reaches(&segment.outside, address);
     let second = nic("phys0").unwrap();
@@ -236,5 +238,65 @@ fn a_nic_that_goes_is_said_and_adopted_when_it_comes_back() {
     cloud.api("DELETE", &format!("ports/{id}"), None);
     until("the NIC is as it was", || {
         (!nic("phys0").unwrap().all_multicast).then_some(())
+    });
+}
+
+#[test]
+fn our_advertisement_names_the_segments_router_for_as_long_as_it_is_one() {
+    let mut segment =
+        Segment::new(json!({ "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" }));
+    let (one, id, address) = segment.cloud.guest(&segment.network, "one");
+    until("the address", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    assert_eq!(default_route(&one), "", "nobody leads out");
+    // The prefix of the router's own would give guests addresses that the API does not know: it is not heard.
+    segment.advertise("prefix 2001:db8:bb::/64 { };");
+    until("the router's default route", || {
+        default_route(&one).contains("via fe80::").then_some(())
+    });
+    let seen = segment.outside.links_seen();
+    let router = seen.iter().find(|link| link.name == "eth0").unwrap().mac;
+    let route = default_route(&one);
+    assert!(route.contains(&router.link_local().to_string()), "{route}");
+    assert_eq!(one.addresses(), [(address, 64)]);
+    assert_eq!(segment.cloud.listed(&id)["segment_problems"], json!([]));
+    reaches(&one, ROUTER.parse().unwrap());
+
+    // By its farewell; the guest hears at once that this router is none any more.
+    segment.stop_advertising();
+    until("no default route", || {
+        default_route(&one).is_empty().then_some(())
+    });
+    assert_eq!(one.addresses(), [(address, 64)]);
+}
+
+#[test]
+fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
+    let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
+    let (one, id, address) = segment.cloud.guest(&segment.network, "one");
+    let problems = |segment: &Segment| {
+        let listed = segment.cloud.listed(&id);
+        let problems = listed["segment_problems"].as_array().unwrap();
+        let texts = problems
+            .iter()
+            .map(|text| text.as_str().unwrap().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    segment.advertise("AdvManagedFlag on;");
+    let said = until("what the router says against the modes", || {
+        problems(&segment).first().cloned()
+    });
+    assert!(
+        said.starts_with("the subnets' modes want M=0 O=0, and fe80::") && said.contains("M=1 O=0"),
+        "{said}"
+    );
+    until("the address all the same", || {
+        one.addresses().contains(&(address, 64)).then_some(())
+    });
+    segment.stop_advertising();
+    segment.advertise("");
+    until("nothing to say", || {
+        problems(&segment).is_empty().then_some(())
     });
 }

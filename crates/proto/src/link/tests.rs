@@ -3,7 +3,7 @@ mod learned;
 
 use std::time::Duration;
 
-use hextet_core::link::RaPlan;
+use hextet_core::link::{RaPlan, Router};
 use hextet_wire::dhcpv6::{Asked, ClientMessage, Duid, Ia, IaKind};
 use hextet_wire::ndp;
 use proptest::prelude::*;
@@ -665,6 +665,48 @@ proptest! {
             link.handle_frame(&frame, &Book::default(), now);
         }
     }
+}
+
+/// RFC 4861 §6.3.4: guests know default routers by where advertisements come from.
+#[test]
+fn advertisements_come_from_the_router_that_they_name_until_it_is_none() {
+    let now = start();
+    let router = Router {
+        link_local: ip("fe80::1"),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        lifetime_s: 1800,
+    };
+    let told = |frames: Vec<Vec<u8>>| {
+        let told = frames.into_iter().map(|frame| {
+            let packet = hextet_wire::frame::parse(&frame).unwrap();
+            let NdpMessage::RouterAdvert(advert) = ndp::parse(&packet).unwrap() else {
+                panic!("an advertisement");
+            };
+            let named = advert.options.iter().find_map(|option| match option {
+                NdOption::SourceLinkLayer(mac) => Some(*mac),
+                _ => None,
+            });
+            assert_eq!(named, Some(packet.envelope.mac_source));
+            (
+                packet.envelope.source,
+                advert.router_lifetime_s,
+                advert.options.len() > 1,
+            )
+        });
+        told.collect::<Vec<_>>()
+    };
+    let service = plan().service_link_local();
+    let mut link = heard(now);
+    link.handle_plan(plan().by_router(router), now);
+    assert_eq!(
+        told(drain(&mut link, now)),
+        [(router.link_local, 1800, true)]
+    );
+    link.handle_plan(plan(), now);
+    assert_eq!(
+        told(drain(&mut link, now)),
+        [(router.link_local, 0, false), (service, 0, true)]
+    );
 }
 
 fn heard(now: Instant) -> Link {

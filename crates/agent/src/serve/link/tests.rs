@@ -58,6 +58,7 @@ fn view() -> LinkView {
                 dnssl: Vec::new(),
                 dns_lifetime_s: 1800,
             }),
+            router: None,
             dhcpv6: None,
             dhcpv4: None,
         },
