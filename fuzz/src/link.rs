@@ -120,6 +120,7 @@ fn plan() -> LinkPlan {
             dnssl: vec!["example.org".to_owned()],
             dns_lifetime_s: 1800,
         }),
+        router: None,
         dhcpv6: Some(Dhcpv6Plan {
             // The server of the golden packets, so that what names it gets far.
             server_duid: Uuid::from_u128(0x6b1c_9d54_0f3e_4a77_9c11_2d3e_4f50_6172),
