@@ -1,5 +1,6 @@
 //! A flat network: guests, the host and others on one physical segment. The segment is a veth pair; its other end has a
 //! router (radvd) and whoever else is there.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::net::Ipv6Addr;
 use std::process::{Child, Command, Stdio};
