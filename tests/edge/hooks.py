@@ -1,8 +1,14 @@
 """What schemathesis is told beyond the document: which refusals of valid data are about sense, which no schema can tell."""
 
 import json
+import os
 
 import schemathesis
+
+# Ids of the accounts that were there before: what they are asked of is asked of nobody. schemathesis learns ids from answers,
+# and would change the password that the next test logs in with.
+SPARED = set(os.environ.get("SPARED", "").split(","))
+NOBODY = "0" * 32
 
 # Refusals of type HTTPBadRequest, which are otherwise of what a schema can tell, and why it cannot tell these.
 NOT_IN_A_SCHEMA = (
@@ -13,6 +19,14 @@ NOT_IN_A_SCHEMA = (
     # It depends on who asks; Neutron has this type for it.
     "other than the authenticated project in request requires admin privileges",
 )
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Spares the accounts."""
+    for name, value in (case.path_parameters or {}).items():
+        if value in SPARED:
+            case.path_parameters[name] = NOBODY
 
 
 @schemathesis.check
