@@ -49,7 +49,7 @@ pub const NETWORKD: &str = "/lib/systemd/systemd-networkd";
 /// Whom it runs as.
 const NETWORKD_USER: &str = "systemd-network";
 
-/// Privacy addresses are admitted only once they are learned, so dhcpcd is told to form the port's own.
+/// What is promised is the address of the MAC, so dhcpcd is told to form that and no opaque one.
 const DHCPCD_CONF: &str = "\
 slaac hwaddr
 option domain_name_servers, domain_name, domain_search
@@ -85,7 +85,7 @@ unmanaged-devices=*,except:interface-name:eth0
 backends=stderr
 ";
 
-/// The guest's connection: the address of its MAC, because privacy addresses are admitted only once they are learned.
+/// The guest's connection: the address of its MAC, which is what is promised.
 const CONNECTION: &str = "\
 [connection]
 id=eth0
@@ -137,6 +137,8 @@ const START_IPV4: &str = "ip link set eth0 up; exec \"$@\"";
 pub enum Client {
     /// The kernel's own SLAAC; nothing else runs.
     Kernel,
+    /// The same with temporary addresses (RFC 8981), which it prefers as sources.
+    Private,
     /// ISC `dhclient -6`: addresses and options by DHCPv6.
     Dhclient,
     /// ISC `dhclient -6 -S`: the kernel's SLAAC, options by DHCPv6.
@@ -170,6 +172,7 @@ impl Client {
     pub fn name(self) -> &'static str {
         match self {
             Client::Kernel => "kernel",
+            Client::Private => "private",
             Client::Dhclient => "dhclient",
             Client::DhclientStateless => "dhclient-s",
             Client::Dhclient64 => "dhclient-64",
@@ -198,7 +201,11 @@ impl Client {
     /// Where its IPv6 name servers are known.
     pub fn dns_source(self) -> DnsSource {
         match self {
-            Client::Kernel | Client::Dhclient4 | Client::Udhcpc | Client::Machine => DnsSource::Ra,
+            Client::Kernel
+            | Client::Private
+            | Client::Dhclient4
+            | Client::Udhcpc
+            | Client::Machine => DnsSource::Ra,
             Client::Dhclient
             | Client::DhclientStateless
             | Client::Dhclient64
@@ -222,6 +229,16 @@ impl Client {
                 | Client::NetworkManagerDual
                 | Client::Machine
         )
+    }
+
+    /// Whether it forms addresses besides the promised ones.
+    pub fn forms_addresses(self) -> bool {
+        self == Client::Private
+    }
+
+    /// Whether nothing runs in the guest that would set its link up.
+    pub fn is_kernel(self) -> bool {
+        matches!(self, Client::Kernel | Client::Private)
     }
 
     /// Puts what it finds in `/etc`, `/var/lib` and `/run` into the folders of these names in `directory`.
@@ -286,7 +303,7 @@ impl Client {
     /// The command that runs inside the guest; empty for none.
     pub(crate) fn command(self) -> Vec<&'static str> {
         match self {
-            Client::Kernel | Client::Machine => Vec::new(),
+            Client::Kernel | Client::Private | Client::Machine => Vec::new(),
             Client::Dhclient => dhclient(START_DHCLIENT, &["-6"]),
             Client::DhclientStateless => dhclient(START_DHCLIENT, &["-6", "-S"]),
             Client::Dhclient64 => dhclient(START_DHCLIENT, &["-6", "--address-prefix-len", "64"]),
@@ -336,6 +353,7 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Client::Kernel => "kernel SLAAC",
+            Client::Private => "kernel SLAAC, temporary addresses",
             Client::Dhclient => "dhclient -6",
             Client::DhclientStateless => "kernel SLAAC, dhclient -6 -S",
             Client::Dhclient64 => "dhclient -6, which makes a /64",

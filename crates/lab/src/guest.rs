@@ -31,6 +31,9 @@ pub const INTERFACE: &str = "eth0";
 const PRIVATE_FILES: &str = "mount --bind $0/etc /etc && mount --bind $0/lib /var/lib && \
                              mount --bind $0/run /run && exec \"$@\"";
 
+/// Every link that the namespace gets forms temporary addresses and prefers them as sources.
+const PRIVACY: &str = "echo 2 > /proc/sys/net/ipv6/conf/default/use_tempaddr";
+
 /// Where systemd-networkd tells systemd-resolved what it knows, for `resolv.conf`.
 const NETWORKD_LINKS: &str = "run/systemd/netif/links";
 
@@ -80,7 +83,14 @@ impl Guest {
         directory: PathBuf,
     ) -> Result<Self> {
         client.prepare(&directory)?;
-        let place = Place::Namespace(Namespace::create(namespace)?);
+        let namespace = Namespace::create(namespace)?;
+        if client.forms_addresses() {
+            let status = namespace.command("sh").args(["-c", PRIVACY]).status()?;
+            if !status.success() {
+                bail!("{name}: {PRIVACY}: {status}");
+            }
+        }
+        let place = Place::Namespace(namespace);
         Ok(Self::at(name, port, client, place, directory))
     }
 
@@ -245,7 +255,9 @@ impl Guest {
         neighbour: &Promised,
         seen: &mut Seen,
     ) -> Result<()> {
-        seen.ping_global = match (own.addresses.first(), neighbour.addresses.first()) {
+        // What the guest formed itself is what it would send from.
+        let from = own.formed.last().or(own.addresses.first());
+        seen.ping_global = match (from, neighbour.addresses.first()) {
             (Some(from), Some(to)) => self.ping(&from.to_string(), (*to).into(), own.mtu)?,
             _ => Ping {
                 answered: false,

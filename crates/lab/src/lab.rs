@@ -1,6 +1,7 @@
 //! The lab: a cloud, its networks, its guests, and what each got.
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::guest::{Guest, Place};
 use crate::interrupt::Interrupt;
 use crate::machine::{Kernel, Nic};
 use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
-use crate::promised::{Lifetimes, Promised, promised};
+use crate::promised::{Lifetimes, Promised, formed, promised};
 use crate::run::Namespace;
 use crate::seen::{DnsSource, Seen};
 use crate::verdict::{Column, Line, compare, judge};
@@ -113,8 +114,11 @@ impl Lab {
     /// When a guest cannot be looked into.
     pub fn observe(&self) -> Result<Vec<(Promised, Seen)>> {
         let mut pairs = Vec::new();
+        let api = self.cloud.api()?;
         for plugged in &self.guests {
-            pairs.push((plugged.promised.clone(), plugged.guest.look()?));
+            let mut promised = plugged.promised.clone();
+            promised.formed = formed_by(&api, plugged)?;
+            pairs.push((promised, plugged.guest.look()?));
         }
         let promises: Vec<Promised> = pairs.iter().map(|(promised, _)| promised.clone()).collect();
         for (plugged, (own, seen)) in self.guests.iter().zip(&mut pairs) {
@@ -179,7 +183,7 @@ impl Lab {
             self.interrupt.check()?;
             let port = api.show("ports", "port", port_id)?;
             let neighbour = &names[(index + 1) % names.len()];
-            let promised = promised(
+            let mut promised = promised(
                 &names[index],
                 neighbour,
                 &port,
@@ -189,6 +193,7 @@ impl Lab {
                 clients[index].route_habit(),
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
+            promised.forms_addresses = clients[index].forms_addresses();
             let (name, client) = (names[index].clone(), clients[index]);
             let directory = self.directory.path.join("guests").join(&name);
             let guest = match kernel.filter(|_| client == Client::Machine) {
@@ -223,8 +228,9 @@ impl Lab {
         }
         say("waiting until every guest has what it was promised");
         let deadline = Instant::now() + SETTLE_BOUND;
+        let api = self.cloud.api()?;
         for plugged in &self.guests {
-            while !settled(plugged)? && Instant::now() < deadline {
+            while !settled(&api, plugged)? && Instant::now() < deadline {
                 self.interrupt.check()?;
                 thread::sleep(SETTLE_POLL);
             }
@@ -252,7 +258,7 @@ fn plug(cloud: &Cloud, plugged: &mut Plugged) -> Result<Option<(String, Watch)>>
             let watch = Watch::start(namespace.path(), addresses);
             watched = Some((guest.name().to_owned(), watch));
             // A client brings its link up itself, as on any machine; without one the link comes up when plugged.
-            let up = guest.client() == Client::Kernel;
+            let up = guest.client().is_kernel();
             cloud.attach(guest.port(), namespace.name(), up)?;
         }
         Place::Machine(machine) => cloud.attach_tap(guest.port(), machine.tap())?,
@@ -280,19 +286,29 @@ impl Drop for Directory {
 }
 
 /// Whether a guest holds its addresses, routes and name servers: what comes by itself, if late.
-fn settled(plugged: &Plugged) -> Result<bool> {
+fn settled(api: &Api, plugged: &Plugged) -> Result<bool> {
+    let mut promised = plugged.promised.clone();
+    promised.formed = formed_by(api, plugged)?;
     let seen = plugged.guest.look()?;
     let mut columns = vec![Column::Address, Column::OnLinkRoute];
     // Those in the RA nobody has to wait for.
     if plugged.guest.client().dns_source() != DnsSource::Ra {
         columns.push(Column::Dns);
     }
-    if plugged.promised.ipv4.is_some() {
+    if promised.ipv4.is_some() {
         columns.extend([Column::Ipv4Address, Column::Ipv4Routes, Column::Ipv4Dns]);
     }
     Ok(columns
         .iter()
-        .all(|column| judge(*column, &plugged.promised, &seen).is_right()))
+        .all(|column| judge(*column, &promised, &seen).is_right()))
+}
+
+/// What the API says now that the guest has formed.
+fn formed_by(api: &Api, plugged: &Plugged) -> Result<Vec<Ipv6Addr>> {
+    if !plugged.promised.forms_addresses {
+        return Ok(Vec::new());
+    }
+    formed(&api.show("ports", "port", plugged.guest.port())?)
 }
 
 /// Gives the ids of the network and its subnets.

@@ -48,6 +48,7 @@ pub const ALL: [NetworkSpec; 6] = [
         guests: &[
             Client::Kernel,
             Client::Kernel,
+            Client::Private,
             Client::Dhcpcd,
             Client::Networkd,
             Client::NetworkManager,

@@ -20,6 +20,10 @@ pub struct Promised {
     pub guest: String,
     /// The port's IPv6 addresses.
     pub addresses: Vec<Ipv6Addr>,
+    /// The addresses besides that the API says its guest has formed itself.
+    pub formed: Vec<Ipv6Addr>,
+    /// Whether there must be such.
+    pub forms_addresses: bool,
     /// The guest's link-local address (EUI-64 of the port's MAC).
     pub link_local: Ipv6Addr,
     /// Valid lifetime of prefixes and addresses, seconds.
@@ -103,6 +107,8 @@ pub fn promised(
     let mut promised = Promised {
         guest: guest.to_owned(),
         addresses: ipv6.collect(),
+        formed: Vec::new(),
+        forms_addresses: false,
         link_local: mac.link_local(),
         valid_lifetime_s: lifetimes.valid_s,
         preferred_lifetime_s: lifetimes.preferred_s,
@@ -128,6 +134,19 @@ pub fn promised(
         }
     }
     Ok(promised)
+}
+
+/// The global addresses that a port's guest has formed itself, of what `GET` answered for it.
+///
+/// # Errors
+/// When the answer lacks them or has one that does not parse.
+pub fn formed(port: &Value) -> Result<Vec<Ipv6Addr>> {
+    let observed = array(port, "hextet:observed_addresses")?.iter();
+    let addresses = observed.map(|seen| Ok(text(seen, "ip_address")?.parse()?));
+    let addresses: Result<Vec<Ipv6Addr>> = addresses.collect();
+    let mut addresses = addresses.context("hextet:observed_addresses")?;
+    addresses.retain(|address| !address.is_unicast_link_local());
+    Ok(addresses)
 }
 
 fn add_subnet(promised: &mut Promised, mac: Mac, subnet: &Value) -> Result<()> {

@@ -199,7 +199,8 @@ type Judged = (String, String, Option<String>);
 
 fn address(promised: &Promised, seen: &Seen) -> Judged {
     let mut reasons = Vec::new();
-    for wanted in &promised.addresses {
+    let wanted = || promised.addresses.iter().chain(&promised.formed);
+    for wanted in wanted() {
         match seen.addresses.iter().find(|held| held.address == *wanted) {
             None => reasons.push(format!("{wanted} is missing")),
             Some(held) => reasons.extend(
@@ -210,7 +211,7 @@ fn address(promised: &Promised, seen: &Seen) -> Judged {
         }
     }
     for held in &seen.addresses {
-        if !promised.addresses.contains(&held.address) {
+        if !wanted().any(|wanted| *wanted == held.address) {
             reasons.push(format!("{} was not promised", held.address));
         }
     }
@@ -218,7 +219,10 @@ fn address(promised: &Promised, seen: &Seen) -> Judged {
         .addresses
         .iter()
         .map(|held| format!("{}/{}", held.address, held.prefix_len));
-    (list(promised.addresses.iter()), list(got), joined(&reasons))
+    if promised.forms_addresses && promised.formed.is_empty() {
+        reasons.push("the API shows none that the guest formed".to_owned());
+    }
+    (list(wanted()), list(got), joined(&reasons))
 }
 
 fn lifetimes(promised: &Promised, seen: &Seen) -> Judged {

@@ -54,6 +54,15 @@ fn name_servers_are_the_union_without_the_unspecified_one() {
 }
 
 #[test]
+fn addresses_that_a_guest_formed_are_read_without_its_link_local_ones() {
+    let seen = |address: &str| json!({ "ip_address": address, "since": "2026-11-21T20:00:00Z" });
+    let port = json!({ "hextet:observed_addresses": [seen("fe80::7"), seen("2001:db8:1::7")] });
+    let expected: [Ipv6Addr; 1] = ["2001:db8:1::7".parse().unwrap()];
+    assert_eq!(formed(&port).unwrap(), expected);
+    assert!(formed(&json!({})).is_err());
+}
+
+#[test]
 fn an_answer_that_lacks_something_is_refused() {
     let port = json!({ "mac_address": "fa:16:3e:00:00:01" });
     let error = promised(

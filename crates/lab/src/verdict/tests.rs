@@ -13,6 +13,24 @@ fn what_is_as_promised_is_right_in_every_column() {
     }
 }
 
+#[test]
+fn a_guest_that_forms_addresses_has_those_that_the_api_shows_and_no_others() {
+    let mut guests = three();
+    let own = "2024:8:6:86:1::7";
+    let check = |guests: &[(Promised, Seen)]| {
+        let (promised, seen) = &guests[0];
+        judge(Column::Address, promised, seen).is_right()
+    };
+    guests[0].0.forms_addresses = true;
+    assert!(!check(&guests), "the API shows none");
+    guests[0].0.formed.push(own.parse().unwrap());
+    assert!(!check(&guests), "the guest has it not");
+    guests[0].1.addresses.push(address(own));
+    assert!(check(&guests));
+    guests[0].0.formed.clear();
+    assert!(!check(&guests), "the API does not show it");
+}
+
 /// The column that turns red, what is done to guest a, and the lines that follow from it.
 type Fault = (Column, fn(&mut Seen), &'static [(&'static str, Column)]);
 
@@ -195,6 +213,8 @@ fn three() -> Vec<(Promised, Seen)> {
         let promised = Promised {
             guest: name.into(),
             addresses: vec![own.parse().unwrap()],
+            formed: Vec::new(),
+            forms_addresses: false,
             link_local: "fe80::1".parse().unwrap(),
             valid_lifetime_s: 5400,
             preferred_lifetime_s: 2700,
