@@ -7,6 +7,7 @@
 
 pub mod fastpath;
 pub mod filters;
+pub mod inherit;
 pub mod links;
 pub mod maps;
 pub mod memory;

@@ -236,9 +236,14 @@ impl Ledger {
     /// The directory cannot be made.
     pub fn open(state_dir: &Path) -> Result<Self, LedgerError> {
         std::fs::create_dir_all(state_dir).map_err(fail("make", state_dir))?;
-        Ok(Self {
+        Ok(Self::at(state_dir))
+    }
+
+    /// The ledger of a state directory, for looking at it.
+    pub fn at(state_dir: &Path) -> Self {
+        Self {
             path: state_dir.join("ledger"),
-        })
+        }
     }
 
     /// Reads it; a file that is not a ledger is put aside.
@@ -260,6 +265,18 @@ impl Ledger {
                 std::fs::rename(&self.path, &aside).map_err(fail("put aside", &self.path))?;
                 Ok(Found::Corrupt(why, aside))
             }
+        }
+    }
+
+    /// Why this build cannot read it; `None` where it can, or there is none. It stays where it is.
+    ///
+    /// # Errors
+    /// The file is there and the disk does not give it.
+    pub fn unreadable(&self) -> Result<Option<Unreadable>, LedgerError> {
+        match std::fs::read(&self.path) {
+            Ok(bytes) => Ok(encode::decode(&bytes).err()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fail("read", &self.path)(error)),
         }
     }
 

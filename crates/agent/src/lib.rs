@@ -2,6 +2,7 @@
 //! path to what they say, answers the guests, and reports.
 
 pub mod config;
+pub mod handover;
 pub mod host;
 pub mod kernel;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,19 +10,23 @@ use std::time::Duration;
 use hextet_core::ids::PortId;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
 use crate::config::Config;
+use crate::handover::{Handover, Inherited};
 use crate::host::{Host, INPUTS_MAX, Input, Ports, StartError};
 use crate::kernel::Fastpath;
 use crate::kernel::links::LinkWatch;
 use crate::ledger::{Found, Ledger};
+use crate::socket::Door;
 use crate::uplink::Uplink;
 use crate::{host, socket};
 
 /// How long changes of links are gathered before they are looked at: one plug makes several.
 const LINKS_GATHER: Duration = Duration::from_millis(5);
+/// How long an agent that makes room goes on with answers to the command line.
+const ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a failing watch waits before it tries again.
 const WATCH_RETRY: Duration = Duration::from_secs(1);
 
@@ -42,13 +47,17 @@ pub enum RunError {
     Thread,
 }
 
-/// Runs the agent until `shutdown`. Nothing is torn down then: links, programs and rows stay, and guests go on.
+/// Runs the agent until `shutdown`, or until another build is to take its place, which is then for the caller to let in.
+/// Nothing is torn down then: links, programs and rows stay, and guests go on.
 ///
 /// # Errors
 /// When it cannot begin, or a part of it fails.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Option<Handover>, RunError> {
     let config = Arc::new(config);
-    let _lock = lock(&config)?;
+    let (lock, listener) = place(&config)?;
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     let (plans, plans_seen) = watch::channel(Arc::default());
     let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
@@ -63,17 +72,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         connected: connected.clone(),
     };
     let host = Host::new(config.clone(), ports)?;
-    let runtime = tokio::runtime::Handle::current();
-    let (ended, mut has_ended) = mpsc::channel::<()>(1);
-    let thread = std::thread::Builder::new()
-        .name("host".to_owned())
-        .spawn(move || {
-            host.run(&runtime);
-            drop(ended);
-        })
-        .map_err(io("start a thread"))?;
+    let (thread, mut has_ended) = start(host)?;
     watch_links(links, input.clone())?;
-    let listener = socket::bind(&config.socket).map_err(io("listen on the socket"))?;
+    let (listener, incoming) = both_ends(listener, &config).map_err(io("listen on the socket"))?;
+    let (successors, mut successor) = mpsc::channel(1);
+    let door = Door::new(config.clone(), input.clone(), successors);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = socket::serve(incoming, door, async {
+        // Dropped, too, it says to stop.
+        let _ = stopped.await;
+    });
+    tokio::pin!(served);
     let uplink = Uplink {
         config: config.clone(),
         plans: plans_seen,
@@ -84,10 +93,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let uplink = tokio::spawn(uplink.run());
     info!(host = %config.host, instance = config.instance, "agent runs");
     let outcome = tokio::select! {
-        () = shutdown => Ok(()),
-        served = socket::serve(listener, input.clone()) => served.map_err(RunError::from),
+        () = shutdown => Ok(None),
+        served = &mut served => served.map(|()| None).map_err(RunError::from),
         _ = has_ended.recv() => Err(RunError::Thread),
+        Some(successor) = successor.recv() => Ok(Some(successor)),
     };
+    if let Ok(Some(successor)) = &outcome {
+        info!(program = %successor.program.display(), "another build takes over");
+        drop(stop);
+        // Whoever asks from now on waits in the socket's queue. What is not answered by then is not.
+        let _ = tokio::time::timeout(ANSWERS_TIMEOUT, &mut served).await;
+    }
     uplink.abort();
     // The host's thread may be gone already.
     let _ = input.send(Input::Stop).await;
@@ -95,7 +111,44 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     if !matches!(joined, Ok(Ok(()))) {
         return Err(RunError::Thread);
     }
-    outcome
+    Ok(outcome?.map(|successor| Handover {
+        successor,
+        lock,
+        listener,
+    }))
+}
+
+/// The host's thread, and what tells of its end.
+fn start(host: Host) -> Result<(std::thread::JoinHandle<()>, mpsc::Receiver<()>), RunError> {
+    let runtime = tokio::runtime::Handle::current();
+    let (ended, has_ended) = mpsc::channel::<()>(1);
+    let thread = std::thread::Builder::new()
+        .name("host".to_owned())
+        .spawn(move || {
+            host.run(&runtime);
+            drop(ended);
+        })
+        .map_err(io("start a thread"))?;
+    Ok((thread, has_ended))
+}
+
+/// The place of the agent of this directory: inherited, with its listener, or free.
+fn place(config: &Config) -> Result<(Flock<File>, Option<UnixListener>), RunError> {
+    match Inherited::find(config) {
+        Some(inherited) => Ok((relock(inherited.lock, config)?, Some(inherited.listener))),
+        None => Ok((lock(config)?, None)),
+    }
+}
+
+/// The listener for handing on, and the same for this process's use. Made if none was inherited.
+fn both_ends(
+    inherited: Option<UnixListener>,
+    config: &Config,
+) -> std::io::Result<(UnixListener, tokio::net::UnixListener)> {
+    let listener = inherited.map_or_else(|| socket::bind(&config.socket), Ok)?;
+    listener.set_nonblocking(true)?;
+    let incoming = tokio::net::UnixListener::from_std(listener.try_clone()?)?;
+    Ok((listener, incoming))
 }
 
 /// Takes everything of a configuration off this host, without a running agent. Returns the ports that were attached:
@@ -119,6 +172,11 @@ pub fn take_down(config: &Config) -> Result<Vec<PortId>, RunError> {
 fn lock(config: &Config) -> Result<Flock<File>, RunError> {
     std::fs::create_dir_all(&config.state_dir).map_err(io("make the state directory"))?;
     let file = File::create(config.state_dir.join("lock")).map_err(io("make the lock"))?;
+    relock(file, config)
+}
+
+/// An inherited file holds the lock already.
+fn relock(file: File, config: &Config) -> Result<Flock<File>, RunError> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|_| RunError::Locked(config.state_dir.clone()))
 }

@@ -7,11 +7,15 @@ use hextet_core::ids::PortId;
 use hextet_feed::convert::{Malformed, uuid};
 use hextet_feed::v1;
 use hextet_feed::v1::local_server::{Local, LocalServer};
-use tokio::net::UnixListener;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 
+use crate::config::Config;
+use crate::handover::Successor;
 use crate::host::{Input, Local as Question};
 use crate::ledger::Target;
 
@@ -36,29 +40,47 @@ pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves until the process ends.
+/// Serves until `stop`, and then what was asked before.
 ///
 /// # Errors
 /// The transport's.
 pub async fn serve(
-    listener: UnixListener,
-    inputs: mpsc::Sender<Input>,
+    listener: tokio::net::UnixListener,
+    door: Door,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
-        .add_service(LocalServer::new(Door {
-            inputs,
-            tracing: tokio::sync::Mutex::default(),
-        }))
-        .serve_with_incoming(UnixListenerStream::new(listener))
+        .add_service(LocalServer::new(door))
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
         .await
 }
 
-struct Door {
+/// What answers.
+pub struct Door {
+    config: Arc<Config>,
     inputs: mpsc::Sender<Input>,
+    successors: mpsc::Sender<Successor>,
     tracing: tokio::sync::Mutex<()>,
+    /// This start of the agent.
+    run: String,
 }
 
 impl Door {
+    /// Asks the host's thread, and hands on who takes the agent's place.
+    pub fn new(
+        config: Arc<Config>,
+        inputs: mpsc::Sender<Input>,
+        successors: mpsc::Sender<Successor>,
+    ) -> Self {
+        Self {
+            config,
+            inputs,
+            successors,
+            tracing: tokio::sync::Mutex::default(),
+            run: uuid::Uuid::from_bytes(rand::random()).to_string(),
+        }
+    }
+
     async fn ask<R>(
         &self,
         question: impl FnOnce(oneshot::Sender<R>) -> Question,
@@ -108,7 +130,11 @@ impl Local for Door {
         &self,
         _: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusReply>, Status> {
-        Ok(Response::new(self.ask(Question::Status).await?))
+        let mut status = self.ask(Question::Status).await?;
+        status.run.clone_from(&self.run);
+        env!("CARGO_PKG_VERSION").clone_into(&mut status.version);
+        status.pid = std::process::id();
+        Ok(Response::new(status))
     }
 
     async fn show_port(
@@ -131,6 +157,16 @@ impl Local for Door {
         let traced = tokio::task::spawn_blocking(move || scene.trace(&packet)).await;
         let reply = traced.map_err(|_| Status::internal("tracing failed"))??;
         Ok(Response::new(reply))
+    }
+
+    async fn replace(
+        &self,
+        request: Request<v1::ReplaceRequest>,
+    ) -> Result<Response<v1::ReplaceReply>, Status> {
+        let successor = Successor::asked(&request.into_inner(), &self.config)?;
+        let busy = |_| Status::unavailable("the agent is being replaced already, or ends");
+        self.successors.try_send(successor).map_err(busy)?;
+        Ok(Response::new(v1::ReplaceReply {}))
     }
 
     async fn down(&self, _: Request<v1::DownRequest>) -> Result<Response<v1::DownReply>, Status> {

@@ -6,6 +6,8 @@
 #[path = "netns_fastpath/ipv4.rs"]
 mod ipv4;
 mod support;
+#[path = "netns_fastpath/survival.rs"]
+mod survival;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,9 +26,16 @@ use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
 use ipv4::{attacks_by_ipv4, reach_by_ipv4};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
+use survival::{an_older_schema, pins_of_maps, pins_under_the_agent};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
+
+/// Of clsact no link is pinned, of which there could be something to repair.
+#[test]
+fn pins_that_are_deleted_under_the_agent_are_made_again_without_losing_a_packet() {
+    with_host(Hook::Tcx, 2, pins_under_the_agent);
+}
 
 macro_rules! by_each_hook {
     ($($name:ident => $test:ident($guests:expr);)*) => {
@@ -55,6 +64,8 @@ by_each_hook! {
     frames_for_the_agent_carry_their_port_and_the_answer_goes_back => punted(2);
     opening_again_changes_nothing_and_loses_no_packet_of_a_running_flow => reopened(2);
     another_program_takes_over_without_losing_a_packet => replaced(2);
+    an_older_schema_is_taken_over_without_losing_a_packet => an_older_schema(2);
+    maps_without_pins_are_made_and_filled_before_the_program_changes => pins_of_maps(2);
     a_link_that_vanished_is_collected => vanished(2);
     removal_leaves_nothing => removed(2);
 }

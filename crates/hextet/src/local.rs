@@ -1,5 +1,7 @@
 //! The agent of this machine, over its socket.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow};
 use hextet_feed::v1;
 use hextet_feed::v1::local_client::LocalClient;
@@ -12,7 +14,11 @@ pub type Agent = LocalClient<Channel>;
 
 /// Connects to the agent of this directory.
 pub async fn connect(paths: &Paths) -> Result<Agent> {
-    let socket = paths.agent_socket();
+    connect_to(&paths.agent_socket()).await
+}
+
+/// Connects to the agent that listens here.
+pub async fn connect_to(socket: &Path) -> Result<Agent> {
     let channel = Endpoint::from_shared(format!("unix:{}", socket.display()))?
         .connect()
         .await

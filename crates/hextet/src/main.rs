@@ -78,9 +78,11 @@ enum Command {
     /// Run the agent alone
     #[command(
         after_help = "Example:\n  hextet agent --config /var/lib/hextet/agent.toml\n\n\
-        `hextet up` writes a configuration to start from; hextet.example.toml lists every key."
+        `hextet up` writes a configuration to start from; hextet.example.toml lists every key.\n\n\
+        --replace puts this program in the place of the agent that runs with that configuration, in the same process:\n\
+        guests' traffic and the agent's socket go on. A program that could not start is refused, and the other goes on."
     )]
-    Agent(ConfigArgs),
+    Agent(AgentArgs),
 
     /// Put ports on this host, take them off, list them
     #[command(
@@ -133,6 +135,16 @@ struct ServerArgs {
 }
 
 #[derive(Args)]
+struct AgentArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Take the place of the running agent
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Args)]
 struct ConfigArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
@@ -157,7 +169,10 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&paths, &args).map(|()| done),
         Command::Down => down::run(&paths).map(|()| done),
         Command::Server(args) => run::server(&args.config.config, args.check_config).map(|()| done),
-        Command::Agent(args) => run::agent(&args.config).map(|()| done),
+        Command::Agent(args) if args.replace => {
+            run::replace_agent(&args.config.config).map(|()| done)
+        }
+        Command::Agent(args) => run::agent(&args.config.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),
         Command::Trace(args) => trace::run(&paths, &args).map(|()| done),
         Command::Identity(command) => identity::run(&paths, command).map(|()| done),

@@ -1,16 +1,25 @@
 //! `hextet server` and `hextet agent`.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use hextet_feed::v1;
 use hextet_server::{LogFormat, ServerConfig};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::local;
 use crate::up::PARENT_VARIABLE;
 
+/// How long tasks of an agent that makes room may take to end.
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long another build may take until it answers.
+const REPLACED_WITHIN: Duration = Duration::from_secs(30);
+/// How often it is asked.
+const POLL: Duration = Duration::from_millis(50);
 /// Descriptors that a server takes if it may: one for each connection, and some for files and agents.
 const DESCRIPTORS: u64 = 16_384;
 
@@ -40,16 +49,73 @@ pub fn server(config: &Path, check: bool) -> Result<()> {
 pub fn agent(config: &Path) -> Result<()> {
     crate::logs::start(LogFormat::Text);
     follow_parent()?;
+    raise_descriptors();
     let config = hextet_agent::config::Config::load(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let handover = runtime.block_on(async {
         let stop = asked_to_end()?;
-        hextet_agent::run(config, stop).await?;
-        Ok(())
+        anyhow::Ok(hextet_agent::run(config, stop).await?)
+    })?;
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    match handover {
+        None => Ok(()),
+        Some(handover) => {
+            Err(handover.give()).context("no program could be run in this one's place")
+        }
+    }
+}
+
+/// Has the running agent of this configuration make room for this program.
+pub fn replace_agent(config: &Path) -> Result<()> {
+    let path = std::path::absolute(config)?;
+    let config = hextet_agent::config::Config::load(&path)?;
+    hextet_agent::handover::check(&config)
+        .context("this build cannot take over, the running agent goes on")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let before = status_of(&config.socket).await.with_context(|| {
+            format!(
+                "no agent answers at {}: there is none to replace",
+                config.socket.display()
+            )
+        })?;
+        let mut agent = local::connect_to(&config.socket).await?;
+        let program = std::env::current_exe().context("path of this program")?;
+        let request = v1::ReplaceRequest {
+            program: program.display().to_string(),
+            config: path.display().to_string(),
+            state_dir: config.state_dir.display().to_string(),
+            instance: config.instance.clone(),
+        };
+        agent.replace(request).await.map_err(local::refused)?;
+        drop(agent);
+        let started = Instant::now();
+        while started.elapsed() < REPLACED_WITHIN {
+            if let Ok(now) = status_of(&config.socket).await
+                && now.run != before.run
+            {
+                println!(
+                    "replaced: process {} runs {}, {}",
+                    now.pid,
+                    now.version,
+                    program.display()
+                );
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("the agent made room and no other one answers: see its log")
     })
+}
+
+async fn status_of(socket: &Path) -> Result<v1::StatusReply> {
+    let mut agent = local::connect_to(socket).await?;
+    local::status(&mut agent).await
 }
 
 /// A shell's usual limit of 1,024 is fewer than the connections that a server bears.

@@ -38,6 +38,7 @@ impl Host {
                     host: self.config.host.0.clone(),
                     generation: Some(self.state.plan.generation.into()),
                     connected: self.ports.connected.load(Ordering::Relaxed),
+                    ..v1::StatusReply::default()
                 });
             }
             Local::Down(reply) => {

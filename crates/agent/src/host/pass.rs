@@ -37,6 +37,8 @@ pub(super) struct Carrier {
 pub(super) struct Observed {
     pub(super) links: BTreeMap<String, LinkSeen>,
     attached: BTreeSet<u32>,
+    /// An older program of ours is on them, with rows of its own.
+    inherited: BTreeSet<u32>,
 }
 
 /// The pass cannot go on.
@@ -68,6 +70,10 @@ impl Host {
 
     /// How many operations it took.
     fn try_pass(&mut self) -> Result<usize, PassError> {
+        let repaired = self.fastpath.repair()?;
+        if repaired > 0 {
+            warn!(repaired, "pins of the fast path were gone");
+        }
         let seen = self.observe()?;
         let before = self.fastpath.dump()?;
         let mut wanted = links_wanted(&self.state);
@@ -79,7 +85,7 @@ impl Host {
             &namespaces,
             &self.config.instance,
         );
-        let mut count = ops.len();
+        let mut count = repaired + ops.len();
         for op in &ops {
             self.apply_link(op, &wanted);
         }
@@ -110,6 +116,7 @@ impl Host {
         });
         let (rows, changed) = self.apply_rows(&before);
         count += changed;
+        count += self.fastpath.take_over()?;
         count += self.attach_and_raise(&wanted, &seen);
         count += self.lead_to_segments(&before, &rows, &seen);
         self.problems = wanted.problems;
@@ -125,6 +132,7 @@ impl Host {
                 .map(|link| (link.name.clone(), link))
                 .collect(),
             attached,
+            inherited: self.fastpath.inherited()?,
         })
     }
 
@@ -171,6 +179,7 @@ impl Host {
             };
             let row = rows.ports.get(&found.ifindex);
             let programmed = row.is_some_and(|row| row.port == port.number);
+            let inherited = seen.inherited.contains(&found.ifindex);
             let old = self
                 .carriers
                 .get(&link.port)
@@ -178,7 +187,7 @@ impl Host {
             let lost = match old {
                 Some(old) => old.interrupted || (old.carrier && !found.carrier),
                 // Before this process: a link that is not ours yet is new, one without carrier has lost its guest.
-                None => !programmed || !found.carrier,
+                None => !programmed && !inherited || !found.carrier,
             };
             if lost || old.is_none() {
                 self.incarnations += 1;

@@ -12,7 +12,7 @@ use hextet_core::ids::PortNumber;
 use libbpf_rs::MapHandle;
 
 use super::maps::{MapOp, Rows};
-use super::object::{self, Build};
+use super::object::{self, Build, SHARED};
 use super::punt::Punt;
 use super::verdict::Verdict;
 use super::{bpffs, hooks, links};
@@ -21,6 +21,7 @@ use programs::{Programs, programs};
 
 mod programs;
 mod rows;
+mod takeover;
 pub mod trace;
 
 pub use rows::ApplyError;
@@ -94,6 +95,19 @@ impl Default for Sizes {
 }
 
 impl Sizes {
+    /// What loads and holds next to nothing.
+    fn smallest() -> Sizes {
+        Sizes {
+            ports: 1,
+            sources: 1,
+            neighbours: 1,
+            member_chunks: 1,
+            counters: 1,
+            fragments: 1,
+            punt_bytes: 4096,
+        }
+    }
+
     /// Of the map of this name in [`SHARED`].
     pub(super) fn entries(&self, map: &str) -> u32 {
         match map {
@@ -188,11 +202,13 @@ pub struct Fastpath {
     pins: PathBuf,
     programs: Programs,
     maps: Maps,
+    held: takeover::Held,
 }
 
 impl Fastpath {
     /// Finds what is pinned, makes what is not, and puts this build's program in place of an older one where it is attached.
-    /// When nothing differs nothing is changed.
+    /// When nothing differs nothing is changed. Where maps had to be made, links keep their older program until
+    /// [`Fastpath::take_over`].
     pub fn open(config: &FastpathConfig) -> Result<Fastpath, FastpathError> {
         check_instance(&config.instance)?;
         object::quiet();
@@ -213,6 +229,8 @@ impl Fastpath {
             pins: pins.clone(),
             source,
         };
+        // Maps that are made now are empty: what is attached goes on with its own until they are filled.
+        let whole = SHARED.iter().all(|map| pins.join(map).exists());
         let programs = Programs::open(&pins, build, config.sizes).map_err(in_load)?;
         if config.hook == Hook::Tcx && !hooks::has_tcx(&programs.guest.fd) {
             return Err(FastpathError::NoTcx);
@@ -223,9 +241,34 @@ impl Fastpath {
             pins,
             programs,
             maps,
+            held: takeover::Held::default(),
         };
-        fastpath.bring_up_to_date()?;
+        if whole {
+            fastpath.take_over()?;
+        }
+        fastpath.hold()?;
         Ok(fastpath)
+    }
+
+    /// Whether the kernel takes this build's programs and has the hook. Nothing is pinned or attached.
+    pub fn check(config: &FastpathConfig) -> Result<(), FastpathError> {
+        check_instance(&config.instance)?;
+        object::quiet();
+        let build = Build {
+            punt: config.punt,
+            trace: false,
+            dry_run: false,
+        };
+        let in_load = |source| FastpathError::Load {
+            pins: config.state_dir.clone(),
+            source,
+        };
+        let loaded = object::load(build, Sizes::smallest(), None).map_err(in_load)?;
+        let program = object::program(&loaded, object::GUEST).map_err(in_load)?;
+        if config.hook == Hook::Tcx && !hooks::has_tcx(&program) {
+            return Err(FastpathError::NoTcx);
+        }
+        Ok(())
     }
 
     /// All rows that the agent owns. Not a snapshot of one moment if somebody writes meanwhile.
@@ -278,7 +321,7 @@ impl Fastpath {
 
     /// Takes the program off a guest link; nothing when it is not there, or the link is gone.
     pub fn detach(&self, ifindex: u32) -> Result<(), FastpathError> {
-        self.detach_by(self.hook, Way::In, ifindex)
+        detach_by(self.hook, &self.pins, Way::In, ifindex)
     }
 
     /// Puts the program of NICs on one, both ways; nothing when it is there.
@@ -292,7 +335,7 @@ impl Fastpath {
     /// Takes it off; nothing when it is not there, or the NIC is gone.
     pub fn detach_uplink(&self, ifindex: u32) -> Result<(), FastpathError> {
         for way in Way::BOTH {
-            self.detach_by(self.hook, way, ifindex)?;
+            detach_by(self.hook, &self.pins, way, ifindex)?;
         }
         Ok(())
     }
@@ -342,71 +385,30 @@ impl Fastpath {
         if there == Some(program.id) {
             return Ok(());
         }
-        match hook {
-            Hook::Tcx => hooks::tcx_attach(&program.fd, &self.pins, way, ifindex),
-            Hook::Clsact => hooks::clsact_attach(&program.fd, way, ifindex),
+        match (hook, there) {
+            (Hook::Tcx, None) => hooks::tcx_attach(&program.fd, &self.pins, way, ifindex),
+            (Hook::Tcx, Some(_)) => hooks::tcx_update(&program.fd, &self.pins, way, ifindex),
+            (Hook::Clsact, _) => hooks::clsact_attach(&program.fd, way, ifindex),
         }
-        .map_err(in_hook)
-    }
-
-    fn detach_by(&self, hook: Hook, way: Way, ifindex: u32) -> Result<(), FastpathError> {
-        match hook {
-            Hook::Tcx => hooks::tcx_detach(&self.pins, way, ifindex),
-            Hook::Clsact => hooks::clsact_detach(way, ifindex),
-        }
-        .map_err(|source| FastpathError::Hook {
-            what: "detach from",
-            ifindex,
-            source,
-        })
-    }
-
-    /// Every link that runs an older program of ours gets this build's, and the older programs' pins go. A link that has
-    /// it by the other hook gets it by this one before it loses that.
-    fn bring_up_to_date(&self) -> Result<(), FastpathError> {
-        let ours = programs(&self.pins).map_err(FastpathError::Attached)?;
-        for way in Way::BOTH {
-            self.bring_way_up_to_date(way, &ours)?;
-        }
-        for (id, (_, pin)) in ours {
-            if !self.programs.is_current(id) {
-                fs::remove_file(pin).map_err(FastpathError::Attached)?;
-            }
+        .map_err(in_hook)?;
+        if hook == Hook::Tcx {
+            let pin = hooks::link_pin(&self.pins, way, ifindex);
+            self.held.replace(pin).map_err(in_hook)?;
         }
         Ok(())
     }
+}
 
-    fn bring_way_up_to_date(&self, way: Way, ours: &programs::Pinned) -> Result<(), FastpathError> {
-        for (ifindex, running) in self.attached_by(self.hook, way)? {
-            let Some((name, _)) = ours
-                .get(&running)
-                .filter(|_| !self.programs.is_current(running))
-            else {
-                continue;
-            };
-            let program = self.programs.named(name);
-            match self.hook {
-                Hook::Tcx => hooks::tcx_update(&program.fd, &self.pins, way, ifindex),
-                Hook::Clsact => hooks::clsact_attach(&program.fd, way, ifindex),
-            }
-            .map_err(|source| FastpathError::Hook {
-                what: "replace the program of",
-                ifindex,
-                source,
-            })?;
-        }
-        let other = match self.hook {
-            Hook::Tcx => Hook::Clsact,
-            Hook::Clsact => Hook::Tcx,
-        };
-        for (ifindex, running) in self.attached_by(other, way)? {
-            if let Some((name, _)) = ours.get(&running) {
-                self.attach_by(self.hook, self.programs.named(name), way, ifindex)?;
-                self.detach_by(other, way, ifindex)?;
-            }
-        }
-        Ok(())
+fn detach_by(hook: Hook, pins: &Path, way: Way, ifindex: u32) -> Result<(), FastpathError> {
+    match hook {
+        Hook::Tcx => hooks::tcx_detach(pins, way, ifindex),
+        Hook::Clsact => hooks::clsact_detach(way, ifindex),
     }
+    .map_err(|source| FastpathError::Hook {
+        what: "detach from",
+        ifindex,
+        source,
+    })
 }
 
 fn attached_by(hook: Hook, pins: &Path, way: Way) -> io::Result<hooks::Attached> {

@@ -56,7 +56,7 @@ impl Way {
     }
 }
 
-fn link_pin(pins: &Path, way: Way, ifindex: u32) -> PathBuf {
+pub(super) fn link_pin(pins: &Path, way: Way, ifindex: u32) -> PathBuf {
     pins.join(format!("{}{ifindex}", way.prefix()))
 }
 
@@ -68,7 +68,8 @@ fn check(result: i32) -> io::Result<i32> {
     }
 }
 
-fn open_link(path: &Path) -> io::Result<OwnedFd> {
+/// What is pinned here, of whatever kind.
+pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     // SAFETY: the path is NUL-terminated.
     let fd = check(unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) })?;
@@ -87,6 +88,19 @@ fn link_info(link: &OwnedFd) -> io::Result<(u32, u32)> {
     Ok((ifindex, info.prog_id))
 }
 
+/// The device of a link, 0 when that is gone.
+pub(super) fn link_device(link: &OwnedFd) -> io::Result<u32> {
+    Ok(link_info(link)?.0)
+}
+
+/// The device that a pin's name says; `None`: it is no link's.
+pub(super) fn pinned_device(name: &str) -> Option<u32> {
+    let numbers = Way::BOTH
+        .iter()
+        .filter_map(|way| name.strip_prefix(way.prefix()));
+    numbers.filter_map(|number| number.parse().ok()).next()
+}
+
 /// The pinned tcx links. Those whose device is gone are removed.
 pub(super) fn tcx_attached(pins: &Path, way: Way) -> io::Result<Attached> {
     let mut attached = Attached::new();
@@ -102,7 +116,7 @@ pub(super) fn tcx_attached(pins: &Path, way: Way) -> io::Result<Attached> {
         else {
             continue;
         };
-        let (device, program) = link_info(&open_link(&path)?)?;
+        let (device, program) = link_info(&open_pin(&path)?)?;
         if device == ifindex {
             attached.insert(ifindex, program);
         } else {
@@ -150,7 +164,7 @@ pub(super) fn tcx_attach(program: &OwnedFd, pins: &Path, way: Way, ifindex: u32)
 }
 
 pub(super) fn tcx_update(program: &OwnedFd, pins: &Path, way: Way, ifindex: u32) -> io::Result<()> {
-    let link = open_link(&link_pin(pins, way, ifindex))?;
+    let link = open_pin(&link_pin(pins, way, ifindex))?;
     // SAFETY: both descriptors are open for the call; no options.
     check(unsafe {
         libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null())
@@ -158,10 +172,15 @@ pub(super) fn tcx_update(program: &OwnedFd, pins: &Path, way: Way, ifindex: u32)
     Ok(())
 }
 
+/// Moves the pin of a link from one directory to another, which may be the same.
+pub(super) fn tcx_move(from: &Path, to: &Path, way: Way, ifindex: u32) -> io::Result<()> {
+    fs::rename(link_pin(from, way, ifindex), link_pin(to, way, ifindex))
+}
+
 /// Takes the link off its device at once; removing the pin alone would leave that to the kernel's leisure.
 pub(super) fn tcx_detach(pins: &Path, way: Way, ifindex: u32) -> io::Result<()> {
     let path = link_pin(pins, way, ifindex);
-    let link = match open_link(&path) {
+    let link = match open_pin(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
@@ -257,7 +276,7 @@ pub(super) fn attached_to(
 ) -> io::Result<Option<u32>> {
     match hook {
         Hook::Clsact => clsact_query(way, ifindex),
-        Hook::Tcx => match open_link(&link_pin(pins, way, ifindex)) {
+        Hook::Tcx => match open_pin(&link_pin(pins, way, ifindex)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             link => {
                 let (device, program) = link_info(&link?)?;

@@ -9,6 +9,7 @@ mod learned;
 mod libvirt;
 mod segment;
 mod support;
+mod survival;
 
 use std::process::Stdio;
 

@@ -42,7 +42,10 @@ impl Programs {
         let open = |name| {
             let fd = object::program(&loaded, name)?;
             if pin(name).exists() {
-                fs::remove_file(pin(name))?;
+                // The same build with maps that have lost their pins: links run it until the new ones are filled.
+                let older = pinned(&pin(name))?.id;
+                let aside = format!("{name}_{:016x}_{older}", build.hash());
+                fs::rename(pin(name), pins.join(aside))?;
             }
             object::pin(&fd, &pin(name))?;
             let id = object::program_id(&fd)?;

@@ -1,0 +1,223 @@
+//! What may happen to a host under traffic: no datagram of an established flow is lost by any of it.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use hextet_agent::kernel::fastpath::{PuntBudget, Sizes};
+use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook, MapOp, netns};
+
+use crate::support::{Cloud, Flow, kill, reaches, told, until};
+
+/// Where the pins of a cloud's agent are.
+fn pins(cloud: &Cloud) -> PathBuf {
+    let config = cloud.agent_config();
+    let system = PathBuf::from("/sys/fs/bpf/hextet").join(&config.instance);
+    let own = config.state_dir.join("bpf/hextet").join(&config.instance);
+    let found = if system.is_dir() { system } else { own };
+    let mut schemas = std::fs::read_dir(found).unwrap();
+    schemas.next().unwrap().unwrap().path()
+}
+
+fn count(path: &PathBuf) -> usize {
+    std::fs::read_dir(path).map_or(0, Iterator::count)
+}
+
+/// A first line of agent.toml, before its tables.
+fn configure(cloud: &mut Cloud, line: &str) {
+    cloud.stop();
+    let path = cloud.path("agent.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{line}\n{text}")).unwrap();
+    cloud.up();
+}
+
+#[test]
+fn no_datagram_is_lost_by_what_happens_to_a_host() {
+    let mut cloud = Cloud::new();
+    configure(&mut cloud, "resync_s = 1");
+    let network = cloud.network();
+    let (one, _, first) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    let (three, third_id, third) = cloud.guest(&network, "three");
+    until("all addresses", || {
+        let has = one.addresses().contains(&(first, 64));
+        let both = has && two.addresses().contains(&(second, 64));
+        (both && three.addresses().contains(&(third, 64))).then_some(())
+    });
+    reaches(&one, second);
+    let flow = Flow::start(&one, &two, second);
+    let flows_on = |flow: &Flow| {
+        let until_now = flow.sent();
+        until("the flow goes on", || {
+            (flow.sent() > until_now + 2_000).then_some(())
+        });
+    };
+
+    let pins = pins(&cloud);
+    let pinned = count(&pins);
+    std::fs::remove_dir_all(&pins).unwrap();
+    flows_on(&flow);
+    until("deleted pins are made again", || {
+        (count(&pins) == pinned).then_some(())
+    });
+    assert!(cloud.log_text().contains("pins of the fast path were gone"));
+
+    let link = cloud.host_end(&third_id);
+    cloud.host.ip(&format!("link del {link}"));
+    until("a removed link is made again", || {
+        cloud.host.links().contains(&link).then_some(())
+    });
+    flows_on(&flow);
+    reaches(&three, second);
+
+    // A server that is away: the agent is killed meanwhile, and has its ledger alone.
+    kill(&cloud.pid("server"), "STOP");
+    let agent = cloud.pid("agent");
+    kill(&agent, "KILL");
+    until("the agent is back without a server", || {
+        let back = cloud.pid("agent") != agent && cloud.run(&["port", "list"]).0 == 0;
+        back.then_some(())
+    });
+    flows_on(&flow);
+    reaches(&three, second);
+
+    // A corrupt ledger besides: it is said, nothing is touched, and the plan is asked for anew.
+    let agent = cloud.pid("agent");
+    std::fs::write(cloud.path("agent/ledger"), "nonsense").unwrap();
+    kill(&agent, "KILL");
+    until("it is said", || {
+        cloud
+            .log_text()
+            .contains("the ledger is unreadable")
+            .then_some(())
+    });
+    flows_on(&flow);
+    reaches(&three, second);
+    kill(&cloud.pid("server"), "CONT");
+    until("the ledger is whole again", || {
+        let ledger = std::fs::read(cloud.path("agent/ledger"));
+        ledger.is_ok_and(|bytes| bytes != b"nonsense").then_some(())
+    });
+    reaches(&three, second);
+
+    let (sent, arrived) = flow.end(&two);
+    assert_eq!(sent, arrived);
+}
+
+#[test]
+fn another_build_takes_the_agents_place_without_a_gap() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, first) = cloud.guest(&network, "one");
+    let (two, id, second) = cloud.guest(&network, "two");
+    until("both addresses", || {
+        let has = one.addresses().contains(&(first, 64));
+        (has && two.addresses().contains(&(second, 64))).then_some(())
+    });
+    reaches(&one, second);
+    let newer = cloud.path("newer");
+    std::fs::copy(env!("CARGO_BIN_EXE_hextet"), &newer).unwrap();
+    let config = cloud.path("agent.toml");
+    let replace = || {
+        let mut command = Command::new(&newer);
+        command
+            .args(["agent", "--replace", "--config"])
+            .arg(&config);
+        told(cloud.host.output(&mut command))
+    };
+    let agent = cloud.pid("agent");
+    let program = || std::fs::read_link(format!("/proc/{agent}/exe")).unwrap();
+    let before = program();
+    let flow = Flow::start(&one, &two, second);
+
+    let good = std::fs::read_to_string(&config).unwrap();
+    let other = good.replace("state_dir = \"", "state_dir = \"/tmp/another");
+    std::fs::write(&config, other).unwrap();
+    let (code, _, error) = replace();
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("the configuration is another one's"),
+        "{error}"
+    );
+    std::fs::write(&config, &good).unwrap();
+    let ledger = cloud.path("agent/ledger");
+    let kept = std::fs::read(&ledger).unwrap();
+    std::fs::write(&ledger, "nonsense").unwrap();
+    let (code, _, error) = replace();
+    assert_eq!(code, 1);
+    assert!(error.contains("the running agent goes on"), "{error}");
+    assert!(error.contains("cannot read the ledger"), "{error}");
+    std::fs::write(&ledger, kept).unwrap();
+    assert_eq!(program(), before);
+    cloud.done(&["port", "list"]);
+
+    for _ in 0..3 {
+        let (code, out, error) = replace();
+        assert_eq!(code, 0, "{error}");
+        assert!(
+            out.starts_with(&format!("replaced: process {agent} runs ")),
+            "{out}"
+        );
+        assert_eq!(program(), newer);
+        // Whoever asks at once is answered.
+        cloud.done(&["port", "show", &id]);
+    }
+    assert_eq!(
+        cloud.pid("agent"),
+        agent,
+        "who started it sees the same process"
+    );
+    assert!(!cloud.log_text().contains("it is started again"));
+    let (three, _, third) = cloud.guest(&network, "three");
+    until("a new guest's address", || {
+        three.addresses().contains(&(third, 64)).then_some(())
+    });
+    let (sent, arrived) = flow.end(&two);
+    assert_eq!(sent, arrived);
+}
+
+#[test]
+fn rows_that_are_changed_behind_the_agents_back_are_put_right() {
+    let mut cloud = Cloud::new();
+    configure(&mut cloud, "resync_s = 1");
+    let network = cloud.network();
+    let (one, _, _) = cloud.guest(&network, "one");
+    let (_two, _, second) = cloud.guest(&network, "two");
+    reaches(&one, second);
+    let config = cloud.agent_config();
+    let beside = FastpathConfig {
+        instance: config.instance,
+        state_dir: config.state_dir,
+        hook: Hook::Tcx,
+        sizes: Sizes::default(),
+        punt: PuntBudget {
+            per_second: config.punt.rate,
+            burst: config.punt.burst,
+        },
+    };
+    let inside = netns::inside(&cloud.host.path, || Fastpath::open(&beside));
+    let fastpath = inside.unwrap().unwrap();
+    let before = fastpath.dump().unwrap();
+    let source = *before.sources.keys().next().unwrap();
+    let neighbour = *before.neigh.keys().next().unwrap();
+    let fdb = *before.fdb.keys().next().unwrap();
+    let port = *before.ports.keys().next().unwrap();
+    let strange = (source.0, "2001:db8:bad::1".parse().unwrap());
+    let row = before.sources[&source];
+    let drift = [
+        MapOp::RemoveSource(source),
+        MapOp::RemoveNeigh(neighbour),
+        MapOp::RemoveFdb(fdb),
+        MapOp::RemovePort(port),
+        MapOp::SetSource(strange, row),
+    ];
+    for change in drift {
+        fastpath.apply(std::slice::from_ref(&change)).unwrap();
+        assert_ne!(fastpath.dump().unwrap(), before, "{change:?}");
+        until(&format!("{change:?} is put right"), || {
+            (fastpath.dump().unwrap() == before).then_some(())
+        });
+    }
+    reaches(&one, second);
+}
