@@ -25,6 +25,7 @@ use crate::host::Input;
 use crate::kernel::punt::DRAIN_MAX;
 use crate::kernel::{Punt, PuntReason, Sender};
 
+use directory::Departed;
 pub use directory::PlanDirectory;
 use link::Served;
 use segments::Ears;
@@ -111,6 +112,7 @@ impl Serve {
             by_ifindex: BTreeMap::new(),
             timers: BTreeSet::new(),
             directory: PlanDirectory::default(),
+            departed: Departed::default(),
             events: Vec::new(),
             contests: BTreeSet::new(),
             ears: Ears::default(),
@@ -185,6 +187,7 @@ struct Thread {
     by_ifindex: BTreeMap<u32, PortId>,
     timers: BTreeSet<(Instant, PortId)>,
     directory: PlanDirectory,
+    departed: Departed,
     events: Vec<(PortId, LinkEvent)>,
     /// Addresses that guests want though these ports hold them; as many at most as events.
     contests: BTreeSet<(PortId, Ipv6Addr)>,
@@ -324,7 +327,8 @@ impl Thread {
 
     fn take_view(&mut self, view: &View) {
         let now = Instant::now();
-        self.directory = view.directory.clone();
+        let before = std::mem::replace(&mut self.directory, view.directory.clone());
+        let moved = self.departed.moved(&before, &self.directory);
         self.ears.take_view(&view.segments, now);
         let gone: Vec<PortId> = self
             .links
@@ -347,6 +351,7 @@ impl Thread {
                 Some(served) => {
                     served.take_view(link, now);
                     served.take_directory(&self.directory, now);
+                    served.take_moved(&moved, now);
                 }
                 None => {
                     self.links.insert(*id, Served::new(link, now));

@@ -117,6 +117,10 @@ reasons!(
         NaSolicited = "na_solicited",
         /// Neighbor Advertisement that makes a duplicate address check fail.
         NaDefence = "na_defence",
+        /// Neighbor Advertisement, unasked: a neighbour's address is at another MAC.
+        NaMoved = "na_moved",
+        /// The same in IPv4: an ARP announcement.
+        ArpMoved = "arp_moved",
         /// Neighbor Solicitation that asks the guest whether it has an address.
         NsTest = "ns_test",
     }

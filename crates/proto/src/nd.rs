@@ -99,6 +99,11 @@ pub(crate) fn defence(
     advert(plan, asker.mac_source, ALL_NODES, probe.target, mac, false)
 }
 
+/// Tells the guest unasked that a neighbour's address is at another MAC (RFC 4861 §7.2.6).
+pub(crate) fn moved(plan: &LinkPlan, address: Ipv6Addr, mac: Mac) -> Vec<u8> {
+    advert(plan, plan.mac, ALL_NODES, address, mac, false)
+}
+
 /// Asks the guest whether an address is its own, as a neighbour would (RFC 4861 §7.2.2): the answer comes to the service.
 pub(crate) fn question(plan: &LinkPlan, address: Ipv6Addr) -> Vec<u8> {
     let envelope = Envelope {

@@ -1,8 +1,9 @@
-//! Bytes to messages and back: Ethernet, IPv6 and IPv4 frames, Neighbor Discovery, DHCPv6, DHCPv4.
+//! Bytes to messages and back: Ethernet, IPv6 and IPv4 frames, ARP announcements, Neighbor Discovery, DHCPv6, DHCPv4.
 //!
 //! Parsers take what a hostile guest may send: they never panic, never recurse, and their work is bounded by the
 //! frame's length. No policy is here: what a message means for a port is decided above.
 
+pub mod arp;
 mod bytes;
 pub mod capture;
 pub mod craft;

@@ -1,6 +1,6 @@
 //! Who holds which address, from the plan and what was learned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use hextet_proto::{Directory, Holder, HolderKind};
 use crate::ledger::State;
 use crate::reconcile::learned_holders;
 
-/// The addresses of one host's networks. Clones share them.
+/// The addresses of one host's networks; those of IPv4 are mapped into IPv6, as in the fast path. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct PlanDirectory {
     planned: Arc<Holders>,
@@ -40,6 +40,55 @@ impl PlanDirectory {
     }
 }
 
+/// Most addresses that are remembered after their holder is gone; the one gone longest is forgotten for another.
+const DEPARTED_MAX: usize = 4096;
+
+/// Where addresses were that nobody holds now: guests may know them there still.
+#[derive(Debug, Default)]
+pub(super) struct Departed {
+    macs: BTreeMap<(Vni, Ipv6Addr), Mac>,
+    order: VecDeque<(Vni, Ipv6Addr)>,
+}
+
+impl Departed {
+    /// Assigned addresses that are at another MAC now than when somebody held them last, with their holders. IPv4 ones are
+    /// mapped into IPv6.
+    pub(super) fn moved(
+        &mut self,
+        before: &PlanDirectory,
+        now: &PlanDirectory,
+    ) -> Vec<(Vni, Ipv6Addr, Holder)> {
+        if Arc::ptr_eq(&before.planned, &now.planned) {
+            return Vec::new();
+        }
+        for (key, holder) in before.planned.iter() {
+            if !now.planned.contains_key(key) {
+                self.remember(*key, holder.mac);
+            }
+        }
+        let mut moved = Vec::new();
+        for (key, holder) in now.planned.iter() {
+            let last = before.planned.get(key).map(|holder| holder.mac);
+            let last = last.or_else(|| self.macs.remove(key));
+            if last.is_some_and(|mac| mac != holder.mac) {
+                moved.push((key.0, key.1, *holder));
+            }
+        }
+        moved
+    }
+
+    fn remember(&mut self, key: (Vni, Ipv6Addr), mac: Mac) {
+        // Some in the order may be held again by now.
+        if self.order.len() >= DEPARTED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.macs.remove(&oldest);
+        }
+        self.macs.insert(key, mac);
+        self.order.push_back(key);
+    }
+}
+
 fn learned(state: &State) -> Holders {
     let mut holders = Holders::new();
     for ((vni, address), id) in learned_holders(state, |_| true) {
@@ -60,6 +109,7 @@ fn planned(state: &State) -> Holders {
     for port in state.plan.ports() {
         let kinds = port
             .ipv6()
+            .chain(port.ipv4().map(|address| address.to_ipv6_mapped()))
             .map(|address| (address, HolderKind::Assigned))
             .chain([(port.mac.link_local(), HolderKind::Eui64LinkLocal)]);
         for (address, kind) in kinds {
@@ -90,3 +140,6 @@ impl Directory for PlanDirectory {
             .copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! One link's machine, with its panics contained.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use hextet_core::ids::PortNumber;
-use hextet_proto::Link;
+use hextet_core::ids::{PortNumber, Vni};
+use hextet_proto::{Holder, Link};
 use tracing::error;
 
 use super::{LinkView, PlanDirectory};
@@ -56,6 +57,16 @@ impl Served {
     /// Who holds what has changed.
     pub(super) fn take_directory(&mut self, directory: &PlanDirectory, now: Instant) {
         self.contained(|link| link.handle_directory(directory), now);
+    }
+
+    /// Addresses of any network that are at another MAC: its guest is told of its neighbours'.
+    pub(super) fn take_moved(&mut self, moved: &[(Vni, Ipv6Addr, Holder)], now: Instant) {
+        let (vni, port) = (self.view.plan.vni, self.view.plan.port);
+        for (of, address, holder) in moved {
+            if *of == vni && holder.port != Some(port) {
+                self.contained(|link| link.handle_moved(*address, holder.mac), now);
+            }
+        }
     }
 
     /// Runs a step of the machine. A panic in it costs this link its state, and nobody else anything; `None` then.

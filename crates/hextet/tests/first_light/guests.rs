@@ -209,3 +209,52 @@ fn every_mode_that_we_advertise_is_seen_by_a_guest_with_its_flags() {
     }
     assert_eq!(seen, 6, "rows of the table whose sender we are");
 }
+
+#[test]
+fn neighbours_are_told_at_once_that_an_address_is_at_another_mac() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, one_id, own) = cloud.guest(&network, "one");
+    let (_two, two, _) = cloud.guest(&network, "two");
+    let (_three, three, _) = cloud.guest(&network, "three");
+    for subnet in [
+        json!({ "network_id": network, "ip_version": 4, "cidr": "10.8.0.0/24" }),
+        json!({ "network_id": network, "ip_version": 6, "cidr": "2001:db8:2::/64",
+                "ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful" }),
+    ] {
+        cloud.create("subnet", subnet);
+    }
+    let set = |port: &str, addresses: &[&str]| {
+        let fixed = addresses
+            .iter()
+            .map(|address| json!({ "ip_address": address }));
+        let body = json!({ "port": { "fixed_ips": fixed.collect::<Vec<_>>() } });
+        cloud.api("PUT", &format!("ports/{port}"), Some(body));
+    };
+    let moving = ["10.8.0.50", "2001:db8:2::50"];
+    set(&one_id, &["10.8.0.9"]);
+    set(&two, &moving);
+    until("the address that it pings from", || {
+        one.addresses().contains(&(own, 64)).then_some(())
+    });
+    one.ip("addr add 10.8.0.9/24 dev eth0");
+    let known = |address: &str| {
+        let shown = one.output(Command::new("ip").args(["neigh", "show", "to", address]));
+        String::from_utf8(shown.stdout).unwrap()
+    };
+    let (before, after) = (cloud.mac(&two), cloud.mac(&three));
+    for address in moving {
+        // Nobody answers it, but a question for the address comes first.
+        until("the guest knows who has it", || {
+            one.output(Command::new("ping").args(["-c", "1", "-W", "1", address]));
+            known(address).contains(&before).then_some(())
+        });
+    }
+    set(&two, &[]);
+    set(&three, &moving);
+    for address in moving {
+        until("the guest knows who has it now", || {
+            known(address).contains(&after).then_some(())
+        });
+    }
+}

@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use hextet_core::ids::PortId;
+use hextet_core::mac::Mac;
+use hextet_wire::arp;
 use hextet_wire::frame::{self, ALL_NODES, Envelope, Packet};
 use hextet_wire::ndp::{self, NdpError, NdpMessage};
 
@@ -43,6 +45,23 @@ impl Link {
     /// Another port's guest wants an address that this one holds: this one is asked whether it still does.
     pub fn handle_contest(&mut self, address: Ipv6Addr, now: Instant) {
         self.neighbours.contest(address, now);
+    }
+
+    /// A neighbour's address (of IPv4: mapped into IPv6) is at another MAC: the guest, which may know the old one, need not
+    /// wait until that fails (RFC 4861 §7.2.6, RFC 5227 §2.3). One that was not heard yet knows nobody.
+    pub fn handle_moved(&mut self, address: Ipv6Addr, mac: Mac) {
+        if !self.plan.admin_state_up || !self.guest_seen {
+            return;
+        }
+        let (frame, kind) = match address.to_ipv4_mapped() {
+            Some(ipv4) => {
+                let service = self.plan.service_mac();
+                let frame = arp::announcement(self.plan.mac, service, ipv4, mac);
+                (frame, Sent::ArpMoved)
+            }
+            None => (nd::moved(&self.plan, address, mac), Sent::NaMoved),
+        };
+        self.transmit(frame, kind);
     }
 
     /// Who holds what has changed, or the plan: what is learned and has come to be another's, or is no guest's to take

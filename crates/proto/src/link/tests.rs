@@ -795,3 +795,33 @@ fn solicit() -> ClientMessage {
         rapid_commit: false,
     }
 }
+
+#[test]
+fn a_guest_that_was_heard_is_told_unasked_where_a_neighbour_is_now() {
+    let now = start();
+    let mut link = Link::new(plan(), 1);
+    let (address, mac) = (ip("2001:db8:1::77"), Mac([2, 0, 0, 0, 0, 0x77]));
+    link.handle_moved(address, mac);
+    assert!(drain(&mut link, now).is_empty(), "nobody is there yet");
+    link.handle_first_frame(now);
+    drain(&mut link, now);
+    link.handle_moved(address, mac);
+    link.handle_moved(ip("::ffff:10.0.0.7"), mac);
+    let frames = drain(&mut link, now);
+    let (envelope, message) = ndp_of(&frames[0]);
+    assert_eq!(envelope.mac_destination, GUEST);
+    assert_eq!(envelope.destination, ALL_NODES);
+    let NdpMessage::NeighborAdvert(advert) = message else {
+        panic!("{message:?}");
+    };
+    assert!(advert.r#override && !advert.solicited && !advert.router);
+    assert_eq!(advert.target, address);
+    assert_eq!(advert.options, [NdOption::TargetLinkLayer(mac)]);
+    assert_eq!(frames[1][12..14], [0x08, 0x06], "ARP");
+    assert_eq!(frames[1][22..32], [2, 0, 0, 0, 0, 0x77, 10, 0, 0, 7]);
+    let mut down = plan();
+    down.admin_state_up = false;
+    link.handle_plan(down, now);
+    link.handle_moved(address, mac);
+    assert!(drain(&mut link, now).is_empty());
+}
