@@ -206,7 +206,7 @@ impl Guest {
     /// # Errors
     /// When the guest cannot be looked into.
     pub fn look(&self) -> Result<Seen> {
-        let addresses = self.output("ip", &["-6", "-j", "addr", "show", "dev", INTERFACE])?;
+        let addresses = self.output("ip", &["-j", "addr", "show", "dev", INTERFACE])?;
         let (link_mtu, addresses) = parse_addresses(&addresses)?;
         let routes = self.output("ip", &["-6", "-j", "route", "show"])?;
         let (on_link, default_routes) = parse_routes(&routes, INTERFACE)?;

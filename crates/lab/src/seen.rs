@@ -1,7 +1,7 @@
 //! What a guest has: parsed from `ip -j`, the client's files, and what `rdisc6` printed.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context, Result, bail};
 use ipnet::Ipv6Net;
@@ -125,7 +125,7 @@ struct IpLink {
 
 #[derive(Deserialize)]
 struct IpAddress {
-    local: Ipv6Addr,
+    local: IpAddr,
     prefixlen: u8,
     valid_life_time: u32,
     preferred_life_time: u32,
@@ -150,7 +150,8 @@ struct IpRoute {
     nexthops: Vec<serde_json::Value>,
 }
 
-/// The link's MTU and its global addresses, from `ip -6 -j addr show dev IF`.
+/// The link's MTU and its global addresses of IPv6, from `ip -j addr show dev IF`. (With `-6`, a link without such an
+/// address is not shown.)
 ///
 /// # Errors
 /// When it is not that JSON.
@@ -162,9 +163,12 @@ pub fn parse_addresses(json: &str) -> Result<(u32, Vec<AddressSeen>)> {
     let addresses = link
         .addr_info
         .into_iter()
-        .filter(|address| !address.local.is_unicast_link_local());
-    let addresses = addresses.map(|address| AddressSeen {
-        address: address.local,
+        .filter_map(|address| match address.local {
+            IpAddr::V6(local) if !local.is_unicast_link_local() => Some((local, address)),
+            _ => None,
+        });
+    let addresses = addresses.map(|(local, address)| AddressSeen {
+        address: local,
         prefix_len: address.prefixlen,
         valid_s: address.valid_life_time,
         preferred_s: address.preferred_life_time,

@@ -129,3 +129,10 @@ fn what_networkd_has_for_a_resolver_is_read_in_its_order() {
     assert!(resolv_conf.starts_with("nameserver 192.0.2.53\n"));
     assert_eq!(resolv_conf_of_networkd("ADMIN_STATE=unmanaged\n"), "");
 }
+
+#[test]
+fn a_link_without_an_address_of_ipv6_is_seen_all_the_same() {
+    let json = r#"[{"ifname":"eth0","mtu":1400,"addr_info":[{"family":"inet","local":"10.0.0.5","prefixlen":24,
+                    "valid_life_time":5400,"preferred_life_time":5400}]}]"#;
+    assert_eq!(parse_addresses(json).unwrap(), (1400, Vec::new()));
+}
