@@ -35,6 +35,7 @@ pub const NETWORK: NetworkSpec = NetworkSpec {
     mode: "slaac",
     mtu: None,
     ipv4: None,
+    physical: None,
     guests: &[Client::Kernel, Client::Kernel, Client::Kernel],
 };
 

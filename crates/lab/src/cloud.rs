@@ -11,6 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Deserialize;
 
 use crate::api::Api;
@@ -30,6 +32,8 @@ const LOG_LINES_SHOWN: usize = 20;
 
 /// The cloud that networks and ports are made in: the member's, not the administrator's.
 const MEMBER_CLOUD: &str = "hextet-demo";
+/// The administrator's.
+const ADMIN_CLOUD: &str = "hextet";
 
 /// A port, as `hextet port list -f json` shows it.
 #[derive(Debug, Deserialize)]
@@ -55,7 +59,8 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Starts `hextet up` on an empty directory and waits until it says `ready`.
+    /// Starts `hextet up` on an empty directory and waits until it says `ready`. `physical` are names of physical networks
+    /// with the NIC that leads to each.
     ///
     /// # Errors
     /// When it ends instead, or says nothing within the bound; with the end of its log.
@@ -63,6 +68,7 @@ impl Cloud {
         hextet: &Path,
         directory: &Path,
         namespace: Namespace,
+        physical: &[(String, String)],
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let mut cloud = Self {
@@ -73,17 +79,56 @@ impl Cloud {
             up: None,
         };
         fs::create_dir_all(&cloud.directory)?;
-        let mut up = cloud
+        cloud.up(interrupt)?;
+        if !physical.is_empty() {
+            cloud.stop()?;
+            cloud.configure(physical)?;
+            cloud.up(interrupt)?;
+        }
+        Ok(cloud)
+    }
+
+    /// Ends `hextet up`, and leaves what it keeps.
+    fn stop(&mut self) -> Result<()> {
+        let Some(mut up) = self.up.take() else {
+            return Ok(());
+        };
+        let pid = i32::try_from(up.id()).context("a process id")?;
+        kill(Pid::from_raw(pid), Signal::SIGTERM).context("SIGTERM")?;
+        up.wait()?;
+        Ok(())
+    }
+
+    /// Names the physical networks, and the NIC that leads to each, as an operator would.
+    fn configure(&self, physical: &[(String, String)]) -> Result<()> {
+        let names: Vec<&String> = physical.iter().map(|(name, _)| name).collect();
+        let nics: Vec<String> = physical
+            .iter()
+            .map(|(name, nic)| format!("{name} = \"{nic}\""))
+            .collect();
+        let server = format!("physical_networks = {names:?}\n");
+        let agent = format!("physical_networks = {{ {} }}\n", nics.join(", "));
+        for (file, line) in [("server.toml", server), ("agent.toml", agent)] {
+            let path = self.directory.join(file);
+            let text = fs::read_to_string(&path)?;
+            fs::write(&path, line + &text)?;
+        }
+        Ok(())
+    }
+
+    /// Starts `hextet up` and waits until it says `ready`.
+    fn up(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let mut up = self
             .command(&["up"])
             // A Ctrl-C is for the lab, which then ends the cloud in its own way.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&cloud.log)?)
+            .stderr(File::create(&self.log)?)
             .spawn()
-            .with_context(|| format!("start {}", hextet.display()))?;
+            .with_context(|| format!("start {}", self.hextet.display()))?;
         let stdout = up.stdout.take().context("stdout is piped")?;
-        cloud.up = Some(up);
+        self.up = Some(up);
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -95,16 +140,16 @@ impl Cloud {
         loop {
             interrupt.check()?;
             match lines.recv_timeout(POLL) {
-                Ok(line) if line.starts_with("ready ") => return Ok(cloud),
+                Ok(line) if line.starts_with("ready ") => return Ok(()),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("hextet up ended:\n{}", cloud.log_end())
+                    bail!("hextet up ended:\n{}", self.log_end())
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
                     let bound = READY_BOUND.as_secs();
                     bail!(
                         "hextet up is not ready after {bound} s:\n{}",
-                        cloud.log_end()
+                        self.log_end()
                     )
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -132,9 +177,21 @@ impl Cloud {
     /// # Errors
     /// When `clouds.yaml` cannot be read or the login is refused.
     pub fn api(&self) -> Result<Api> {
+        self.sign_in(MEMBER_CLOUD)
+    }
+
+    /// Signs in as the administrator, who alone makes networks of physical segments.
+    ///
+    /// # Errors
+    /// As [`Self::api`].
+    pub fn admin_api(&self) -> Result<Api> {
+        self.sign_in(ADMIN_CLOUD)
+    }
+
+    fn sign_in(&self, cloud: &str) -> Result<Api> {
         let path = self.clouds_yaml();
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        Api::sign_in(&self.namespace.path(), &login(&text, MEMBER_CLOUD)?)
+        Api::sign_in(&self.namespace.path(), &login(&text, cloud)?)
     }
 
     /// The lifetimes that `server.toml` configures.

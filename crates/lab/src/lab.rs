@@ -17,9 +17,10 @@ use crate::guest::{Guest, Place};
 use crate::interrupt::Interrupt;
 use crate::machine::{Kernel, Nic};
 use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
-use crate::promised::{Lifetimes, Promised, formed, promised};
+use crate::promised::{Lifetimes, Promised, add_router, formed, promised};
 use crate::run::Namespace;
 use crate::seen::{DnsSource, Seen};
+use crate::segment::{self, Segment};
 use crate::verdict::{Column, Line, compare, judge};
 use crate::watch::Watch;
 
@@ -34,6 +35,7 @@ pub struct Lab {
     // In this order they are dropped: the cloud lets go of the links before the guests' namespaces vanish.
     cloud: Cloud,
     guests: Vec<Plugged>,
+    segments: Vec<Segment>,
     directory: Directory,
     interrupt: Interrupt,
 }
@@ -77,10 +79,15 @@ impl Lab {
         fs::create_dir(&directory.path).with_context(|| directory.path.display().to_string())?;
         say(&format!("hextet up in namespace {id}"));
         let namespace = Namespace::create(id.clone())?;
-        let cloud = Cloud::start(hextet, &directory.path, namespace, &interrupt)?;
+        let physical = networks.iter().filter_map(|network| network.physical);
+        let nics: Vec<(String, String)> = physical
+            .map(|physical| (physical.name.to_owned(), segment::nic(&physical)))
+            .collect();
+        let cloud = Cloud::start(hextet, &directory.path, namespace, &nics, &interrupt)?;
         let mut lab = Self {
             cloud,
             guests: Vec::new(),
+            segments: Vec::new(),
             directory,
             interrupt,
         };
@@ -153,9 +160,8 @@ impl Lab {
         lifetimes: Lifetimes,
         id: &str,
     ) -> Result<()> {
-        let clients = spec.guests.iter().copied();
-        let clients = clients.filter(|client| kernel.is_some() || *client != Client::Machine);
-        let clients: Vec<Client> = clients.collect();
+        let can_be = |client: &Client| kernel.is_some() || *client != Client::Machine;
+        let clients: Vec<Client> = spec.guests.iter().copied().filter(can_be).collect();
         let ipv4 = spec
             .ipv4
             .map_or(String::new(), |ipv4| format!(" and {}", ipv4.cidr));
@@ -166,7 +172,17 @@ impl Lab {
             spec.cidr,
             clients.len()
         ));
-        let (network_id, subnet_ids) = create_network(api, spec)?;
+        let (network_id, subnet_ids) = match spec.physical {
+            None => create_network(api, spec)?,
+            Some(physical) => {
+                let host = self.cloud.namespace();
+                let files = self.directory.path.join(physical.name);
+                let segment = Segment::lay(host, id, spec, &physical, lifetimes, &files)?;
+                self.segments.push(segment);
+                create_network(&self.cloud.admin_api()?, spec)?
+            }
+        };
+        let place = (kernel, id, self.directory.path.join("guests"));
         let names = guest_names(spec.name, &clients);
         let mut ports = Vec::new();
         for name in &names {
@@ -194,19 +210,10 @@ impl Lab {
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
             promised.forms_addresses = clients[index].forms_addresses();
-            let (name, client) = (names[index].clone(), clients[index]);
-            let directory = self.directory.path.join("guests").join(&name);
-            let guest = match kernel.filter(|_| client == Client::Machine) {
-                None => {
-                    let namespace = format!("{id}-{name}");
-                    Guest::create(name, port_id.clone(), client, namespace, directory)?
-                }
-                Some(kernel) => {
-                    let nic = nic(&port, promised.mtu)?;
-                    let machine = Emulated::new(kernel.clone(), nic, directory.clone())?;
-                    Guest::emulated(name, port_id.clone(), machine, directory)
-                }
-            };
+            if spec.physical.is_some() {
+                add_router(&mut promised, segment::router(), &port, &subnets)?;
+            }
+            let guest = unplugged(&names[index], clients[index], &port, promised.mtu, &place)?;
             self.guests.push(Plugged {
                 guest,
                 promised,
@@ -317,18 +324,28 @@ fn create_network(api: &Api, spec: &NetworkSpec) -> Result<(String, Vec<String>)
     if let Some(mtu) = spec.mtu {
         attributes["mtu"] = json!(mtu);
     }
+    if let Some(physical) = spec.physical {
+        attributes["provider:network_type"] = json!("flat");
+        attributes["provider:physical_network"] = json!(physical.name);
+        attributes["shared"] = json!(true);
+    }
     let id = |made: Value| made["id"].as_str().map(str::to_owned);
     let network = api.create("networks", "network", attributes)?;
     let network = id(network).context("network without id")?;
-    let attributes = json!({
+    let mut attributes = json!({
         "name": spec.name,
         "network_id": network,
         "ip_version": 6,
         "cidr": spec.cidr,
-        "ipv6_ra_mode": spec.mode,
         "ipv6_address_mode": spec.mode,
         "dns_nameservers": DNS_SERVERS,
     });
+    if !spec
+        .physical
+        .is_some_and(|physical| physical.router_advertises)
+    {
+        attributes["ipv6_ra_mode"] = json!(spec.mode);
+    }
     let subnet = api.create("subnets", "subnet", attributes)?;
     let mut subnets = vec![id(subnet).context("subnet without id")?];
     if let Some(ipv4) = spec.ipv4 {
@@ -355,6 +372,34 @@ fn ipv4_subnet(name: &str, network: &str, spec: Ipv4Spec) -> Value {
         attributes["gateway_ip"] = Value::Null;
     }
     attributes
+}
+
+/// A guest for a port. The place is the machines' kernel, if there is one, how the lab's names begin, and where guests'
+/// files are.
+fn unplugged(
+    name: &str,
+    client: Client,
+    port: &Value,
+    mtu: u32,
+    (kernel, id, files): &(Option<&Kernel>, &str, PathBuf),
+) -> Result<Guest> {
+    let directory = files.join(name);
+    let port_id = port["id"].as_str().context("port without id")?.to_owned();
+    match kernel.filter(|_| client == Client::Machine) {
+        None => {
+            let namespace = format!("{id}-{name}");
+            Guest::create(name.to_owned(), port_id, client, namespace, directory)
+        }
+        Some(kernel) => {
+            let machine = Emulated::new(kernel.clone(), nic(port, mtu)?, directory.clone())?;
+            Ok(Guest::emulated(
+                name.to_owned(),
+                port_id,
+                machine,
+                directory,
+            ))
+        }
+    }
 }
 
 /// The NIC of a machine for a port, on a tap whose name is of this port.

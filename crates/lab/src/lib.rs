@@ -25,6 +25,7 @@ pub mod networks;
 pub mod promised;
 pub mod run;
 pub mod seen;
+pub mod segment;
 pub mod show;
 pub mod verdict;
 pub mod watch;
@@ -34,7 +35,7 @@ use crate::lab::{Lab, say};
 use crate::machine::Kernel;
 
 /// Programs that the guests are made of, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
@@ -48,6 +49,8 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("NetworkManager", "network-manager"),
     ("dbus-daemon", "dbus-daemon"),
     ("setpriv", "util-linux"),
+    ("radvd", "radvd"),
+    ("sysctl", "procps"),
 ];
 
 /// The same of a guest that is a machine.

@@ -15,8 +15,19 @@ pub struct NetworkSpec {
     pub mtu: Option<u32>,
     /// The IPv4 subnet besides.
     pub ipv4: Option<Ipv4Spec>,
+    /// The physical segment that it is, where it is one.
+    pub physical: Option<Physical>,
     /// The guests, each pinging the next and the last the first.
     pub guests: &'static [Client],
+}
+
+/// A physical segment with a router.
+#[derive(Clone, Copy, Debug)]
+pub struct Physical {
+    /// Its name, as the cloud's administrator has it.
+    pub name: &'static str,
+    /// Whether the router advertises to guests (`ipv6_ra_mode` is unset); else the host does, and names the router.
+    pub router_advertises: bool,
 }
 
 /// An IPv4 subnet.
@@ -36,15 +47,23 @@ pub const DNS_SERVERS: [&str; 2] = ["2400:3200::1", "2400:3200:baba::1"];
 /// The same in IPv4.
 pub const DNS_SERVERS_IPV4: [&str; 2] = ["223.5.5.5", "223.6.6.6"];
 
+const SEGMENT_GUESTS: &[Client] = &[
+    Client::Kernel,
+    Client::Kernel,
+    Client::Dhcpcd,
+    Client::Networkd,
+];
+
 /// Every mode that hosts serve, each with the clients that can use it. A kernel alone gets no address where DHCPv6
 /// assigns them, and `dhclient -6` none where it does not.
-pub const ALL: [NetworkSpec; 6] = [
+pub const ALL: [NetworkSpec; 8] = [
     NetworkSpec {
         name: "slaac",
         cidr: "2001:db8:1::/64",
         mode: "slaac",
         mtu: None,
         ipv4: None,
+        physical: None,
         guests: &[
             Client::Kernel,
             Client::Kernel,
@@ -60,6 +79,7 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateless",
         mtu: Some(1400),
         ipv4: None,
+        physical: None,
         guests: &[
             Client::Kernel,
             Client::DhclientStateless,
@@ -74,6 +94,7 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateful",
         mtu: Some(1280),
         ipv4: None,
+        physical: None,
         guests: &[
             Client::Dhclient,
             Client::Dhclient64,
@@ -90,6 +111,7 @@ pub const ALL: [NetworkSpec; 6] = [
         mode: "dhcpv6-stateful",
         mtu: None,
         ipv4: None,
+        physical: None,
         guests: &[
             Client::Dhclient,
             Client::Dhcpcd,
@@ -107,6 +129,7 @@ pub const ALL: [NetworkSpec; 6] = [
             gateway: true,
             host_route: Some(("198.51.100.0/24", "10.4.0.9")),
         }),
+        physical: None,
         guests: &[
             Client::Dhclient4,
             Client::Udhcpc,
@@ -127,12 +150,38 @@ pub const ALL: [NetworkSpec; 6] = [
             gateway: false,
             host_route: None,
         }),
+        physical: None,
         guests: &[
             Client::Udhcpc,
             Client::DhcpcdDual,
             Client::NetworkdDual,
             Client::NetworkManagerDual,
         ],
+    },
+    // Two physical segments, each with a router: guests hear it on the first, and are told of it on the second.
+    NetworkSpec {
+        name: "segment",
+        cidr: "2001:db8:7::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: None,
+        physical: Some(Physical {
+            name: "phys1",
+            router_advertises: true,
+        }),
+        guests: SEGMENT_GUESTS,
+    },
+    NetworkSpec {
+        name: "gateway",
+        cidr: "2001:db8:8::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: None,
+        physical: Some(Physical {
+            name: "phys2",
+            router_advertises: false,
+        }),
+        guests: SEGMENT_GUESTS,
     },
 ];
 
@@ -145,6 +194,7 @@ pub const FOR_FAULTS: [NetworkSpec; 2] = [
         mode: "dhcpv6-stateful",
         mtu: None,
         ipv4: None,
+        physical: None,
         guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
     },
     NetworkSpec {
@@ -157,6 +207,7 @@ pub const FOR_FAULTS: [NetworkSpec; 2] = [
             gateway: true,
             host_route: None,
         }),
+        physical: None,
         guests: &[Client::Dhclient4, Client::Dhclient4, Client::Dhclient4],
     },
 ];

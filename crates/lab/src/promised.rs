@@ -40,6 +40,8 @@ pub struct Promised {
     pub managed: bool,
     /// O of the RA.
     pub other: bool,
+    /// The default router, where there is one.
+    pub router: Option<Ipv6Addr>,
     /// Prefixes with A in the RA.
     pub autonomous: Vec<Ipv6Net>,
     /// The guest that it pings.
@@ -117,6 +119,7 @@ pub fn promised(
         mtu: u32::try_from(network["mtu"].as_u64().context("network without mtu")?)?,
         managed: false,
         other: false,
+        router: None,
         autonomous: Vec::new(),
         neighbour: neighbour.to_owned(),
         ipv4: None,
@@ -130,7 +133,7 @@ pub fn promised(
             let address = ipv4.next().context("no address of the IPv4 subnet")?;
             promised.ipv4 = Some(ipv4::promised(address, subnet, habit)?);
         } else {
-            add_subnet(&mut promised, mac, subnet)?;
+            add_subnet(&mut promised, mac, subnet, RaSender::Us)?;
         }
     }
     Ok(promised)
@@ -149,14 +152,35 @@ pub fn formed(port: &Value) -> Result<Vec<Ipv6Addr>> {
     Ok(addresses)
 }
 
-fn add_subnet(promised: &mut Promised, mac: Mac, subnet: &Value) -> Result<()> {
+/// Adds what a router outside promises: a default route, and the prefixes that are its to advertise.
+///
+/// # Errors
+/// As [`promised`].
+pub fn add_router(
+    promised: &mut Promised,
+    router: Ipv6Addr,
+    port: &Value,
+    subnets: &[Value],
+) -> Result<()> {
+    let mac: Mac = text(port, "mac_address")?
+        .parse()
+        .map_err(|error| anyhow!("mac_address: {error}"))?;
+    promised.router = Some(router);
+    for subnet in subnets {
+        add_subnet(promised, mac, subnet, RaSender::Outside)?;
+    }
+    Ok(())
+}
+
+/// What its sender, if it is this one, advertises of a subnet.
+fn add_subnet(promised: &mut Promised, mac: Mac, subnet: &Value, sender: RaSender) -> Result<()> {
     let cidr: Ipv6Net = text(subnet, "cidr")?.parse().context("cidr")?;
     let modes = Ipv6Modes {
         ra: mode(subnet, "ipv6_ra_mode")?,
         address: mode(subnet, "ipv6_address_mode")?,
     };
     let row = modes.row().map_err(|refusal| anyhow!("{refusal}"))?;
-    let (RaSender::Us, Some(flags)) = (row.sender, row.flags) else {
+    let Some(flags) = row.flags.filter(|_| row.sender == sender) else {
         return Ok(());
     };
     promised.on_link.push(cidr);

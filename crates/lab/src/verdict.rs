@@ -167,7 +167,7 @@ pub fn judge(column: Column, promised: &Promised, seen: &Seen) -> Line {
         Column::Address => address(promised, seen),
         Column::Lifetimes => lifetimes(promised, seen),
         Column::OnLinkRoute => on_link(promised, seen),
-        Column::DefaultRoute => default_route(seen),
+        Column::DefaultRoute => default_route(promised, seen),
         Column::Dns => dns(promised, seen),
         Column::Mtu => mtu(promised, seen),
         Column::Flags => flags(promised, seen),
@@ -287,9 +287,19 @@ fn on_link(promised: &Promised, seen: &Seen) -> Judged {
     )
 }
 
-/// No router serves these networks, so there is no way out, whatever `gateway_ip` says.
-fn default_route(seen: &Seen) -> Judged {
+/// The router of a physical segment; elsewhere no router serves, so there is no way out, whatever `gateway_ip` says.
+fn default_route(promised: &Promised, seen: &Seen) -> Judged {
     let mut reasons = Vec::new();
+    if let Some(router) = promised.router {
+        let wanted = format!("via {router}");
+        if seen.default_routes.is_empty() || seen.default_routes.iter().any(|it| *it != wanted) {
+            reasons.push("not the router's".to_owned());
+        }
+        if seen.ra.as_ref().is_some_and(|ra| ra.router_lifetime_s == 0) {
+            reasons.push("the RA's router lifetime is 0 s".to_owned());
+        }
+        return (wanted, list(seen.default_routes.iter()), joined(&reasons));
+    }
     if !seen.default_routes.is_empty() {
         reasons.push("a default route without a router".to_owned());
     }

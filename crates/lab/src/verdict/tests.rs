@@ -226,6 +226,7 @@ fn three() -> Vec<(Promised, Seen)> {
             mtu: 1430,
             managed: true,
             other: true,
+            router: None,
             autonomous: Vec::new(),
             neighbour: neighbour.into(),
             ipv4: Some(Ipv4Promised {
