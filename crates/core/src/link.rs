@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::ids::{PortId, PortNumber, Vni};
 use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
-use crate::plan::{HostPlan, SubnetPlan};
+use crate::plan::{HostPlan, NetworkPlan, PortPlan, SubnetPlan};
 use crate::settings::CloudSettings;
 
 pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
@@ -166,6 +166,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
         admin_state_up: port.admin_state_up && network.admin_state_up,
         ra: ra_plan(
             settings,
+            retrans_timer_ms(settings, network, port),
             &subnets,
             port.mac,
             &addresses,
@@ -180,8 +181,21 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
     })
 }
 
+/// RETRANS_TIMER (RFC 4861 §10), what guests have that were told nothing.
+const RETRANS_TIMER_MS: u32 = 1000;
+
+/// The cloud's where the host proves that addresses are used once: it guards the guest's sources, and the network's owner
+/// does not wish otherwise. Else the RFC's, not "unspecified", which would leave what a running guest was told before.
+fn retrans_timer_ms(settings: &CloudSettings, network: &NetworkPlan, port: &PortPlan) -> u32 {
+    match network.fast_dad && port.port_security_enabled {
+        true => settings.retrans_timer_ms,
+        false => RETRANS_TIMER_MS,
+    }
+}
+
 fn ra_plan(
     settings: &CloudSettings,
+    retrans_timer_ms: u32,
     subnets: &[&SubnetPlan],
     mac: Mac,
     addresses: &[Ipv6Addr],
@@ -229,7 +243,7 @@ fn ra_plan(
         other: ours.iter().any(|subnet| subnet.other),
         // No router serves the network, so there is no way out.
         router_lifetime_s: 0,
-        retrans_timer_ms: settings.retrans_timer_ms,
+        retrans_timer_ms,
         max_rtr_adv_interval_s: settings.max_rtr_adv_interval_s,
         mtu,
         prefixes,

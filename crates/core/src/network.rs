@@ -64,6 +64,9 @@ pub struct Network {
     /// Whether ports that are made on it and say nothing of it are guarded.
     #[serde(default = "guarded")]
     pub port_security_enabled: bool,
+    /// Whether guests are told a short Retrans Timer, so that their checks for duplicate addresses take no second.
+    #[serde(rename = "hextet:fast_dad", default = "guarded")]
+    pub fast_dad: bool,
     /// Rises with each change.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.
@@ -80,7 +83,8 @@ pub struct Network {
     pub vni: Vni,
 }
 
-/// What holds where nothing is said: documents of earlier programs have ports that are guarded.
+/// What holds where nothing is said: documents of earlier programs have ports that are guarded, and guests that are told a
+/// short Retrans Timer.
 pub(crate) fn guarded() -> bool {
     true
 }

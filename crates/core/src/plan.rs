@@ -67,6 +67,8 @@ pub struct NetworkPlan {
     pub admin_state_up: bool,
     /// The physical network that it is, as it is (flat); `None`: VXLAN.
     pub physical_network: Option<String>,
+    /// Whether guests whose sources are guarded are told the cloud's Retrans Timer, not RFC 4861's.
+    pub fast_dad: bool,
 }
 
 /// An IPv6 subnet as a host must serve it: the mode table's row is already applied.

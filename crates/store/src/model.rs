@@ -39,7 +39,8 @@ impl Committed {
 /// The member that a noun got last, as it stands in its documents; inside a text its quotes would be escaped.
 fn newest_member(kind: &str) -> &'static str {
     match kind {
-        NETWORK | PORT => "\"port_security_enabled\":",
+        NETWORK => "\"hextet:fast_dad\":",
+        PORT => "\"port_security_enabled\":",
         SUBNET => "\"service_types\":",
         _ => "\"tags\":",
     }

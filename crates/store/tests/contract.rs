@@ -74,6 +74,7 @@ async fn a_document_of_an_earlier_program_gets_the_members_of_this_one(bed: Bed)
         "shared",
         "hextet:address_policy",
         "port_security_enabled",
+        "hextet:fast_dad",
         "provider:physical_network",
     ] {
         old.as_object_mut().unwrap().shift_remove(member).unwrap();
@@ -630,6 +631,7 @@ fn network() -> Network {
         status: "ACTIVE".into(),
         shared: false,
         physical_network: None,
+        fast_dad: true,
         subnets: vec![subnet_id(1)],
         mtu: 1430,
         address_policy: Default::default(),

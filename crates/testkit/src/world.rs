@@ -77,6 +77,7 @@ impl World {
             mtu: 1430,
             admin_state_up: true,
             physical_network: None,
+            fast_dad: true,
         };
         let mut plan = HostPlan::default();
         plan.entries

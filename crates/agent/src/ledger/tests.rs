@@ -122,6 +122,7 @@ fn full() -> State {
                         mtu: 1430,
                         admin_state_up: true,
                         physical_network: None,
+                        fast_dad: true,
                     })),
                 ),
                 (

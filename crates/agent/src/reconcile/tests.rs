@@ -532,6 +532,7 @@ fn planned(
             mtu: 1430,
             admin_state_up: true,
             physical_network: None,
+            fast_dad: true,
         }),
     );
     for number in ports {

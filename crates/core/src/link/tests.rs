@@ -166,6 +166,36 @@ fn dhcp_off_is_off_and_a_silent_subnet_keeps_the_server_silent() {
     );
 }
 
+#[test]
+fn guests_are_told_a_short_retrans_timer_unless_their_network_or_port_is_without_it() {
+    let settings = CloudSettings::with_defaults(Uuid::nil());
+    for (fast_dad, guarded, expected) in [
+        (true, true, settings.retrans_timer_ms),
+        (false, true, 1000),
+        (true, false, 1000),
+    ] {
+        let network = NetworkPlan {
+            vni: Vni(5),
+            id: NetworkId(Uuid::nil()),
+            mtu: 1430,
+            admin_state_up: true,
+            physical_network: None,
+            fast_dad,
+        };
+        let port = PortPlan {
+            id: PortId(Uuid::nil()),
+            number: PortNumber(1),
+            vni: Vni(5),
+            mac: MAC,
+            admin_state_up: true,
+            port_security_enabled: guarded,
+            fixed_ips: vec![],
+        };
+        let told = retrans_timer_ms(&settings, &network, &port);
+        assert_eq!(told, expected, "{fast_dad} {guarded}");
+    }
+}
+
 fn both(mode: Ipv6Mode) -> Ipv6Modes {
     Ipv6Modes {
         ra: Some(mode),
@@ -218,6 +248,7 @@ fn link(subnets: &[SubnetPlan], addresses: &[&str], withdrawn: &[Ipv6Net]) -> Li
         mtu: 1430,
         admin_state_up: true,
         physical_network: None,
+        fast_dad: true,
     };
     let mut entries = BTreeMap::from([
         (

@@ -51,6 +51,7 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
                 mtu: network.mtu,
                 admin_state_up: network.admin_state_up,
                 physical_network: network.physical_network.clone(),
+                fast_dad: network.fast_dad,
             }))
         }
         PlanKey::Subnet(id) => {

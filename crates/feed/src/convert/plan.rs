@@ -71,6 +71,7 @@ impl From<&PlanEntry> for v1::Entry {
                 mtu: network.mtu,
                 admin_state_up: network.admin_state_up,
                 physical_network: network.physical_network.clone().unwrap_or_default(),
+                full_dad: !network.fast_dad,
             }),
             PlanEntry::Subnet(subnet) => Entry::Subnet(subnet_out(subnet)),
             PlanEntry::Ipv4Subnet(subnet) => Entry::Ipv4Subnet(ipv4_subnet_out(subnet)),
@@ -93,6 +94,7 @@ impl TryFrom<&v1::Entry> for PlanEntry {
                     id: NetworkId(uuid("network.id", &network.id)?),
                     mtu: network.mtu,
                     admin_state_up: network.admin_state_up,
+                    fast_dad: !network.full_dad,
                     physical_network: Some(network.physical_network.clone())
                         .filter(|name| !name.is_empty()),
                 }),

@@ -215,6 +215,7 @@ fn cloud() -> Snapshot {
         status: "ACTIVE".to_owned(),
         shared: false,
         physical_network: None,
+        fast_dad: true,
         subnets: vec![SubnetId(Uuid::from_u128(2))],
         mtu: 1430,
         address_policy: Default::default(),

@@ -40,6 +40,8 @@ pub struct NewNetwork {
     pub address_policy: AddressPolicy,
     /// Whether ports that are made on it and say nothing of it are guarded.
     pub port_security_enabled: bool,
+    /// Whether guests are told a short Retrans Timer.
+    pub fast_dad: bool,
 }
 
 /// What of a network is asked to change.
@@ -61,6 +63,8 @@ pub struct NetworkPatch {
     pub address_policy: Option<AddressPolicy>,
     /// Whether ports that are made on it from now on and say nothing of it are guarded.
     pub port_security_enabled: Option<bool>,
+    /// Whether guests are told a short Retrans Timer.
+    pub fast_dad: Option<bool>,
 }
 
 /// What is asked of one network.
@@ -95,6 +99,7 @@ pub(crate) fn create(
                 mtu,
                 address_policy: what.address_policy,
                 port_security_enabled: what.port_security_enabled,
+                fast_dad: what.fast_dad,
                 revision_number: 1,
                 created_at: ask.now.clone(),
                 updated_at: ask.now.clone(),
@@ -150,6 +155,9 @@ pub(crate) fn update(
         }
         if let Some(enabled) = patch.port_security_enabled {
             after.port_security_enabled = enabled;
+        }
+        if let Some(fast_dad) = patch.fast_dad {
+            after.fast_dad = fast_dad;
         }
         if after != before {
             touch(&mut after, &ask.now);

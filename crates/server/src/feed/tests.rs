@@ -378,6 +378,7 @@ fn network() -> Network {
         status: "ACTIVE".to_owned(),
         shared: false,
         physical_network: None,
+        fast_dad: true,
         subnets: Vec::new(),
         mtu: 1430,
         address_policy: Default::default(),

@@ -11,6 +11,7 @@ fn network(vni: u32, physical_network: Option<&str>) -> NetworkPlan {
         id: NetworkId(Uuid::from_u128(u128::from(vni))),
         mtu: 1500,
         admin_state_up: true,
+        fast_dad: true,
         physical_network: physical_network.map(str::to_owned),
     }
 }

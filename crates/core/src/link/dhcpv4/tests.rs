@@ -143,6 +143,7 @@ fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dh
         mtu,
         admin_state_up: true,
         physical_network: None,
+        fast_dad: true,
     };
     let port = PortPlan {
         id: PORT,

@@ -226,6 +226,7 @@ fn network(n: u8, mtu: u32) -> Network {
         status: "ACTIVE".into(),
         shared: false,
         physical_network: None,
+        fast_dad: true,
         subnets: vec![],
         mtu,
         address_policy: Default::default(),

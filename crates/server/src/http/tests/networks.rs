@@ -133,3 +133,33 @@ async fn a_network_goes_with_its_subnets_but_not_with_its_ports() {
         .await
         .check("port", 404, "PortNotFound");
 }
+
+#[tokio::test]
+async fn a_networks_owner_says_whether_checks_for_duplicates_are_fast_and_hosts_hear_it() {
+    let cloud = Cloud::new().await;
+    let made = cloud
+        .post("demo", "networks", json!({"network": {"name": "n"}}))
+        .await;
+    assert_eq!(made.body["network"]["hextet:fast_dad"], true);
+    let id = made.made("network");
+    let said = json!({"network": {"hextet:fast_dad": false}});
+    let said = cloud.put("demo", &format!("networks/{id}"), said).await;
+    assert_eq!(said.body["network"]["hextet:fast_dad"], false);
+    let slow = cloud.get("demo", "networks?hextet:fast_dad=false").await;
+    assert_eq!(slow.ids("networks"), [id.as_str()]);
+    let wrong = json!({"network": {"hextet:fast_dad": "soon"}});
+    let wrong = cloud.put("demo", &format!("networks/{id}"), wrong).await;
+    wrong.check("no boolean", 400, "HTTPBadRequest");
+    assert!(wrong.message().contains("hextet:fast_dad"));
+    let planned = cloud
+        .store
+        .read(|model| {
+            model
+                .snapshot()
+                .network(id.parse().unwrap())
+                .unwrap()
+                .fast_dad
+        })
+        .await;
+    assert!(!planned.unwrap());
+}

@@ -275,7 +275,7 @@ const SAYABLE: [(&str, &[&str]); 3] = [
         "admin_state_up", "availability_zone_hints", "description", "dns_domain", "ha", "is_default", "mtu", "name",
         "port_security_enabled", "project_id", "provider:network_type", "provider:physical_network",
         "provider:segmentation_id", "pvlan", "qinq", "qos_policy_id", "router:external", "segments", "shared",
-        "tags", "tenant_id", "vlan_transparent",
+        "hextet:fast_dad", "tags", "tenant_id", "vlan_transparent",
     ]),
     ("subnet", &[
         "allocation_pools", "cidr", "description", "dns_nameservers", "dns_publish_fixed_ip", "enable_dhcp",

@@ -43,6 +43,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A network says by hextet:address_policy whether a subnet that is added gives the ports that there are an address: new-ports or all-ports.",
     ),
     (
+        "hextet-fast-dad",
+        "Fast duplicate address detection",
+        "A network says by hextet:fast_dad whether its guests are told a short Retrans Timer, so that checks for duplicate addresses take no second: true by default, and without effect on ports without port security.",
+    ),
+    (
         "hextet-observed-addresses",
         "Addresses that guests form",
         "A port shows by hextet:observed_addresses the addresses that its guest formed itself and may send from, each with since when; to administrators by hextet:address_conflicts whose addresses it claims.",

@@ -128,6 +128,7 @@ const ATTRIBUTES: &[Attribute] = &[
         convert::address_policy,
         Filter::OneOf(&AddressPolicy::NAMES),
     ),
+    writable("hextet:fast_dad", convert::boolean, Filter::Boolean),
     read_only("tags", Some(Filter::Tags(TagRule::All))),
     tag_filter("tags-any", TagRule::Any),
     tag_filter("not-tags", TagRule::NotAll),
@@ -156,6 +157,8 @@ pub(super) struct Post {
     #[serde(rename = "hextet:address_policy")]
     address_policy: Option<AddressPolicy>,
     port_security_enabled: Option<bool>,
+    #[serde(rename = "hextet:fast_dad")]
+    fast_dad: Option<bool>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -171,6 +174,8 @@ pub(super) struct Put {
     #[serde(rename = "hextet:address_policy")]
     address_policy: Option<AddressPolicy>,
     port_security_enabled: Option<bool>,
+    #[serde(rename = "hextet:fast_dad")]
+    fast_dad: Option<bool>,
     #[serde(flatten)]
     carried: Carried,
 }
@@ -221,6 +226,7 @@ impl Resource for Networks {
             provider: post.carried.into(),
             address_policy: post.address_policy.unwrap_or_default(),
             port_security_enabled: post.port_security_enabled.unwrap_or(true),
+            fast_dad: post.fast_dad.unwrap_or(true),
         })
     }
 
@@ -234,6 +240,7 @@ impl Resource for Networks {
             provider: put.carried.into(),
             address_policy: put.address_policy,
             port_security_enabled: put.port_security_enabled,
+            fast_dad: put.fast_dad,
         })
     }
 }
