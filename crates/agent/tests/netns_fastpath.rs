@@ -33,7 +33,7 @@ const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
 
 /// Of clsact no link is pinned, of which there could be something to repair.
 #[test]
-fn pins_that_are_deleted_under_the_agent_are_made_again_without_losing_a_packet() {
+fn tcx_pins_that_are_deleted_under_the_agent_are_made_again_without_losing_a_packet() {
     with_host(Hook::Tcx, 2, pins_under_the_agent);
 }
 
