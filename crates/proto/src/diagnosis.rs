@@ -116,6 +116,8 @@ pub struct Around {
     pub foreign_source: u64,
     /// Frames for the agent beyond the port's budget.
     pub over_budget: u64,
+    /// Another router on the segment is heard.
+    pub router_heard: bool,
     /// What another router on the segment says that the subnet does not.
     pub contradictions: Vec<String>,
 }
@@ -141,7 +143,7 @@ pub fn diagnose(link: &Link, around: &Around, now: Instant) -> Vec<Finding> {
         return findings;
     }
     silence(plan, history, around, &mut find);
-    advertisement(plan, history, now, &mut find);
+    advertisement(plan, history, around, now, &mut find);
     dhcp(plan, history, now, &mut find);
     addresses(history, around, &mut find);
     mtu(plan, around, &mut find);
@@ -216,12 +218,13 @@ fn silence(
 fn advertisement(
     plan: &LinkPlan,
     history: &History,
+    around: &Around,
     now: Instant,
     find: &mut impl FnMut(Problem, String),
 ) {
     let solicited = history.count(Topic::RouterSolicit);
     let Some(ra) = &plan.ra else {
-        if solicited > 0 {
+        if solicited > 0 && !around.router_heard {
             find(
                 Problem::NoRouterAdvertisement,
                 format!(

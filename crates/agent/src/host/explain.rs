@@ -65,6 +65,7 @@ impl Host {
             other_mac: count(&counters, &[Verdict::MacSpoofed]),
             foreign_source: count(&counters, &[Verdict::SourceSpoofed, Verdict::NdSpoofed]),
             over_budget: count(&counters, &[Verdict::PuntBudget]),
+            router_heard: self.hears_router(id),
             contradictions: self.segment_problems(id).to_vec(),
         }
     }

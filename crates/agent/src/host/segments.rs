@@ -169,6 +169,13 @@ impl Host {
         heard.map_or(&[], |heard| &heard.problems)
     }
 
+    /// Whether a router of a port's segment is heard.
+    pub(super) fn hears_router(&self, port: PortId) -> bool {
+        let port = self.state.plan.port(port);
+        let heard = port.and_then(|port| self.heard.get(&port.vni));
+        heard.is_some_and(|heard| !heard.senders.is_empty())
+    }
+
     /// The segment's router that our advertisements to a port name, if they name one.
     pub(super) fn router_of(&self, port: PortId) -> Option<Router> {
         let port = self.state.plan.port(port)?;

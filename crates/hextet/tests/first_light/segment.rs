@@ -292,6 +292,13 @@ fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
         said.starts_with("the subnets' modes want M=0 O=0, and fe80::") && said.contains("M=1 O=0"),
         "{said}"
     );
+    let findings = |segment: &Segment| {
+        let shown = segment.cloud.done(&["port", "show", &id, "-f", "json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["findings"].clone()
+    };
+    assert_eq!(findings(&segment)[0]["name"], "wrong-flags");
+    assert_eq!(findings(&segment)[0]["words"], said);
     until("the address all the same", || {
         one.addresses().contains(&(address, 64)).then_some(())
     });
@@ -299,5 +306,8 @@ fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
     segment.advertise("");
     until("nothing to say", || {
         problems(&segment).is_empty().then_some(())
+    });
+    until("the router is heard again", || {
+        (findings(&segment) == json!([])).then_some(())
     });
 }
