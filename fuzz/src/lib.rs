@@ -21,7 +21,7 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("parse_frame", parse_frame),
     ("parse_ndp", parse_ndp),
     ("parse_dhcpv6", parse_dhcpv6),
@@ -31,6 +31,7 @@ pub const TARGETS: [Target; 9] = [
     ("decode_request", decode_request),
     ("parse_craft", parse_craft),
     ("parse_capture", parse_capture),
+    ("redo_body", redo_body),
 ];
 
 /// A request to the API: `METHOD TARGET`, a line feed, the body.
@@ -65,6 +66,15 @@ pub fn parse_capture(bytes: &[u8]) -> bool {
     };
     assert!(capture::is_capture(bytes) && frames.len() <= capture::FRAMES_MAX);
     frames.iter().map(|frame| frame.len()).sum::<usize>() <= bytes.len()
+}
+
+/// The statements of a record of the redo file.
+pub fn redo_body(bytes: &[u8]) -> bool {
+    let Some(again) = hextet_store::redo_body(bytes) else {
+        return false;
+    };
+    assert_eq!(again, bytes);
+    true
 }
 
 /// A frame down to its upper layer.

@@ -8,6 +8,8 @@
 
 #[path = "replay/dhcpv4.rs"]
 mod dhcpv4;
+#[path = "replay/redo.rs"]
+mod redo;
 #[path = "replay/requests.rs"]
 mod requests;
 
@@ -76,6 +78,11 @@ fn parse_craft_survives_the_corpus_and_its_mutations() {
 #[test]
 fn parse_capture_survives_the_corpus_and_its_mutations() {
     check("parse_capture");
+}
+
+#[test]
+fn redo_body_survives_the_corpus_and_its_mutations() {
+    check("redo_body");
 }
 
 #[test]
@@ -153,6 +160,12 @@ fn write_seeds(name: &str) {
     if name == "decode_request" {
         for (stem, request) in requests::SEEDS {
             write(&folder.join(format!("{stem}.hex")), request.as_bytes());
+        }
+        return;
+    }
+    if name == "redo_body" {
+        for (stem, body) in redo::seeds() {
+            write(&folder.join(format!("{stem}.hex")), &body);
         }
         return;
     }

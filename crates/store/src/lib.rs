@@ -33,6 +33,7 @@ pub use database::{Database, DatabaseError, PostgresUrl};
 pub use document::{Document, Layout};
 pub use engine::EngineError;
 pub use model::{Committed, Model};
+pub use redo::redo_body;
 pub use schema::SCHEMA_VERSION;
 pub use stats::Stats;
 pub use store::{OpenError, Store, StoreConfig, Synchronous, WriteError};

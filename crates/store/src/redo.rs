@@ -257,6 +257,18 @@ fn replay_body(connection: &Connection, body: &[u8]) -> Result<(), EngineError> 
     Ok(())
 }
 
+/// The body of a record taken apart and put together again; nothing if it is none. For fuzzing: no bytes may panic, and what
+/// is understood comes out as it went in.
+pub fn redo_body(body: &[u8]) -> Option<Vec<u8>> {
+    let mut cursor = Cursor(body);
+    let mut statements = Statements::default();
+    while !cursor.0.is_empty() {
+        let (sql, params) = cursor.statement()?;
+        statements.push(sql, &params);
+    }
+    Some(statements.0)
+}
+
 /// A record around a body.
 fn seal(body: &[u8], generation: i32, place: u32) -> Vec<u8> {
     let length = HEAD + body.len().next_multiple_of(ALIGNMENT);

@@ -48,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "hextet-core",
             "hextet-wire",
             "hextet-proto",
+            "hextet-store",
             "hextet-server",
         ],
     ),
