@@ -58,7 +58,8 @@ pub const HELP: &str = "Examples:
   hextet trace 0a1b --packet 'ra hop-by-hop fragment'      what a guard must not let by
   hextet trace 0a1b --file guest.pcap
 
-A packet is an example, or layers, with KEY=VALUE behind them; what is not said is what the port's guest would send.
+A packet is an example, or layers, with KEY=VALUE behind them, each said once; what is not said is what the example
+or the port's guest would send.
   examples  rs ns ns-dad na ra redirect mld-report echo echo4 arp spoofed dhcpv6-solicit
             dhcpv6-information-request dhcpv6-advertise dhcpv4-discover dhcpv4-offer
   layers    ipv6 ipv4 arp, udp tcp icmpv6 icmp dhcpv6 dhcpv4,

@@ -6,6 +6,7 @@
 mod build;
 mod examples;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hextet_core::mac::Mac;
@@ -71,6 +72,17 @@ pub enum CraftError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// A word that says what another one said already.
+    #[error("{0:?}: the same was said before; it can be said once")]
+    Twice(String),
+    /// A layer that the network layer does not carry: nothing of it would be in the frame.
+    #[error("{network} carries no {layer}")]
+    Carried {
+        /// The network layer.
+        network: &'static str,
+        /// What stands in vain.
+        layer: &'static str,
+    },
     /// A frame of that size cannot be.
     #[error("a frame has 14 to {FRAME_BYTES_MAX} bytes, not {0}")]
     Size(usize),
@@ -98,19 +110,40 @@ pub fn parse(text: &str, guest: &Guest, resolve: Resolve<'_>) -> Result<Vec<u8>,
         return Err(CraftError::Empty);
     };
     let mut said = Said::default();
-    match examples::find(first) {
+    let own = match examples::find(first) {
         Some(example) => {
-            for word in example.words.split(' ').chain(words[1..].iter().copied()) {
+            for word in example.words.split(' ') {
                 said.take(word, guest)?;
             }
+            &words[1..]
         }
-        None => {
-            for word in &words {
-                said.take(word, guest)?;
-            }
+        None => &words[..],
+    };
+    once(own)?;
+    for word in own {
+        said.take(word, guest)?;
+    }
+    said.is_whole()?;
+    sized(build::frame(&said, guest, resolve)?)
+}
+
+/// What is said besides an example is said once; extension headers may follow each other.
+fn once(words: &[&str]) -> Result<(), CraftError> {
+    let mut before = BTreeSet::new();
+    for word in words {
+        let about = match word.split_once('=').map_or(*word, |(key, _)| key) {
+            "ipv6" | "ipv4" | "arp" => "network",
+            "udp" | "tcp" | "icmpv6" | "icmp" | "dhcpv6" | "dhcpv4" => "upper",
+            "size" | "data" => "data",
+            "ll" | "ll-option" => "ll",
+            "hop-by-hop" | "destination-options" | "routing" | "fragment" => continue,
+            other => other,
+        };
+        if !before.insert(about) {
+            return Err(CraftError::Twice(clip(word)));
         }
     }
-    sized(build::frame(&said, guest, resolve)?)
+    Ok(())
 }
 
 fn sized(frame: Vec<u8>) -> Result<Vec<u8>, CraftError> {
@@ -170,7 +203,7 @@ enum Extension {
     Fragment,
 }
 
-/// What was said so far; what was said later counts.
+/// What was said so far; what is said besides an example replaces what the example says.
 #[derive(Clone, Debug, Default)]
 struct Said {
     network: Network,
@@ -198,6 +231,9 @@ struct Said {
 
 const LAYERS: &str = "layers are ipv6, ipv4, arp, udp, tcp, icmpv6, icmp, dhcpv6, dhcpv4, hop-by-hop, \
     destination-options, routing, fragment, more, ll-option";
+const FIRST: &str = "an example stands first, and alone of its kind";
+const BEFORE_ADDRESSES: &str =
+    "the network layer stands before addresses, and an example has its own";
 const KEYS: &str = "keys are mac-src, mac-dst, vlan, src, dst, hop-limit, next, sport, dport, type, code, target, ll, \
     offset, routing-type, data, size";
 
@@ -211,9 +247,9 @@ impl Said {
 
     fn layer(&mut self, word: &str, guest: &Guest) -> Result<(), CraftError> {
         let extension = match word {
-            "ipv6" => return self.over(Network::Ipv6),
-            "ipv4" => return self.over(Network::Ipv4),
-            "arp" => return self.over(Network::Arp),
+            "ipv6" => return self.over(word, Network::Ipv6),
+            "ipv4" => return self.over(word, Network::Ipv4),
+            "arp" => return self.over(word, Network::Arp),
             "udp" => return self.carry(Upper::Udp),
             "tcp" => return self.carry(Upper::Tcp),
             "icmpv6" => return self.carry(Upper::Icmpv6),
@@ -233,9 +269,10 @@ impl Said {
             "routing" => Extension::Routing,
             "fragment" => Extension::Fragment,
             _ => {
+                let is_example = examples::find(word).is_some();
                 return Err(CraftError::Word {
                     word: clip(word),
-                    allowed: LAYERS,
+                    allowed: if is_example { FIRST } else { LAYERS },
                 });
             }
         };
@@ -246,9 +283,30 @@ impl Said {
         Ok(())
     }
 
-    fn over(&mut self, network: Network) -> Result<(), CraftError> {
+    /// Addresses are read as the network layer's, so that it cannot be another one behind them.
+    fn over(&mut self, word: &str, network: Network) -> Result<(), CraftError> {
+        let has_addresses = [self.source, self.destination, self.target]
+            .iter()
+            .any(Option::is_some);
+        if has_addresses && network != self.network {
+            return Err(CraftError::Word {
+                word: clip(word),
+                allowed: BEFORE_ADDRESSES,
+            });
+        }
         self.network = network;
         Ok(())
+    }
+
+    /// Whether all layers have a place in the frame.
+    fn is_whole(&self) -> Result<(), CraftError> {
+        let no = |network, layer| Err(CraftError::Carried { network, layer });
+        match self.network {
+            Network::Arp if self.upper != Upper::None => no("arp", "upper layer"),
+            Network::Arp if !self.extensions.is_empty() => no("arp", "extension header"),
+            Network::Ipv4 if !self.extensions.is_empty() => no("ipv4", "extension header"),
+            _ => Ok(()),
+        }
     }
 
     fn carry(&mut self, upper: Upper) -> Result<(), CraftError> {
@@ -271,7 +329,7 @@ impl Said {
             "dport" => self.destination_port = Some(number("dport", value, "0 to 65535")?),
             "type" => self.kind = Some(number("type", value, "0 to 255")?),
             "code" => self.code = number("code", value, "0 to 255")?,
-            "offset" => self.offset = number("offset", value, "bytes, a multiple of 8")?,
+            "offset" => self.offset = offset(value)?,
             "routing-type" => self.routing_type = number("routing-type", value, "0 to 255")?,
             "size" => {
                 let size: u16 = number("size", value, "bytes of data, 0 to 2800")?;
@@ -333,6 +391,16 @@ fn number<T: std::str::FromStr>(
     allowed: &'static str,
 ) -> Result<T, CraftError> {
     value.parse().map_err(|_| bad(key, value, allowed))
+}
+
+fn offset(value: &str) -> Result<u16, CraftError> {
+    const ALLOWED: &str = "bytes, a multiple of 8, 0 to 65528";
+    let offset: u16 = number("offset", value, ALLOWED)?;
+    if offset.is_multiple_of(8) {
+        Ok(offset)
+    } else {
+        Err(bad("offset", value, ALLOWED))
+    }
 }
 
 fn digits(value: &str) -> Result<Vec<u8>, CraftError> {

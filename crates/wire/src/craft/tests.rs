@@ -117,6 +117,29 @@ fn what_makes_no_frame_is_named_with_what_is_allowed() {
         ("ipv6 data=abc", "data=\"abc\": an even number"),
         ("ipv6 size=2900", "size=\"2900\""),
         ("mac-dst=1", "mac-dst=\"1\": a MAC"),
+        ("fragment offset=9", "offset=\"9\": bytes, a multiple of 8"),
+        (
+            "vlan=1 rs",
+            "\"rs\" is no word of a packet: an example stands first",
+        ),
+        (
+            "rs ipv4",
+            "\"ipv4\" is no word of a packet: the network layer stands before",
+        ),
+        (
+            "src=own ipv4 udp",
+            "\"ipv4\" is no word of a packet: the network layer",
+        ),
+        ("ipv6 ipv4", "\"ipv4\": the same was said before"),
+        ("ipv6 udp tcp", "\"tcp\": the same was said before"),
+        (
+            "rs dst=any dst=own",
+            "\"dst=own\": the same was said before",
+        ),
+        ("udp data=00 size=4", "\"size=4\": the same was said before"),
+        ("arp tcp", "arp carries no upper layer"),
+        ("arp routing", "arp carries no extension header"),
+        ("ipv4 hop-by-hop udp", "ipv4 carries no extension header"),
     ];
     for (text, expected) in cases {
         let error = parse(text, &guest(), &neighbours).unwrap_err().to_string();
