@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -39,6 +39,9 @@ pub enum RunError {
     /// Another agent works from the same directory.
     #[error("another agent works from {0}")]
     Locked(std::path::PathBuf),
+    /// Another agent, of another directory, answers the command line where this one is to.
+    #[error("another agent listens at {0}")]
+    Answered(std::path::PathBuf),
     /// The socket's transport.
     #[error("the agent's socket failed")]
     Socket(#[from] tonic::transport::Error),
@@ -136,7 +139,14 @@ fn start(host: Host) -> Result<(std::thread::JoinHandle<()>, mpsc::Receiver<()>)
 fn place(config: &Config) -> Result<(Flock<File>, Option<UnixListener>), RunError> {
     match Inherited::find(config) {
         Some(inherited) => Ok((relock(inherited.lock, config)?, Some(inherited.listener))),
-        None => Ok((lock(config)?, None)),
+        None => {
+            let lock = lock(config)?;
+            // What an ended process left refuses connections.
+            if UnixStream::connect(&config.socket).is_ok() {
+                return Err(RunError::Answered(config.socket.clone()));
+            }
+            Ok((lock, None))
+        }
     }
 }
 

@@ -174,6 +174,25 @@ fn of_two_instances_on_one_machine_each_takes_down_its_own() {
 }
 
 #[test]
+fn an_agent_leaves_the_socket_of_a_running_one_alone() {
+    let cloud = Cloud::new();
+    let config = std::fs::read_to_string(cloud.path("agent.toml")).unwrap();
+    let other = cloud.path("other.toml");
+    let own = cloud.agent_config().state_dir;
+    let elsewhere = cloud.path("elsewhere");
+    let text = config.replace(
+        &format!("state_dir = \"{}\"", own.display()),
+        &format!("state_dir = \"{}\"", elsewhere.display()),
+    );
+    assert_ne!(text, config);
+    std::fs::write(&other, text).unwrap();
+    let (code, _, error) = cloud.run(&["agent", "--config", other.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(error.contains("another agent listens at"), "{error}");
+    cloud.done(&["port", "list"]);
+}
+
+#[test]
 fn down_leaves_nothing_but_the_database() {
     let mut cloud = Cloud::new();
     let network = cloud.network();
