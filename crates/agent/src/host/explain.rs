@@ -55,6 +55,10 @@ impl Host {
         let carrier = self.carriers.get(&id);
         let lost = carrier.and_then(|carrier| links::lost(carrier.ifindex).ok().flatten());
         let lost = lost.unwrap_or_default();
+        // Without port security nothing of it is dropped for its source; what is counted is from before.
+        let port = self.state.plan.port(id);
+        let guarded = port.is_none_or(|port| port.port_security_enabled);
+        let guard = |of: &[Verdict]| if guarded { count(&counters, of) } else { 0 };
         Around {
             down: self.why_down(id),
             same_duid: shown.map_or_else(Vec::new, |shown| shown.same_duid.clone()),
@@ -62,8 +66,8 @@ impl Host {
             link_mtu: carrier.map(|carrier| carrier.mtu),
             too_big: count(&counters, &[Verdict::TooBig]) + lost.received,
             refused_by_guest: lost.sent,
-            other_mac: count(&counters, &[Verdict::MacSpoofed]),
-            foreign_source: count(&counters, &[Verdict::SourceSpoofed, Verdict::NdSpoofed]),
+            other_mac: guard(&[Verdict::MacSpoofed]),
+            foreign_source: guard(&[Verdict::SourceSpoofed, Verdict::NdSpoofed]),
             over_budget: count(&counters, &[Verdict::PuntBudget]),
             router_heard: self.hears_router(id),
             contradictions: self.segment_problems(id).to_vec(),
@@ -144,6 +148,12 @@ impl Host {
         let row = ifindex.and_then(|ifindex| rows.ports.get(&ifindex));
         match row {
             Some(row) if row.port == port.number => {
+                let guard = if row.guarded {
+                    "on"
+                } else {
+                    "off, any source may pass"
+                };
+                fact("port security", guard.to_owned());
                 let up = if row.admin_up { "up" } else { "down" };
                 fact(
                     "row",

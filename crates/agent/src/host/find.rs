@@ -10,6 +10,8 @@ use crate::ledger::Target;
 
 /// Most ports that an answer names when several are meant.
 const NAMED_MAX: usize = 5;
+/// Most of a name that an answer repeats, characters: it travels in a header of HTTP/2.
+const SHOWN_MAX: usize = 64;
 /// Shortest beginning of an id that names a port.
 const BEGINNING_MIN: usize = 4;
 
@@ -29,6 +31,7 @@ impl Host {
             .filter(|id| digits.len() >= BEGINNING_MIN && simple(id).starts_with(&digits))
             .copied()
             .collect();
+        let text: String = text.chars().take(SHOWN_MAX).collect();
         match begin[..] {
             [id] => Ok(id),
             [] => Err(Status::not_found(format!(

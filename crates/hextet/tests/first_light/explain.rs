@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, echoes, pings, reaches, until};
+use crate::support::{Cloud, Namespace, echoes, pings, pings_from, reaches, until};
 
 /// One DUID for two clones: a DUID-UUID in dhclient's lease file.
 const CLONED_DUID: &str =
@@ -81,6 +81,33 @@ fn a_port_is_explained_by_id_beginning_and_link() {
     let (code, _, error) = cloud.run(&["port", "show", "ffffffff"]);
     assert_eq!(code, 1);
     assert!(error.contains("no port of this host has"), "{error}");
+    // Longer than a header of HTTP/2, in which the answer travels.
+    let (code, _, error) = cloud.run(&["port", "show", &"f".repeat(100_000)]);
+    assert_eq!(code, 1);
+    assert!(error.contains("no port of this host has"), "{error}");
+}
+
+#[test]
+fn without_port_security_sources_are_no_findings() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    let (two, _, other) = cloud.guest(&network, "two");
+    until("both addresses", || {
+        let has = one.addresses().contains(&(address, 64));
+        (has && two.addresses().contains(&(other, 64))).then_some(())
+    });
+    reaches(&one, other);
+    let installed = || shown(&cloud, &id)["installed"]["port security"].clone();
+    assert_eq!(installed(), "on");
+    one.ip("address add 2001:db8:ffff::1/64 dev eth0 nodad");
+    let foreign = "2001:db8:ffff::1".parse().unwrap();
+    assert!(!pings_from(&one, foreign, other, 1));
+    finds(&cloud, &id, &["foreign-source"]);
+    let body = json!({ "port": { "port_security_enabled": false } });
+    cloud.api("PUT", &format!("ports/{id}"), Some(body));
+    finds(&cloud, &id, &[]);
+    assert_eq!(installed(), "off, any source may pass");
 }
 
 #[test]
