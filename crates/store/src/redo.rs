@@ -227,6 +227,12 @@ pub(crate) fn read(database: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Whether a database was not ended in order and its redo file is not there: SQLite's log stays behind then, and a generation
+/// other than 0 says that a redo file belonged to it.
+pub(crate) fn is_missing(database: &Path, generation: i32, had_log: bool) -> bool {
+    had_log && generation != 0 && !beside(database, SUFFIX).exists()
+}
+
 /// Does again what the records of a generation say, within the caller's transaction. Answers how many there are.
 pub(crate) fn replay(
     connection: &Connection,
@@ -241,6 +247,23 @@ pub(crate) fn replay(
         rest = after;
     }
     Ok(records)
+}
+
+/// Records of a generation behind those that were done again: a record follows another only when that one is on the disk,
+/// so what lies between was there and is damaged. Only for a file that nobody writes meanwhile.
+pub(crate) fn stranded(file: &[u8], generation: i32, done: u32) -> u32 {
+    let mut found = 0;
+    for at in (0..file.len()).step_by(ALIGNMENT) {
+        let place = file.get(at + 12..at + 16).map(|place| {
+            let place = [place[0], place[1], place[2], place[3]];
+            u32::from_le_bytes(place)
+        });
+        let intact = |place| record(&file[at..], generation, place).is_some();
+        if place.is_some_and(|place| place >= done && intact(place)) {
+            found += 1;
+        }
+    }
+    found
 }
 
 fn replay_body(connection: &Connection, body: &[u8]) -> Result<(), EngineError> {

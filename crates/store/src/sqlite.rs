@@ -16,7 +16,7 @@ use tracing::{error, info};
 
 use crate::audience::Audience;
 use crate::engine::EngineError;
-use crate::lock::DatabaseLock;
+use crate::lock::{DatabaseLock, beside};
 use crate::model::{Committed, Model};
 use crate::redo::{self, Redo, Statements};
 use crate::schema::{self, Unusable};
@@ -69,6 +69,8 @@ pub(crate) fn start(
 }
 
 fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable> {
+    let log = std::fs::metadata(beside(path, "-wal"));
+    let had_log = log.is_ok_and(|log| log.len() > 0);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -86,9 +88,22 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     ready(tx.batch("BEGIN IMMEDIATE"))?;
     // Before the tables are brought to this version: the statements are of the program that wrote them.
     let connection = tx.connection()?;
-    let done = redo::replay(connection, &records, redo::generation(connection)?)?;
+    let generation = redo::generation(connection)?;
+    let done = redo::replay(connection, &records, generation)?;
     if done > 0 {
         info!(groups = done, "writes that were cut off are done again");
+    }
+    if redo::is_missing(path, generation, had_log) {
+        error!(
+            "the server was cut off and its redo file is missing: what was written in the last second before may be lost"
+        );
+    }
+    let stranded = redo::stranded(&records, generation, done);
+    if stranded > 0 {
+        error!(
+            done,
+            stranded, "the redo file is damaged: writes behind those that are done again are lost"
+        );
     }
     let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;
     let settings = CloudSettings {

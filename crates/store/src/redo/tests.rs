@@ -62,6 +62,35 @@ fn records_of_another_generation_do_not_count() {
 }
 
 #[test]
+fn records_behind_a_damaged_one_are_seen() {
+    let whole = file(5);
+    assert_eq!(stranded(&whole, GENERATION, 5), 0);
+    assert_eq!(stranded(&[], GENERATION, 0), 0);
+    for harmed in file(2).len()..file(3).len() {
+        let mut file = whole.clone();
+        file[harmed] ^= 1;
+        let (done, _) = replayed(&file, GENERATION);
+        assert_eq!(done, 2, "byte {harmed}");
+        assert_eq!(stranded(&file, GENERATION, done), 2, "byte {harmed}");
+        assert_eq!(stranded(&file, GENERATION + 1, 0), 0);
+    }
+    // The last one alone was being written.
+    let cut = &whole[..whole.len() - 1];
+    assert_eq!(stranded(cut, GENERATION, 4), 0);
+}
+
+#[test]
+fn a_redo_file_is_missed_where_one_belonged() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("d");
+    assert!(is_missing(&database, GENERATION, true));
+    assert!(!is_missing(&database, 0, true), "a database of before");
+    assert!(!is_missing(&database, GENERATION, false), "ended in order");
+    std::fs::write(beside(&database, SUFFIX), "").unwrap();
+    assert!(!is_missing(&database, GENERATION, true));
+}
+
+#[test]
 fn a_record_that_is_not_whole_ends_the_file() {
     let whole = file(3);
     let last = file(2).len();
