@@ -67,11 +67,12 @@ impl LinkPlan {
     }
 
     /// The same, whose advertisements name this router on the physical segment. Nothing changes where there is nothing to
-    /// advertise.
+    /// advertise. Its lifetime is by our interval, not by the router's own (RFC 4861 §6.2.1, AdvDefaultLifetime): guests hear
+    /// of it as often as we advertise, and at once when it ends.
     #[must_use]
     pub fn by_router(mut self, router: Router) -> Self {
         if let Some(ra) = &mut self.ra {
-            ra.router_lifetime_s = router.lifetime_s;
+            ra.router_lifetime_s = ra.max_rtr_adv_interval_s.saturating_mul(3);
             self.router = Some(router);
         }
         self

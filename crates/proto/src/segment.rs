@@ -100,7 +100,6 @@ impl SegmentSeen {
             .map(|sender| Router {
                 link_local: sender.link_local,
                 mac: sender.mac,
-                lifetime_s: sender.router_lifetime_s,
             })
     }
 }

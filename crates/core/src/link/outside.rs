@@ -51,8 +51,6 @@ pub struct Router {
     pub link_local: Ipv6Addr,
     /// Its MAC.
     pub mac: Mac,
-    /// Router Lifetime, seconds (RFC 4861 §4.2), not zero.
-    pub lifetime_s: u16,
 }
 
 /// Whether our advertisements to a port name the segment's router as default router: they are ours for a subnet of which
