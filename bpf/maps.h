@@ -229,6 +229,8 @@ MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 2621
 
 /* Written by the program only. An old entry may give way: its later fragments are then dropped. */
 MAP(first_fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
+/* When somebody on a physical segment last advertised an address that no port of this host has: ns of CLOCK_MONOTONIC. */
+MAP(objections, BPF_MAP_TYPE_LRU_HASH, struct neighbour_key, __u64, 8192, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

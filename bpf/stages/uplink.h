@@ -105,6 +105,16 @@ STAGE int segment_arp(struct __sk_buff *skb)
 	return ask(skb, link_of(f, addr));
 }
 
+/* Whoever advertises an address there has it. A guest may not heed that; the agent looks here before it is learned. */
+INLINE void object(const struct frame *f, const __u8 *addr)
+{
+	struct neighbour_key key = { .net = f->port.net };
+	__u64 now = bpf_ktime_get_ns();
+
+	copy_addr(key.addr, addr);
+	bpf_map_update_elem(&objections, &key, &now, BPF_ANY);
+}
+
 STAGE int segment_nd(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
@@ -127,8 +137,12 @@ STAGE int segment_nd(struct __sk_buff *skb)
 		return hand(skb, PORT_OUTSIDE_RA, V_SEGMENT_ROUTER);
 	if (f->end - f->l4 < ND_LEN)
 		return V_ND_MALFORMED;
-	if (kind == ND_NA)
-		return held(f, f->head + 8) ? V_SEGMENT_SPOOFED : hand(skb, 0, V_HOST);
+	if (kind == ND_NA) {
+		if (held(f, f->head + 8))
+			return V_SEGMENT_SPOOFED;
+		object(f, f->head + 8);
+		return hand(skb, 0, V_HOST);
+	}
 	return ask(skb, link_of(f, f->head + 8));
 }
 

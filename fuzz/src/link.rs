@@ -95,6 +95,7 @@ fn plan() -> LinkPlan {
         port: PortId(Uuid::from_u128(1)),
         number: PortNumber(1),
         vni: Vni(42),
+        on_segment: false,
         mac: Mac([0xfa, 0x16, 0x3e, 0x11, 0x22, 0x33]),
         addresses: vec![address],
         learnable: vec![Learnable {

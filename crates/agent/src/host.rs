@@ -173,7 +173,7 @@ impl Host {
         let punt: Punt = fastpath.punt()?;
         let io = |what| move |source| StartError::Io { what, source };
         let sender = Sender::new().map_err(io("open a packet socket"))?;
-        let serve = Serve::start(punt, sender, ports.input.clone())
+        let serve = Serve::start(punt, fastpath.objections()?, sender, ports.input.clone())
             .map_err(io("start the serving thread"))?;
         ports.plans.send_replace(Arc::new(state.plan.clone()));
         Ok(Self {

@@ -12,11 +12,13 @@ pub mod links;
 pub mod maps;
 pub mod memory;
 pub mod netns;
+pub mod objections;
 pub mod punt;
 pub mod sender;
 
 pub use fastpath::{Counters, Fastpath, FastpathConfig, FastpathError, Hook};
 pub use maps::{MapOp, NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow};
+pub use objections::Objections;
 pub use punt::{Punt, PuntReason, PuntRecord};
 pub use sender::Sender;
 pub use verdict::{Kind, Verdict};

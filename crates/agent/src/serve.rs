@@ -23,7 +23,7 @@ use tracing::{debug, error, trace};
 
 use crate::host::Input;
 use crate::kernel::punt::DRAIN_MAX;
-use crate::kernel::{Punt, PuntReason, Sender};
+use crate::kernel::{Objections, Punt, PuntReason, Sender};
 
 use directory::Departed;
 pub use directory::PlanDirectory;
@@ -97,7 +97,12 @@ impl Serve {
     ///
     /// # Errors
     /// When the system has no thread or socket left.
-    pub fn start(punt: Punt, sender: Sender, host: mpsc::Sender<Input>) -> std::io::Result<Self> {
+    pub fn start(
+        punt: Punt,
+        objections: Objections,
+        sender: Sender,
+        host: mpsc::Sender<Input>,
+    ) -> std::io::Result<Self> {
         let (waker, wake) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
@@ -115,7 +120,7 @@ impl Serve {
             departed: Departed::default(),
             events: Vec::new(),
             contests: BTreeSet::new(),
-            ears: Ears::default(),
+            ears: Ears::new(objections),
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
@@ -410,6 +415,7 @@ impl Thread {
             return;
         };
         let ifindex = served.ifindex;
+        self.ears.ask(served, now);
         while let Some(Some(frame)) = served.contained(|link| link.poll_transmit(now), now) {
             if let Err(error) = self.sender.send(ifindex, &frame) {
                 // Lost, as on any link; the guest asks again.

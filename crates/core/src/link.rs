@@ -29,6 +29,8 @@ pub struct LinkPlan {
     pub number: PortNumber,
     /// The port's network.
     pub vni: Vni,
+    /// The network is a physical segment (flat): others have addresses there that the plan does not know.
+    pub on_segment: bool,
     /// The guest's MAC.
     pub mac: Mac,
     /// The guest's assigned IPv6 addresses.
@@ -162,6 +164,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
         port: port.id,
         number: port.number,
         vni: port.vni,
+        on_segment: network.physical_network.is_some(),
         mac: port.mac,
         mtu: network.mtu,
         admin_state_up: port.admin_state_up && network.admin_state_up,

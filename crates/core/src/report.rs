@@ -46,7 +46,7 @@ pub struct Observed {
 pub struct AddressConflict {
     /// The address.
     pub address: Ipv6Addr,
-    /// The port that holds it; `None`: the network's service.
+    /// The port that holds it; `None`: the network's service, or somebody on its physical segment.
     pub holder: Option<PortId>,
 }
 

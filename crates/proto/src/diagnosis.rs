@@ -372,7 +372,7 @@ fn addresses(history: &History, around: &Around, find: &mut impl FnMut(Problem, 
         claim: ProbeResult::Held { holder },
     }) = history.last().get(&Topic::Probe).map(|last| &last.note)
     {
-        let holder = holder.map_or("the network's service".to_owned(), |id| {
+        let holder = holder.map_or("the network's service or its segment".to_owned(), |id| {
             format!("port {id}")
         });
         find(

@@ -24,7 +24,7 @@ pub enum LinkEvent {
     Conflict {
         /// The address.
         address: Ipv6Addr,
-        /// Who holds it; `None`: the network's service.
+        /// Who holds it; `None`: the network's service, or somebody on its physical segment.
         holder: Option<PortId>,
     },
     /// The guest gave addresses back (RFC 9915 §18.3.7, RFC 2131 §4.3.4). They stay the port's; for the log.

@@ -70,6 +70,7 @@ pub(crate) fn plan() -> LinkPlan {
         port: port(1),
         number: PortNumber(1),
         vni: Vni(42),
+        on_segment: false,
         mac: GUEST,
         addresses: vec![ip("2001:db8:1::f816:3eff:fe11:2233"), ip("2001:db8:3::17")],
         learnable: vec![Learnable {

@@ -170,7 +170,9 @@ impl std::fmt::Display for ProbeResult {
                 first_holder: Some(port),
             } => write!(f, "port {port} formed the same"),
             ProbeResult::Held { holder: Some(port) } => write!(f, "refused, port {port} has it"),
-            ProbeResult::Held { holder: None } => write!(f, "refused, it is the service's"),
+            ProbeResult::Held { holder: None } => {
+                write!(f, "refused, it is the service's or one's on the segment")
+            }
             ProbeResult::Foreign => write!(f, "not the port's"),
         }
     }

@@ -17,7 +17,10 @@ pub const LEARNED_GLOBAL_MAX: usize = 16;
 /// All addresses learned for a port.
 pub const LEARNED_MAX: usize = LEARNED_LINK_LOCAL_MAX + LEARNED_GLOBAL_MAX;
 /// Addresses of a port that are being tested before they are learned.
-const CANDIDATES_MAX: usize = 4;
+pub(crate) const CANDIDATES_MAX: usize = 8;
+/// On a physical segment, how long its hosts have to object to an address: as long as they need on any link, and shorter
+/// than the guest's own check (RETRANS_TIMER), so that it need not wait.
+pub const PROBATION: Duration = Duration::from_millis(500);
 /// How long an address may be unseen before its guest is asked for it: longer than RFC 6620's DEFAULT_LT of 5 minutes,
 /// since the fast path counts its use.
 pub const LEARNED_LIFETIME: Duration = Duration::from_secs(3600);
@@ -50,7 +53,18 @@ struct Test {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Neighbours {
     learned: Vec<Learned>,
-    candidates: Vec<(Ipv6Addr, Test)>,
+    candidates: Vec<Candidate>,
+}
+
+/// An address that is not learned yet.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    address: Ipv6Addr,
+    /// Until the guest showed that it is there.
+    test: Test,
+    /// The guest showed it, and who learned it first, if another port did: on probation, and learned at the end of it.
+    shown: Option<Option<PortId>>,
+    probation: Instant,
 }
 
 /// What became of an address that the guest showed.
@@ -71,6 +85,8 @@ pub(crate) enum Due {
     Ask(Ipv6Addr),
     /// It did not answer for this learned address, which is forgotten.
     Gone(Ipv6Addr),
+    /// Its probation is over and nobody objected: it is to be learned, with this first holder.
+    Proven(Ipv6Addr, Option<PortId>),
 }
 
 impl Test {
@@ -101,7 +117,7 @@ impl Neighbours {
         now: Instant,
     ) -> Noted {
         self.candidates
-            .retain(|(candidate, _)| *candidate != address);
+            .retain(|candidate| candidate.address != address);
         let entry = Learned {
             address,
             first_holder,
@@ -165,21 +181,58 @@ impl Neighbours {
     /// The guest uses an address that was not checked: it is asked whether the address is its own. False when too many
     /// are being tested.
     pub(crate) fn examine(&mut self, address: Ipv6Addr, now: Instant) -> bool {
-        if self.is_candidate(address) {
-            return true;
+        self.is_candidate(address) || self.try_candidate(address, None, now)
+    }
+
+    /// The guest showed an address that others on the segment may have: it is learned if nobody objects for
+    /// [`PROBATION`]. False when too many are being tested.
+    pub(crate) fn hold(
+        &mut self,
+        address: Ipv6Addr,
+        first_holder: Option<PortId>,
+        now: Instant,
+    ) -> bool {
+        let mut candidates = self.candidates.iter_mut();
+        match candidates.find(|candidate| candidate.address == address) {
+            Some(candidate) => candidate.shown = Some(first_holder),
+            None => return self.try_candidate(address, Some(first_holder), now),
         }
-        if self.candidates.len() >= CANDIDATES_MAX {
-            return false;
-        }
-        self.candidates.push((address, Test::new(now)));
         true
     }
 
-    /// Whether the guest was asked for this address.
+    fn try_candidate(
+        &mut self,
+        address: Ipv6Addr,
+        shown: Option<Option<PortId>>,
+        now: Instant,
+    ) -> bool {
+        let room = self.candidates.len() < CANDIDATES_MAX;
+        if room {
+            self.candidates.push(Candidate {
+                address,
+                test: Test::new(now),
+                shown,
+                probation: now + PROBATION,
+            });
+        }
+        room
+    }
+
+    /// Whether this is being tested before it is learned.
     pub(crate) fn is_candidate(&self, address: Ipv6Addr) -> bool {
         self.candidates
             .iter()
-            .any(|(candidate, _)| *candidate == address)
+            .any(|candidate| candidate.address == address)
+    }
+
+    /// What is being tested before it is learned.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.candidates.iter().map(|candidate| candidate.address)
+    }
+
+    /// Tests only those candidates that meet the condition any longer.
+    pub(crate) fn retain_candidates(&mut self, mut keep: impl FnMut(Ipv6Addr) -> bool) {
+        self.candidates.retain(|candidate| keep(candidate.address));
     }
 
     /// Somebody else wants the address: the guest is asked whether it still has it, not too often.
@@ -244,19 +297,29 @@ impl Neighbours {
                 None => {}
             }
         }
-        let mut asked = None;
-        self.candidates.retain_mut(|(address, test)| {
-            if asked.is_some() {
+        self.poll_candidates(now)
+    }
+
+    fn poll_candidates(&mut self, now: Instant) -> Option<Due> {
+        let mut due = None;
+        self.candidates.retain_mut(|candidate| {
+            if due.is_some() {
                 return true;
             }
-            match test.poll(now) {
-                Some(true) => asked = Some(Due::Ask(*address)),
+            let address = candidate.address;
+            if let Some(first_holder) = candidate.shown {
+                let proven = now >= candidate.probation;
+                due = proven.then_some(Due::Proven(address, first_holder));
+                return !proven;
+            }
+            match candidate.test.poll(now) {
+                Some(true) => due = Some(Due::Ask(address)),
                 Some(false) => return false,
                 None => {}
             }
             true
         });
-        asked
+        due
     }
 
     /// When [`Self::poll`] has something by itself.
@@ -265,7 +328,10 @@ impl Neighbours {
             Some(test) => test.next,
             None => known.seen + LEARNED_LIFETIME,
         });
-        let candidates = self.candidates.iter().map(|(_, test)| test.next);
+        let candidates = self.candidates.iter().map(|candidate| {
+            let shown = candidate.shown.map(|_| candidate.probation);
+            shown.unwrap_or(candidate.test.next)
+        });
         learned.chain(candidates).min()
     }
 

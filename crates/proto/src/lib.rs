@@ -25,6 +25,7 @@ pub use directory::{Directory, Holder, HolderKind};
 pub use event::LinkEvent;
 pub use learned::{
     CONTEST_INTERVAL, LEARNED_GLOBAL_MAX, LEARNED_LIFETIME, LEARNED_LINK_LOCAL_MAX, LEARNED_MAX,
+    PROBATION,
 };
 pub use link::{EVENTS_MAX, Known, Link, TRANSMITS_MAX};
 pub use ra::{

@@ -23,7 +23,7 @@ use crate::counters::{DropReason, LinkCounters, Sent};
 use crate::directory::Directory;
 use crate::event::LinkEvent;
 use crate::history::{History, Note};
-use crate::learned::{LEARNED_MAX, Neighbours};
+use crate::learned::{CANDIDATES_MAX, LEARNED_MAX, Neighbours};
 use crate::ra::{Advertiser, Change};
 
 /// Frames that wait to be polled.
@@ -56,6 +56,8 @@ pub struct Link {
     advertiser: Advertiser,
     neighbours: Neighbours,
     transmits: VecDeque<Vec<u8>>,
+    /// Addresses that the physical segment is to be asked for.
+    questions: VecDeque<Ipv6Addr>,
     events: VecDeque<LinkEvent>,
     counters: LinkCounters,
     history: History,
@@ -70,6 +72,7 @@ impl Link {
             guest_seen: false,
             neighbours: Neighbours::default(),
             transmits: VecDeque::new(),
+            questions: VecDeque::new(),
             events: VecDeque::new(),
             counters: LinkCounters::default(),
             history: History::default(),
@@ -112,6 +115,7 @@ impl Link {
         for address in self.neighbours.forget_all() {
             self.events.push_back(LinkEvent::Forgotten { address });
         }
+        self.questions.clear();
         self.guest_seen = false;
         self.advertiser.handle_silence();
         self.transmits.clear();
@@ -203,6 +207,20 @@ impl Link {
         self.events.pop_front()
     }
 
+    /// The addresses that are learned unless somebody on the physical segment objects: to be looked for, and told of by
+    /// [`Link::handle_objection`], before [`Link::poll_transmit`].
+    pub fn on_probation(&self) -> Vec<Ipv6Addr> {
+        match self.plan.on_segment {
+            true => self.neighbours.candidates().collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// The next address that the physical segment is to be asked for: a duplicate address check in the host's name.
+    pub fn poll_question(&mut self) -> Option<Ipv6Addr> {
+        self.questions.pop_front()
+    }
+
     /// What was sent, and what was not answered.
     pub fn counters(&self) -> &LinkCounters {
         &self.counters
@@ -290,6 +308,13 @@ impl Link {
         }
         self.counters.sent(kind);
         self.transmits.push_back(frame);
+    }
+
+    /// Asks the physical segment whether anybody there has an address.
+    fn question(&mut self, address: Ipv6Addr) {
+        if self.plan.on_segment && self.questions.len() < CANDIDATES_MAX {
+            self.questions.push_back(address);
+        }
     }
 
     fn event(&mut self, event: LinkEvent) {

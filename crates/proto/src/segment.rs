@@ -12,9 +12,10 @@ use hextet_core::link::Router;
 use hextet_core::mac::Mac;
 use hextet_core::modes::RaSender;
 use hextet_core::plan::SubnetPlan;
-use hextet_wire::frame::{self, Envelope, multicast_mac};
+use hextet_wire::frame::{self, Envelope, multicast_mac, solicited_node};
 use hextet_wire::ndp::{
-    self, HOP_LIMIT, NdOption, NdpMessage, PrefixInformation, RouterAdvert, RouterSolicit,
+    self, HOP_LIMIT, NdOption, NdpMessage, NeighborSolicit, PrefixInformation, RouterAdvert,
+    RouterSolicit,
 };
 
 /// Senders that are kept apart; a further one is counted only.
@@ -29,6 +30,8 @@ const RTR_SOLICITATION_INTERVAL: Duration = Duration::from_secs(4);
 const SILENCE: Duration = Duration::from_secs(1800);
 /// Changes are told this often at most, whatever the segment says.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
+/// Frames that wait to be sent; a further question is not asked.
+const TRANSMITS_MAX: usize = 32;
 /// All routers (RFC 4291 §2.7.1).
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
@@ -188,7 +191,29 @@ impl Segment {
         }
     }
 
-    /// The next frame for the segment: a Router Solicitation from nobody, so that the answer is for all (RFC 4861 §6.2.6).
+    /// Asks whether anybody there has an address: a duplicate address check, whose answer is for all (RFC 4862 §5.4.2).
+    /// False when too much waits to be sent: it is not asked, and nobody's silence means anything.
+    pub fn handle_question(&mut self, address: Ipv6Addr) -> bool {
+        if self.transmits.len() >= TRANSMITS_MAX {
+            return false;
+        }
+        let group = solicited_node(address);
+        let envelope = Envelope {
+            mac_destination: multicast_mac(group),
+            mac_source: self.rules.mac,
+            source: Ipv6Addr::UNSPECIFIED,
+            destination: group,
+            hop_limit: HOP_LIMIT,
+        };
+        let solicit = NdpMessage::NeighborSolicit(NeighborSolicit {
+            target: address,
+            options: Vec::new(),
+        });
+        self.transmits.push_back(solicit.emit(&envelope));
+        true
+    }
+
+    /// The next frame for the segment: what was asked, or a Router Solicitation from nobody, so that the answer is for all (RFC 4861 §6.2.6).
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
         let (left, next) = self.solicits;
         if left > 0 && next <= now {

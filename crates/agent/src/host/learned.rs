@@ -99,7 +99,7 @@ impl Host {
             LinkEvent::Conflict { address, holder } => {
                 if self.is_new_conflict(port, address, holder) {
                     let holder = holder.map(|id| id.to_string());
-                    let holder = holder.as_deref().unwrap_or("the service");
+                    let holder = holder.as_deref().unwrap_or("the service or the segment");
                     warn!(%port, holder, "a guest claims an address that is not its own");
                 }
                 false

@@ -13,6 +13,7 @@ use libbpf_rs::MapHandle;
 
 use super::maps::{MapOp, Rows};
 use super::object::{self, Build, SHARED};
+use super::objections::{OBJECTIONS_MAX, Objections};
 use super::punt::Punt;
 use super::verdict::Verdict;
 use super::{bpffs, hooks, links};
@@ -116,6 +117,7 @@ impl Sizes {
             "members" => self.member_chunks,
             "counters" => self.counters,
             "first_fragments" => self.fragments,
+            "objections" => OBJECTIONS_MAX,
             "punt_ring" => self.punt_bytes,
             "uplinks" | "nics" => NICS_MAX,
             _ => self.ports,
@@ -343,6 +345,15 @@ impl Fastpath {
     /// The ring of punted frames. One reader at a time: two would each see some of them.
     pub fn punt(&self) -> Result<Punt, FastpathError> {
         Punt::open(&self.maps.punt_ring).map_err(FastpathError::Ring)
+    }
+
+    /// Who on physical segments advertised which addresses.
+    pub fn objections(&self) -> Result<Objections, FastpathError> {
+        let in_map = |source| FastpathError::Read {
+            map: "objections",
+            source,
+        };
+        Objections::open(&self.maps.objections).map_err(in_map)
     }
 
     /// Takes everything of this instance away: attachments, program, maps, pins, and the bpffs if it is our own.

@@ -22,7 +22,7 @@ pub(super) const GUEST: &str = "guest";
 pub(super) const UPLINK: &str = "uplink";
 
 /// The maps that outlive a program, by name. All others (scratch, constants) belong to one load.
-pub(super) const SHARED: [&str; 13] = [
+pub(super) const SHARED: [&str; 14] = [
     "ports",
     "sources",
     "learnable",
@@ -35,6 +35,7 @@ pub(super) const SHARED: [&str; 13] = [
     "budget",
     "counters",
     "first_fragments",
+    "objections",
     "punt_ring",
 ];
 

@@ -181,7 +181,7 @@ fn record(bytes: &[u8], now: Duration) -> Option<PuntRecord<'_>> {
 }
 
 /// The clock of the records' times.
-fn monotonic() -> io::Result<Duration> {
+pub(super) fn monotonic() -> io::Result<Duration> {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -37,6 +37,10 @@ impl Served {
         self.view.plan.number
     }
 
+    pub(super) fn net(&self) -> Vni {
+        self.view.plan.vni
+    }
+
     pub(super) fn take_view(&mut self, view: &LinkView, now: Instant) {
         let before = std::mem::replace(&mut self.view, view.clone());
         self.ifindex = view.ifindex;

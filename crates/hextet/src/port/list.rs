@@ -105,7 +105,7 @@ pub fn json(ports: &[v1::LocalPort]) -> Value {
 /// Whose address it is.
 fn holder(conflict: &v1::AddressConflict) -> String {
     match conflict.holder.as_slice() {
-        [] => "the service".to_owned(),
+        [] => "the service or the segment".to_owned(),
         id => uuid("holder", id).map_or_else(|error| error.to_string(), |id| id.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use hextet_agent::kernel::{filters, netns};
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, kill, pings, reaches, until};
+use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, until};
 
 /// The router's on the segment, and the prefix there.
 const ROUTER: &str = "2001:db8:aa::1";
@@ -310,4 +310,69 @@ fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
     until("the router is heard again", || {
         (findings(&segment) == json!([])).then_some(())
     });
+}
+
+fn dad_failed(guest: &Namespace) -> bool {
+    let output = guest.output(Command::new("ip").args(["-6", "addr", "show", "dev", "eth0"]));
+    String::from_utf8_lossy(&output.stdout).contains("dadfailed")
+}
+
+#[test]
+fn what_the_segment_or_the_host_has_a_guest_cannot_take_whether_it_heeds_the_answer_or_not() {
+    let segment = Segment::new(json!({ "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" }));
+    let cloud = &segment.cloud;
+    let (one, id, _) = cloud.guest(&segment.network, "one");
+    let (two, _, second) = cloud.guest(&segment.network, "two");
+    for guest in [&one, &two] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    let (theirs, hosts) = ("2001:db8:aa::7:1", "2001:db8:aa::7:2");
+    segment
+        .outside
+        .ip(&format!("addr add {theirs}/64 dev eth0 nodad"));
+    cloud
+        .host
+        .ip(&format!("addr add {hosts}/64 dev phys0 nodad"));
+    for taken in [theirs, hosts] {
+        let address: Ipv6Addr = taken.parse().unwrap();
+        one.ip(&format!("addr add {taken}/64 dev eth0"));
+        until("its check fails", || dad_failed(&one).then_some(()));
+        let conflict = || {
+            let listed = cloud.listed(&id);
+            let conflicts = listed["conflicts"].as_array().unwrap();
+            let mut of_it = conflicts.iter().filter(|entry| entry["address"] == taken);
+            of_it.next()?["claims"].as_u64()
+        };
+        let before = until("it is reported", conflict);
+        one.ip(&format!("addr del {taken}/64 dev eth0"));
+        // The answer is not heeded: no check, and the agent's own question answered.
+        one.ip(&format!("addr add {taken}/64 dev eth0 nodad"));
+        assert!(!pings_from(&one, address, second, 8));
+        until("each claim is counted", || {
+            conflict().filter(|claims| *claims > before)
+        });
+        assert!(!cloud.learned(&id, address));
+        one.ip(&format!("addr del {taken}/64 dev eth0"));
+        reaches(&two, address);
+    }
+    // What nobody has is learned, by a check or without one, and then stands.
+    for (free, options) in [("2001:db8:aa::8:1", ""), ("2001:db8:aa::8:2", " nodad")] {
+        let address: Ipv6Addr = free.parse().unwrap();
+        one.ip(&format!("addr add {free}/64 dev eth0{options}"));
+        until("it is used", || {
+            pings_from(&one, address, second, 1).then_some(())
+        });
+        assert!(cloud.learned(&id, address));
+    }
+    segment
+        .outside
+        .ip("addr add 2001:db8:aa::8:1/64 dev eth0 nodad");
+    assert!(pings_from(
+        &one,
+        "2001:db8:aa::8:1".parse().unwrap(),
+        second,
+        3
+    ));
 }

@@ -47,6 +47,18 @@ impl Link {
         self.neighbours.contest(address, now);
     }
 
+    /// Somebody on the physical segment says that this address is its own. What is learned stays, and what the plan assigns;
+    /// what is not learned yet never is.
+    pub fn handle_objection(&mut self, address: Ipv6Addr, now: Instant) {
+        if self.neighbours.is_candidate(address) {
+            self.neighbours
+                .retain_candidates(|candidate| candidate != address);
+            let claim = ProbeResult::Held { holder: None };
+            self.history.note(Note::Probed { address, claim }, now);
+            self.conflict(address, None);
+        }
+    }
+
     /// A neighbour's address (of IPv4: mapped into IPv6) is at another MAC: the guest, which may know the old one, need not
     /// wait until that fails (RFC 4861 §7.2.6, RFC 5227 §2.3). One that was not heard yet knows nobody.
     pub fn handle_moved(&mut self, address: Ipv6Addr, mac: Mac) {
@@ -65,8 +77,12 @@ impl Link {
     }
 
     /// Who holds what has changed, or the plan: what is learned and has come to be another's, or is no guest's to take
-    /// any more, is forgotten.
+    /// any more, is forgotten, and what is being tested tested no more.
     pub fn handle_directory(&mut self, directory: &dyn Directory) {
+        let plan = &self.plan;
+        self.neighbours.retain_candidates(|address| {
+            matches!(nd::claim(plan, address, directory), Claim::Learnable(_))
+        });
         let learned: Vec<Ipv6Addr> = self.learned().map(|(address, _)| address).collect();
         for address in learned {
             match nd::claim(&self.plan, address, directory) {
@@ -91,6 +107,7 @@ impl Link {
                     self.transmit(frame, Sent::NsTest);
                 }
                 Due::Gone(address) => self.events.push_back(LinkEvent::Forgotten { address }),
+                Due::Proven(address, first_holder) => self.learn(address, first_holder, now),
             }
         }
     }
@@ -165,7 +182,7 @@ impl Link {
         self.note_probe(probe.target, claim, now);
         match claim {
             Claim::Own => {}
-            Claim::Learnable(first_holder) => self.learn(probe.target, first_holder, now),
+            Claim::Learnable(first_holder) => self.take(probe.target, first_holder, now),
             Claim::Held(holder) => {
                 let frame = nd::defence(&self.plan, envelope, probe, holder.mac);
                 self.transmit(frame, Sent::NaDefence);
@@ -204,7 +221,10 @@ impl Link {
             // Whoever speaks from a link-local address has checked it, or its check was missed: no other guest can be
             // harmed, as clones are admitted towards the service alone.
             Claim::Learnable(first_holder) if source.is_unicast_link_local() => {
-                self.learn(source, first_holder, now);
+                if !self.neighbours.knows(source) && !self.neighbours.is_candidate(source) {
+                    self.question(source);
+                }
+                self.take(source, first_holder, now);
                 return true;
             }
             Claim::Learnable(_) => return self.prove(source, now),
@@ -221,7 +241,10 @@ impl Link {
             self.neighbours.refresh(address, now);
             return true;
         }
-        self.neighbours.examine(address, now);
+        let asked = self.neighbours.is_candidate(address);
+        if self.neighbours.examine(address, now) && !asked {
+            self.question(address);
+        }
         self.counters.drop(DropReason::Unproven);
         false
     }
@@ -236,7 +259,7 @@ impl Link {
         match nd::claim(&self.plan, target, directory) {
             Claim::Own => {}
             Claim::Learnable(first_holder) if self.neighbours.is_candidate(target) => {
-                return self.learn(target, first_holder, now);
+                return self.take(target, first_holder, now);
             }
             Claim::Learnable(_) => {
                 self.prove(target, now);
@@ -246,6 +269,16 @@ impl Link {
             Claim::Foreign => {}
         }
         self.counters.drop(DropReason::NdpAdvert);
+    }
+
+    /// The guest showed that it has the address: learned, where nobody else can have it; on a physical segment others may,
+    /// and have [`crate::PROBATION`] to say so, whatever the guest makes of it.
+    fn take(&mut self, address: Ipv6Addr, first_holder: Option<PortId>, now: Instant) {
+        if !self.plan.on_segment || self.neighbours.knows(address) {
+            self.learn(address, first_holder, now);
+        } else if !self.neighbours.hold(address, first_holder, now) {
+            self.counters.drop(DropReason::LearnedFull);
+        }
     }
 
     fn learn(&mut self, address: Ipv6Addr, first_holder: Option<PortId>, now: Instant) {

@@ -210,3 +210,23 @@ fn senders_beyond_the_bound_and_nonsense_are_counted_only() {
     segment.handle_frame(&advert(1, 1800, false, false, None)[..50], at(0));
     assert_eq!((segment.uncounted, segment.invalid), (1, 1));
 }
+
+#[test]
+fn an_address_is_asked_for_in_the_hosts_name_and_few_at_once() {
+    let mut segment = segment(Vec::new());
+    let address: Ipv6Addr = "2001:db8::7".parse().unwrap();
+    for _ in 0..TRANSMITS_MAX {
+        assert!(segment.handle_question(address));
+    }
+    assert!(!segment.handle_question(address));
+    let frames: Vec<_> = std::iter::from_fn(|| segment.poll_transmit(at(0))).collect();
+    assert_eq!(frames.len(), TRANSMITS_MAX + 1, "and a router solicitation");
+    let packet = frame::parse(&frames[0]).unwrap();
+    assert!(packet.envelope.source.is_unspecified());
+    assert_eq!(packet.envelope.destination, solicited_node(address));
+    assert_eq!(packet.envelope.mac_source, HOST);
+    assert!(matches!(
+        ndp::parse(&packet).unwrap(),
+        NdpMessage::NeighborSolicit(solicit) if solicit.target == address
+    ));
+}

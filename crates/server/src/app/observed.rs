@@ -50,7 +50,7 @@ pub(super) fn news(model: &Model, host: &HostId, report: &HostReport) -> Vec<See
         let known = |conflict: &&ObservedConflict| !before.conflicts.contains(conflict);
         for conflict in observed.conflicts.iter().filter(known) {
             let holder = conflict.port_id.map(|id| id.to_string());
-            let holder = holder.as_deref().unwrap_or("the service");
+            let holder = holder.as_deref().unwrap_or("the service or the segment");
             warn!(%host, port = %port.id, holder, "a guest claims an address that is not its own");
         }
         if observed != before {

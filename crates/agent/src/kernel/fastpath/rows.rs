@@ -49,6 +49,7 @@ pub(super) struct Maps {
     seen: MapHandle,
     budget: MapHandle,
     counters: MapHandle,
+    pub(super) objections: MapHandle,
     pub(super) punt_ring: MapHandle,
 }
 
@@ -77,6 +78,7 @@ impl Maps {
             seen: get("seen")?,
             budget: get("budget")?,
             counters: get("counters")?,
+            objections: get("objections")?,
             punt_ring: get("punt_ring")?,
         })
     }

@@ -41,6 +41,7 @@ fn view() -> LinkView {
             port: PortId(Uuid::from_u128(1)),
             number: PortNumber(1),
             vni: Vni(1),
+            on_segment: false,
             mac: Mac([2, 0, 0, 0, 0, 1]),
             addresses: Vec::new(),
             learnable: Vec::new(),

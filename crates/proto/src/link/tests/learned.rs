@@ -2,7 +2,7 @@ use hextet_wire::frame::Udp;
 use hextet_wire::ndp::NeighborAdvert;
 
 use super::*;
-use crate::learned::LEARNED_GLOBAL_MAX;
+use crate::learned::{LEARNED_GLOBAL_MAX, PROBATION};
 
 const OWN: &str = "2001:db8:1::7:1";
 
@@ -160,4 +160,110 @@ fn a_port_that_is_shut_out_is_neither_asked_nor_forgotten() {
             .iter()
             .any(|frame| ndp_of(frame).0.destination == ip(OWN))
     );
+}
+
+/// A link on a physical segment, whose guest was heard.
+fn on_segment(now: Instant) -> Link {
+    let mut link = Link::new(
+        LinkPlan {
+            on_segment: true,
+            ..plan()
+        },
+        1,
+    );
+    link.handle_first_frame(now);
+    drain(&mut link, now);
+    link
+}
+
+const REFUSED: &str = "2001:db8:1::66";
+
+#[test]
+fn on_a_segment_an_address_is_learned_once_nobody_there_objected() {
+    let now = start();
+    let mut link = on_segment(now);
+    link.handle_frame(&probe(OWN), &Book::default(), now);
+    link.handle_frame(&probe(REFUSED), &Book::default(), now);
+    assert_eq!(
+        link.poll_question(),
+        None,
+        "the guest's own check went there"
+    );
+    assert_eq!(events(&mut link), []);
+    assert_eq!(link.poll_timeout().unwrap().0, now + PROBATION);
+    assert_eq!(link.on_probation(), [ip(OWN), ip(REFUSED)]);
+    // Whatever the guest says of it meanwhile.
+    for frame in [answer(REFUSED), neighbor_solicit(ip(REFUSED), ip(OWN))] {
+        link.handle_frame(&frame, &Book::default(), now);
+    }
+    link.handle_objection(ip(REFUSED), now);
+    link.handle_objection(ip("2001:db8:1::67"), now);
+    let conflict = LinkEvent::Conflict {
+        address: ip(REFUSED),
+        holder: None,
+    };
+    assert_eq!(events(&mut link), [conflict]);
+    assert_eq!(link.counters().dropped(DropReason::AddressConflict), 1);
+    let over = now + PROBATION;
+    drain(&mut link, over);
+    assert_eq!(events(&mut link), [learned(OWN, None)]);
+    // First come: whoever objects later, to this or to what the plan assigns.
+    for address in [OWN, "2001:db8:1::f816:3eff:fe11:2233"] {
+        link.handle_objection(ip(address), now);
+    }
+    assert_eq!(events(&mut link), []);
+    assert_eq!(link.learned().count(), 1);
+}
+
+#[test]
+fn on_a_segment_a_use_without_a_check_is_asked_of_guest_and_segment() {
+    let now = start();
+    let mut link = on_segment(now);
+    for address in [OWN, REFUSED] {
+        link.handle_source(&datum(address), &Book::default(), now);
+        link.handle_source(&datum(address), &Book::default(), now);
+        assert_eq!(link.poll_question(), Some(ip(address)));
+        assert_eq!(link.poll_question(), None, "once");
+        assert_eq!(drain(&mut link, now).len(), 1);
+        link.handle_frame(&answer(address), &Book::default(), now);
+    }
+    // A link-local source that was not checked is no better.
+    link.handle_frame(&router_solicit(ip("fe80::66")), &Book::default(), now);
+    assert_eq!(link.poll_question(), Some(ip("fe80::66")));
+    assert_eq!(drain(&mut link, now).len(), 1, "answered all the same");
+    for address in [REFUSED, "fe80::66"] {
+        link.handle_objection(ip(address), now);
+    }
+    assert_eq!(events(&mut link).len(), 2);
+    let over = now + PROBATION;
+    drain(&mut link, over);
+    assert_eq!(events(&mut link), [learned(OWN, None)]);
+    // Asked again, and refused again.
+    link.handle_source(&datum(REFUSED), &Book::default(), over);
+    assert_eq!(link.poll_question(), Some(ip(REFUSED)));
+}
+
+#[test]
+fn on_a_segment_what_comes_to_be_anothers_meanwhile_is_not_learned() {
+    let now = start();
+    let mut link = on_segment(now);
+    link.handle_frame(&probe(OWN), &Book::default(), now);
+    let book = Book::default().with(OWN, 2, HolderKind::Assigned);
+    link.handle_directory(&book);
+    assert_eq!(link.poll_timeout(), link.advertiser.poll_timeout());
+    drain(&mut link, now + PROBATION);
+    assert_eq!(events(&mut link), []);
+}
+
+#[test]
+fn on_a_segment_few_addresses_are_on_probation_at_once() {
+    let now = start();
+    let mut link = on_segment(now);
+    for at in 0..=CANDIDATES_MAX {
+        let address = format!("2001:db8:1::7:{at:x}");
+        link.handle_frame(&probe(&address), &Book::default(), now);
+    }
+    assert_eq!(link.counters().dropped(DropReason::LearnedFull), 1);
+    drain(&mut link, now + PROBATION);
+    assert_eq!(events(&mut link).len(), CANDIDATES_MAX);
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::ipv4::{BROADCAST, arp_bytes, of, packet};
 use super::*;
-use crate::kernel::{NicRow, OutsideFlags, UplinkRow};
+use crate::kernel::{NicRow, Objections, OutsideFlags, UplinkRow};
 
 /// Another on the segment.
 const X: Mac = Mac([0x00, 0x11, 0x22, 0, 0, 1]);
@@ -603,6 +603,40 @@ fn an_advertisement_is_shown_to_the_agent_whoever_hears_it() {
             })
             .unwrap();
         assert_eq!(shown, vec![(ASKING, NET, PuntReason::SegmentRa, router)]);
+    });
+}
+
+#[test]
+fn who_answers_for_an_address_is_noted_unless_a_port_here_has_it() {
+    let advert = |to: Mac, destination: Ipv6Addr, target: Ipv6Addr| {
+        let body = [&[0x20, 0, 0, 0][..], &target.octets(), &link_layer(2, X)].concat();
+        icmpv6(X, to, 136, X.link_local(), destination, &body)
+    };
+    let to_all = |target| advert(ALL_NODES_MAC, ALL_NODES, target);
+    on_segment(NOTHING, |bench, _, _| {
+        let objections = Objections::open(&bench.maps.objections).unwrap();
+        let rows = [
+            (0x99, to_all(global(0x99)), Verdict::SegmentMulticast, true),
+            (0xb, to_all(global(0xb)), Verdict::SegmentSpoofed, false),
+            (
+                0x98,
+                advert(B, global(0xb), global(0x98)),
+                Verdict::SegmentUnicast,
+                true,
+            ),
+            (
+                0x97,
+                advert(NIC, global(0x1), global(0x97)),
+                Verdict::Host,
+                false,
+            ),
+        ];
+        for (host, frame, verdict, noted) in rows {
+            assert!(!objections.heard(NET, global(host)).unwrap());
+            assert_eq!(bench.segment(&frame).verdict, verdict);
+            assert_eq!(objections.heard(NET, global(host)).unwrap(), noted);
+            assert!(!objections.heard(Vni(NET.0 + 1), global(host)).unwrap());
+        }
     });
 }
 
