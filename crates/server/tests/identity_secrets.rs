@@ -1,8 +1,7 @@
 //! What is logged while people log in. A program of its own, because it listens to the whole process.
 #![allow(clippy::unwrap_used)]
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Body;
 use hextet_core::settings::CloudSettings;
@@ -13,14 +12,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt as _;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 #[tokio::test]
 async fn no_password_hash_key_or_token_is_logged_or_answered() {
-    let kept = Kept::default();
+    let kept = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
-        .with_writer(kept.clone())
+        .with_writer(Arc::new(kept.reopen().unwrap()))
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
@@ -98,7 +96,7 @@ async fn no_password_hash_key_or_token_is_logged_or_answered() {
         "three users, two keys and a credential are stored"
     );
 
-    let logged = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let logged = std::fs::read_to_string(kept.path()).unwrap();
     for heard in ["login refused", "token refused"] {
         assert!(logged.contains(heard), "the log is not heard: {logged}");
     }
@@ -155,28 +153,5 @@ impl Cloud {
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
-    }
-}
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Kept {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Kept;
-
-    fn make_writer(&'a self) -> Kept {
-        self.clone()
     }
 }

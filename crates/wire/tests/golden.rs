@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use hextet_wire::dhcpv6::{self, ServerMessage};
 use hextet_wire::{frame, ndp};
 
-use annotate::{annotate, bytes_of};
+use annotate::golden;
 use cases::{Case, Message, cases};
 
 fn folder() -> PathBuf {
@@ -29,15 +29,7 @@ fn folder() -> PathBuf {
 fn check(case: &Case) {
     let path = folder().join(format!("{}.hex", case.name));
     let emitted = case.frame();
-    let wanted = annotate(case.title, &emitted);
-    if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
-        std::fs::write(&path, &wanted).unwrap();
-    }
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; HEXTET_UPDATE=1 writes it", path.display()));
-    assert_eq!(text, wanted, "{}: HEXTET_UPDATE=1 rewrites it", case.name);
-
-    let bytes = bytes_of(&text);
+    let bytes = golden(&path, case.title, &emitted);
     let packet = frame::parse(&bytes).unwrap();
     assert_eq!(packet.envelope, case.envelope, "{}", case.name);
     match &case.message {

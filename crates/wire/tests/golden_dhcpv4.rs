@@ -23,7 +23,7 @@ use hextet_wire::dhcpv4::{
 use hextet_wire::frame::Udp;
 use hextet_wire::ipv4::{self, Ipv4Envelope};
 
-use annotate::{annotate, bytes_of};
+use annotate::golden;
 
 const GUEST: Mac = Mac([0xfa, 0x16, 0x3e, 0x11, 0x22, 0x33]);
 const SERVICE: Mac = Mac([0x02, 0x68, 0x78, 0x00, 0x00, 0x2a]);
@@ -203,15 +203,7 @@ fn check(case: &Case) {
         destination_port: CLIENT_PORT,
         data: &data,
     });
-    let wanted = annotate(case.title, &emitted);
-    if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
-        std::fs::write(&path, &wanted).unwrap();
-    }
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; HEXTET_UPDATE=1 writes it", path.display()));
-    assert_eq!(text, wanted, "{}: HEXTET_UPDATE=1 rewrites it", case.name);
-
-    let bytes = bytes_of(&text);
+    let bytes = golden(&path, case.title, &emitted);
     let (envelope, udp) = ipv4::parse(&bytes).unwrap();
     assert_eq!(envelope, case.envelope(), "{}", case.name);
     let ports = (udp.source_port, udp.destination_port);

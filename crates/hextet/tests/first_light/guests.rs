@@ -6,8 +6,7 @@ use std::process::Command;
 use hextet_agent::ledger::{Found, Ledger};
 use serde_json::json;
 
-use crate::last_pass;
-use crate::support::{Cloud, Flow, echoes, kill, pings, reaches, until};
+use crate::support::{Cloud, Flow, echoes, pings, reaches, until};
 
 /// The sixteen rows of the mode table.
 const MODES: &str = include_str!("../../../core/specs/ipv6_modes.tsv");
@@ -71,14 +70,7 @@ fn a_learned_link_local_survives_a_kill_of_the_agent() {
         let mut addresses = state.learned.iter().map(|known| known.address);
         addresses.any(|address| address == learned).then_some(())
     });
-    let passes = |log: &str| log.matches("reconcile ops=").count();
-    let before = passes(&cloud.log_text());
-    kill(&cloud.pid("agent"), "KILL");
-    let log = until("the agent is started again", || {
-        let log = cloud.log_text();
-        (passes(&log) > before).then_some(log)
-    });
-    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    cloud.kill_agent();
     assert!(cloud.learned(&id, learned));
     assert!(pings(&two, learned, 3));
 }

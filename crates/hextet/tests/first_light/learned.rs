@@ -5,8 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::last_pass;
-use crate::support::{Cloud, Namespace, kill, pings_from, reaches, until};
+use crate::support::{Cloud, Namespace, pings_from, reaches, until};
 
 /// The guest's kernel forms opaque (RFC 7217) and temporary (RFC 8981) addresses and prefers these as sources.
 fn make_private(guest: &Namespace) {
@@ -58,14 +57,7 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
     // Without a word about the source it is the temporary one.
     reaches(&one, second);
 
-    let passes = |log: &str| log.matches("reconcile ops=").count();
-    let before = passes(&cloud.log_text());
-    kill(&cloud.pid("agent"), "KILL");
-    let log = until("the agent is started again", || {
-        let log = cloud.log_text();
-        (passes(&log) > before).then_some(log)
-    });
-    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    cloud.kill_agent();
     for address in &own {
         assert!(cloud.learned(&id, *address));
         assert!(pings_from(&one, *address, second, 3));

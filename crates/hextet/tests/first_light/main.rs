@@ -15,7 +15,7 @@ use std::process::Stdio;
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
-use support::{Cloud, Flow, Namespace, device, kill, mounts, reaches, until};
+use support::{Cloud, Flow, Namespace, device, kill, last_pass, mounts, reaches, until};
 
 #[test]
 fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
@@ -124,15 +124,7 @@ fn killed_processes_come_back_and_change_nothing() {
     });
     let links = cloud.host.links();
 
-    let agent = cloud.pid("agent");
-    let passes = cloud.log_text().matches("reconcile ops=").count();
-    kill(&agent, "KILL");
-    let log = until("the agent is started again", || {
-        let log = cloud.log_text();
-        (log.matches("reconcile ops=").count() > passes).then_some(log)
-    });
-    assert_ne!(cloud.pid("agent"), agent);
-    assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    cloud.kill_agent();
 
     let count = |log: &str| log.matches("connected to the server").count();
     until("the agent found the server", || {
@@ -286,14 +278,6 @@ fn a_change_of_hook_takes_over_without_touching_the_links() {
     until("a new guest's address", || {
         three.addresses().contains(&(third, 64)).then_some(())
     });
-}
-
-fn last_pass(log: &str) -> &str {
-    let mut passes = log
-        .lines()
-        .rev()
-        .filter(|line| line.contains("reconcile ops="));
-    passes.next().expect("there was a pass")
 }
 
 fn fastpath(cloud: &Cloud) -> FastpathConfig {

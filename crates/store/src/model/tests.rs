@@ -1,40 +1,12 @@
-use std::io;
-use std::sync::Mutex;
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Kept {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Kept;
-
-    fn make_writer(&'a self) -> Kept {
-        self.clone()
-    }
-}
 
 /// The lines that a loading logs whose documents come at these times, milliseconds after its start.
 fn lines(documents: &[u64]) -> Vec<String> {
-    let kept = Kept::default();
+    let kept = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .without_time()
         .with_ansi(false)
-        .with_writer(kept.clone())
+        .with_writer(Arc::new(kept.reopen().unwrap()))
         .finish();
     tracing::subscriber::with_default(subscriber, || {
         let start = Instant::now();
@@ -43,7 +15,7 @@ fn lines(documents: &[u64]) -> Vec<String> {
             told.one_more("port", start + Duration::from_millis(*at));
         }
     });
-    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let text = std::fs::read_to_string(kept.path()).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 

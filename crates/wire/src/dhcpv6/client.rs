@@ -117,14 +117,8 @@ impl ClientMessage {
     /// Who sent it, as far as it says so.
     pub fn client(&self) -> Option<&Duid> {
         match self {
-            ClientMessage::Solicit { asked, .. }
-            | ClientMessage::Request { asked, .. }
-            | ClientMessage::Confirm { asked }
-            | ClientMessage::Renew { asked, .. }
-            | ClientMessage::Rebind { asked }
-            | ClientMessage::Release { asked, .. }
-            | ClientMessage::Decline { asked, .. } => Some(&asked.client),
             ClientMessage::InformationRequest(request) => request.client.as_ref(),
+            _ => self.asked().map(|asked| &asked.client),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::Ipv6Addr;
+use std::path::Path;
 
 use hextet_wire::ipv4::ETHERTYPE_IPV4;
 
@@ -10,8 +11,21 @@ mod dhcpv4;
 
 const BYTES_PER_LINE: usize = 16;
 
+/// Holds a golden file against what is emitted now, or writes it anew with `HEXTET_UPDATE=1`. Its bytes.
+pub fn golden(path: &Path, title: &str, emitted: &[u8]) -> Vec<u8> {
+    let wanted = annotate(title, emitted);
+    if std::env::var("HEXTET_UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(path, &wanted).unwrap();
+    }
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .unwrap_or_else(|error| panic!("{shown}: {error}; HEXTET_UPDATE=1 writes it"));
+    assert_eq!(text, wanted, "{shown}: HEXTET_UPDATE=1 rewrites it");
+    bytes_of(&text)
+}
+
 /// The bytes of an annotated file.
-pub fn bytes_of(text: &str) -> Vec<u8> {
+fn bytes_of(text: &str) -> Vec<u8> {
     text.lines()
         .flat_map(|line| line.split('#').next().unwrap_or("").split_whitespace())
         .map(|byte| u8::from_str_radix(byte, 16).unwrap())

@@ -192,6 +192,20 @@ impl Cloud {
         std::fs::read_to_string(self.log()).unwrap()
     }
 
+    /// Kills the agent; the next one must find nothing to change.
+    pub fn kill_agent(&self) {
+        let passes = |log: &str| log.matches("reconcile ops=").count();
+        let before = passes(&self.log_text());
+        let agent = self.pid("agent");
+        kill(&agent, "KILL");
+        let log = until("the agent is started again", || {
+            let log = self.log_text();
+            (passes(&log) > before).then_some(log)
+        });
+        assert_ne!(self.pid("agent"), agent);
+        assert!(last_pass(&log).ends_with("ops=0"), "{log}");
+    }
+
     pub fn hextet(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hextet"));
         command
@@ -361,6 +375,15 @@ pub fn kill(pid: &str, signal: &str) {
     let signal: nix::sys::signal::Signal = format!("SIG{signal}").parse().unwrap();
     let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
     nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+/// The line of the newest pass.
+pub fn last_pass(log: &str) -> &str {
+    let mut passes = log
+        .lines()
+        .rev()
+        .filter(|line| line.contains("reconcile ops="));
+    passes.next().expect("there was a pass")
 }
 
 /// Whether a guest reaches an address within the bound.
