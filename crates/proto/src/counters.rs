@@ -57,11 +57,21 @@ reasons!(
         NdpAdvert = "ndp_advert",
         /// A Router Solicitation where there is nothing to advertise.
         RaOff = "ra_off",
-        /// Not valid as RFC 9915 §16 has it.
-        Dhcpv6Invalid = "dhcpv6_invalid",
-        /// A relay's message.
+        /// Longer than any client's message, cut short, or an identifier twice (RFC 9915 §8, §16, §21.1).
+        Dhcpv6Malformed = "dhcpv6_malformed",
+        /// A message that servers do not receive (RFC 9915 §16).
+        Dhcpv6NotForServers = "dhcpv6_not_for_servers",
+        /// No Client Identifier, or one that is no DUID (RFC 9915 §16.2 to §16.9).
+        Dhcpv6ClientId = "dhcpv6_client_id",
+        /// No valid Server Identifier where one must be, or one where none may be (RFC 9915 §16.2 to §16.9).
+        Dhcpv6ServerId = "dhcpv6_server_id",
+        /// An Information-request with an identity association (RFC 9915 §16.12).
+        Dhcpv6UnwantedIa = "dhcpv6_unwanted_ia",
+        /// From nobody: there is no address to answer to.
+        Dhcpv6Source = "dhcpv6_source",
+        /// A relay's message: a port's link has none (RFC 9915 §19).
         Dhcpv6Relayed = "dhcpv6_relayed",
-        /// Sent to a unicast address (RFC 9915 §16).
+        /// Sent to the server's own address, and none of the messages that are told to use multicast instead.
         Dhcpv6Unicast = "dhcpv6_unicast",
         /// Meant for another server.
         Dhcpv6OtherServer = "dhcpv6_other_server",
@@ -107,6 +117,8 @@ reasons!(
         Dhcpv6Advertise = "dhcpv6_advertise",
         /// DHCPv6 Reply.
         Dhcpv6Reply = "dhcpv6_reply",
+        /// DHCPv6 Reply that tells a client to use multicast.
+        Dhcpv6UseMulticast = "dhcpv6_use_multicast",
         /// DHCPOFFER.
         Dhcpv4Offer = "dhcpv4_offer",
         /// DHCPACK.

@@ -29,12 +29,12 @@ pub enum LinkEvent {
     },
     /// The guest gave addresses back (RFC 9915 §18.3.7, RFC 2131 §4.3.4). They stay the port's; for the log.
     Released {
-        /// What the message named, at most what one message holds.
+        /// What the message named of the port's.
         addresses: Vec<IpAddr>,
     },
     /// The guest found addresses in use by somebody else (RFC 9915 §18.3.8, RFC 2131 §4.3.3). They stay the port's; for the log.
     Declined {
-        /// What the message named, at most what one message holds.
+        /// What the message named of the port's.
         addresses: Vec<IpAddr>,
     },
 }

@@ -54,6 +54,10 @@ pub mod code {
     pub const IA_PD: u16 = 25;
     /// Information Refresh Time.
     pub const INFORMATION_REFRESH_TIME: u16 = 32;
+    /// SOL_MAX_RT.
+    pub const SOL_MAX_RT: u16 = 82;
+    /// INF_MAX_RT.
+    pub const INF_MAX_RT: u16 = 83;
 }
 
 /// A DHCP Unique Identifier (RFC 9915 §11), 3 to 130 bytes, never looked into.

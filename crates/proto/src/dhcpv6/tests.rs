@@ -41,21 +41,87 @@ fn the_addresses_are_the_ports_whoever_asks() {
 }
 
 #[test]
-fn several_addresses_go_into_the_first_association_and_the_others_get_none() {
+fn several_addresses_go_into_one_association_or_are_shared_among_several() {
+    let (one, two, three) = ("2001:db8:3::1", "2001:db8:4::1", "2001:db8:5::1");
+    let none: &[&str] = &[];
+    // What the port has, what the client names in each association, what each gets.
+    let rows: [(&[&str], Shares<'_>, Shares<'_>); 8] = [
+        (&[one, two, three], &[none], &[&[one, two, three]]),
+        (&[one, two, three], &[none, none], &[&[one, three], &[two]]),
+        (&[one, two], &[none, none], &[&[one], &[two]]),
+        (&[one], &[none, none], &[&[one], none]),
+        (&[one], &[none, &[one]], &[none, &[one]]),
+        (&[one, two], &[&[two], &[one]], &[&[two], &[one]]),
+        // One that is new goes to who has fewest.
+        (
+            &[one, two, three],
+            &[&[one, two], none],
+            &[&[one, two], &[three]],
+        ),
+        (&[], &[none, none], &[none, none]),
+    ];
+    for (has, named, expected) in rows {
+        let cloud = Cloud {
+            addresses: has.iter().map(|address| ip(address)).collect(),
+            ..Cloud::default()
+        };
+        let ias: Vec<(u32, &[&str])> = (5..).zip(named.iter().copied()).collect();
+        for message in [
+            solicit(asked(&ias), false),
+            request(asked(&ias)),
+            renew(asked(&ias)),
+            ClientMessage::Rebind { asked: asked(&ias) },
+        ] {
+            let shared = given(&answered(&cloud, &message)).into_iter();
+            let expected = (5..).zip(expected).map(|(iaid, share)| {
+                let share: Vec<_> = share.iter().map(|a| (ip(a), 2700, 5400)).collect();
+                let status = share.is_empty().then_some(StatusCode::NoAddrsAvail);
+                (iaid, share, status)
+            });
+            assert!(
+                shared.eq(expected),
+                "{has:?} {named:?} by {}",
+                message.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_address_that_two_associations_hold_stays_with_both_and_is_given_to_one() {
+    let twice = || asked(&[(5, &[OURS]), (6, &[OURS])]);
+    let held = || vec![(ip(OURS), 2700, 5400)];
+    let message = answered(&Cloud::default(), &renew(twice()));
+    assert_eq!(given(&message), [(5, held(), None), (6, held(), None)]);
+    let message = answered(&Cloud::default(), &request(twice()));
+    let none = Some(StatusCode::NoAddrsAvail);
+    assert_eq!(given(&message), [(5, held(), None), (6, vec![], none)]);
+}
+
+#[test]
+fn stages_with_other_identities_all_get_what_the_port_has() {
     let cloud = Cloud {
         addresses: vec![ip("2001:db8:3::1"), ip("2001:db8:4::1")],
         ..Cloud::default()
     };
-    let message = answered(&cloud, &request(asked(&[(5, &[]), (6, &[]), (7, &[])])));
     let both = vec![
         (ip("2001:db8:3::1"), 2700, 5400),
         (ip("2001:db8:4::1"), 2700, 5400),
     ];
-    let none = Some(StatusCode::NoAddrsAvail);
-    assert_eq!(
-        given(&message),
-        [(5, both, None), (6, vec![], none), (7, vec![], none)]
-    );
+    // A firmware's DUID-UUID, a boot loader's DUID-LL, the system's DUID-EN, each with an IAID of its own, and no Release.
+    for (duid, iaid) in [
+        (&[0, 4, 1, 2, 3, 4][..], 0x1122_3344),
+        (&[0, 3, 0, 1, 1, 2, 3, 4, 5, 6], 1),
+        (&[0, 2, 0, 0, 0xab, 0x11, 7], 0xfe11_2233),
+    ] {
+        let mut asked = asked(&[(iaid, &[])]);
+        asked.client = Duid::new(duid).unwrap();
+        for message in [solicit(asked.clone(), false), request(asked.clone())] {
+            let message = answered(&cloud, &message);
+            assert_eq!(given(&message), [(iaid, both.clone(), None)]);
+            assert_eq!(message.client.as_ref(), Some(&asked.client));
+        }
+    }
 }
 
 #[test]
@@ -198,27 +264,111 @@ fn confirm_holds_for_the_ports_addresses_only() {
 #[test]
 fn release_and_decline_are_noted_and_answered_with_success() {
     let plan = Cloud::default().plan();
-    let asked = || asked(&[(7, &[OURS])]);
-    let release = ClientMessage::Release {
-        asked: asked(),
+    let mut asked = asked(&[
+        (7, &[OURS, "2001:db8:3::99"]),
+        (8, &["2001:db8:3::99"]),
+        (9, &[]),
+    ]);
+    asked.ias.push(Ia {
+        kind: IaKind::Pd,
+        ..asked.ias[2].clone()
+    });
+    let released = ClientMessage::Release {
+        asked: asked.clone(),
         server: server(),
     };
-    let answer_to_release = answer(&plan, &release).unwrap_or_else(|reason| panic!("{reason:?}"));
-    assert_eq!(
-        answer_to_release.message.status.unwrap().code,
-        StatusCode::Success
-    );
-    assert!(matches!(answer_to_release.noted, Some(Given::Released(list)) if list == [ip(OURS)]));
-    let decline = ClientMessage::Decline {
-        asked: asked(),
+    let declined = ClientMessage::Decline {
+        asked,
         server: server(),
     };
-    let answer_to_decline = answer(&plan, &decline).unwrap_or_else(|reason| panic!("{reason:?}"));
-    assert_eq!(
-        answer_to_decline.message.status.unwrap().code,
-        StatusCode::Success
-    );
-    assert!(matches!(answer_to_decline.noted, Some(Given::Declined(list)) if list == [ip(OURS)]));
+    for message in [released, declined] {
+        let answer = answer(&plan, &message).unwrap_or_else(|reason| panic!("{reason:?}"));
+        let status = answer.message.status.as_ref().unwrap().code;
+        assert_eq!(status, StatusCode::Success);
+        let none = Some(StatusCode::NoBinding);
+        assert_eq!(
+            given(&answer.message),
+            [(8, vec![], none), (9, vec![], none), (9, vec![], none)]
+        );
+        let (Some(Given::Released(list)) | Some(Given::Declined(list))) = answer.noted else {
+            panic!("nothing is noted");
+        };
+        assert_eq!(list, [ip(OURS)]);
+    }
+}
+
+#[test]
+fn after_a_decline_or_release_the_address_is_given_again() {
+    let cloud = Cloud::default();
+    let held = asked(&[(7, &[OURS])]);
+    for give_up in [
+        ClientMessage::Decline {
+            asked: held.clone(),
+            server: server(),
+        },
+        ClientMessage::Release {
+            asked: held,
+            server: server(),
+        },
+    ] {
+        answered(&cloud, &give_up);
+        let message = answered(&cloud, &solicit(asked(&[(7, &[])]), false));
+        assert_eq!(given(&message), [(7, vec![(ip(OURS), 2700, 5400)], None)]);
+    }
+}
+
+#[test]
+fn who_asks_how_often_to_ask_is_told_rfc_9915s_times() {
+    let mut asked = asked(&[(7, &[])]);
+    let times = |message: ServerMessage| (message.sol_max_rt_s, message.inf_max_rt_s);
+    let message = answered(&Cloud::default(), &solicit(asked.clone(), false));
+    assert_eq!(times(message), (None, None));
+    asked.requested = vec![code::SOL_MAX_RT, code::INF_MAX_RT];
+    let nothing = Cloud {
+        addresses: vec![],
+        ..Cloud::default()
+    };
+    let message = answered(&nothing, &solicit(asked.clone(), false));
+    assert_eq!(times(message), (Some(3600), Some(3600)));
+    asked.requested = vec![code::INF_MAX_RT];
+    let message = answered(&nothing, &request(asked));
+    assert_eq!(times(message), (None, Some(3600)));
+}
+
+#[test]
+fn what_is_sent_to_the_servers_address_is_told_to_use_multicast_as_rfc_8415_has_it() {
+    let plan = Cloud::default().plan();
+    let held = || asked(&[(7, &[OURS])]);
+    for message in [
+        request(held()),
+        renew(held()),
+        ClientMessage::Release {
+            asked: held(),
+            server: server(),
+        },
+        ClientMessage::Decline {
+            asked: held(),
+            server: server(),
+        },
+    ] {
+        let reply = unicast(&plan, &message).unwrap();
+        let mut expected = ServerMessage::new(ServerMessageKind::Reply, [1, 2, 3], server());
+        expected.client = Some(client());
+        expected.status = Some(status(StatusCode::UseMulticast, "use multicast"));
+        assert_eq!(reply, expected, "{}", message.name());
+    }
+    let other = ClientMessage::Renew {
+        asked: held(),
+        server: Duid::from_uuid([9; 16]),
+    };
+    assert_eq!(unicast(&plan, &other), Err(DropReason::Dhcpv6OtherServer));
+    for message in [
+        solicit(held(), true),
+        ClientMessage::Confirm { asked: held() },
+        ClientMessage::Rebind { asked: held() },
+    ] {
+        assert_eq!(unicast(&plan, &message), Err(DropReason::Dhcpv6Unicast));
+    }
 }
 
 #[test]
@@ -276,6 +426,9 @@ fn refused(cloud: &Cloud, message: &ClientMessage) -> DropReason {
         Err(reason) => reason,
     }
 }
+
+/// The addresses in each identity association.
+type Shares<'a> = &'a [&'a [&'a str]];
 
 /// IAID, addresses with preferred and valid lifetime, status.
 type Association = (u32, Vec<(Ipv6Addr, u32, u32)>, Option<StatusCode>);
@@ -339,6 +492,13 @@ fn solicit(asked: Asked, rapid_commit: bool) -> ClientMessage {
 
 fn request(asked: Asked) -> ClientMessage {
     ClientMessage::Request {
+        asked,
+        server: server(),
+    }
+}
+
+fn renew(asked: Asked) -> ClientMessage {
+    ClientMessage::Renew {
         asked,
         server: server(),
     }

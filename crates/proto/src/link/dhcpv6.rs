@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
-use hextet_wire::dhcpv6::{self, Discard, ServerMessageKind};
+use hextet_wire::dhcpv6::{self, Discard, ServerMessage, ServerMessageKind};
 use hextet_wire::frame::{Envelope, Packet, Udp};
 
 use super::Link;
@@ -41,39 +41,27 @@ impl Link {
     ) -> Result<(Sent, Vec<Ipv6Addr>), DropReason> {
         let envelope = &packet.envelope;
         let plan = self.plan.dhcpv6.as_ref().ok_or(DropReason::Dhcpv6Off)?;
-        if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
-            return Err(DropReason::Dhcpv6Unicast);
-        }
         if envelope.source.is_unspecified() {
-            return Err(DropReason::Dhcpv6Invalid);
+            return Err(DropReason::Dhcpv6Source);
         }
-        let message = dhcpv6::parse(udp.data).map_err(|discard| match discard {
-            Discard::Relayed => DropReason::Dhcpv6Relayed,
-            _ => DropReason::Dhcpv6Invalid,
-        })?;
+        let message = dhcpv6::parse(udp.data).map_err(reason)?;
         *heard = message.name();
         if let Some(duid) = message.client() {
             self.history.client(duid);
+        }
+        if envelope.destination != dhcpv6::ALL_DHCP_RELAY_AGENTS_AND_SERVERS {
+            let reply = crate::dhcpv6::unicast(plan, &message)?;
+            self.send_dhcpv6(&reply, envelope, Sent::Dhcpv6UseMulticast);
+            return Ok((Sent::Dhcpv6UseMulticast, Vec::new()));
         }
         let answer = crate::dhcpv6::answer(plan, &message)?;
         let kind = match answer.message.kind {
             ServerMessageKind::Advertise => Sent::Dhcpv6Advertise,
             ServerMessageKind::Reply => Sent::Dhcpv6Reply,
         };
-        let reply = Envelope {
-            mac_destination: envelope.mac_source,
-            mac_source: self.plan.service_mac(),
-            source: self.plan.service_link_local(),
-            destination: envelope.source,
-            hop_limit: DHCPV6_HOP_LIMIT,
-        };
-        let frame = reply.udp(Udp {
-            source_port: dhcpv6::SERVER_PORT,
-            destination_port: dhcpv6::CLIENT_PORT,
-            data: &answer.message.emit(),
-        });
-        self.transmit(frame, kind);
+        self.send_dhcpv6(&answer.message, envelope, kind);
         match answer.noted {
+            Some(given) if given.is_empty() => {}
             Some(Given::Released(addresses)) => self.event(LinkEvent::Released { addresses }),
             Some(Given::Declined(addresses)) => self.event(LinkEvent::Declined { addresses }),
             None => {}
@@ -81,5 +69,33 @@ impl Link {
         let ias = answer.message.ias.iter().flat_map(|ia| &ia.addresses);
         let given = ias.filter(|given| given.valid_lifetime_s > 0);
         Ok((kind, given.map(|given| given.address).collect()))
+    }
+
+    /// To whoever sent the message in this envelope.
+    fn send_dhcpv6(&mut self, message: &ServerMessage, to: &Envelope, kind: Sent) {
+        let reply = Envelope {
+            mac_destination: to.mac_source,
+            mac_source: self.plan.service_mac(),
+            source: self.plan.service_link_local(),
+            destination: to.source,
+            hop_limit: DHCPV6_HOP_LIMIT,
+        };
+        let frame = reply.udp(Udp {
+            source_port: dhcpv6::SERVER_PORT,
+            destination_port: dhcpv6::CLIENT_PORT,
+            data: &message.emit(),
+        });
+        self.transmit(frame, kind);
+    }
+}
+
+fn reason(discard: Discard) -> DropReason {
+    match discard {
+        Discard::TooLong(_) | Discard::Malformed | Discard::Repeated => DropReason::Dhcpv6Malformed,
+        Discard::Relayed => DropReason::Dhcpv6Relayed,
+        Discard::NotForServers(_) => DropReason::Dhcpv6NotForServers,
+        Discard::ClientId => DropReason::Dhcpv6ClientId,
+        Discard::ServerId | Discard::UnwantedServerId => DropReason::Dhcpv6ServerId,
+        Discard::UnwantedIa => DropReason::Dhcpv6UnwantedIa,
     }
 }

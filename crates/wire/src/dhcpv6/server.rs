@@ -44,6 +44,10 @@ pub struct ServerMessage {
     pub dns_search: Vec<String>,
     /// Information Refresh Time (RFC 9915 §21.23), seconds.
     pub information_refresh_time_s: Option<u32>,
+    /// SOL_MAX_RT (RFC 9915 §21.24), seconds: how seldom the client solicits at most.
+    pub sol_max_rt_s: Option<u32>,
+    /// INF_MAX_RT (RFC 9915 §21.25), seconds: the same for Information-requests.
+    pub inf_max_rt_s: Option<u32>,
 }
 
 /// An identity association in an answer.
@@ -83,6 +87,8 @@ pub enum StatusCode {
     NoBinding,
     /// 4.
     NotOnLink,
+    /// 5, obsolete: for clients of RFC 3315 and 8415.
+    UseMulticast,
     /// 6.
     NoPrefixAvail,
     /// Any other.
@@ -96,6 +102,7 @@ impl From<u16> for StatusCode {
             2 => StatusCode::NoAddrsAvail,
             3 => StatusCode::NoBinding,
             4 => StatusCode::NotOnLink,
+            5 => StatusCode::UseMulticast,
             6 => StatusCode::NoPrefixAvail,
             other => StatusCode::Other(other),
         }
@@ -109,6 +116,7 @@ impl From<StatusCode> for u16 {
             StatusCode::NoAddrsAvail => 2,
             StatusCode::NoBinding => 3,
             StatusCode::NotOnLink => 4,
+            StatusCode::UseMulticast => 5,
             StatusCode::NoPrefixAvail => 6,
             StatusCode::Other(other) => other,
         }
@@ -144,6 +152,8 @@ impl ServerMessage {
             dns_servers: Vec::new(),
             dns_search: Vec::new(),
             information_refresh_time_s: None,
+            sol_max_rt_s: None,
+            inf_max_rt_s: None,
         }
     }
 
@@ -184,10 +194,19 @@ impl ServerMessage {
             });
         }
         options::emit_names(&mut out, code::DOMAIN_LIST, &self.dns_search);
-        if let Some(time) = self.information_refresh_time_s {
-            options::emit(&mut out, code::INFORMATION_REFRESH_TIME, |out| {
-                out.extend_from_slice(&time.to_be_bytes());
-            });
+        for (option, seconds) in [
+            (
+                code::INFORMATION_REFRESH_TIME,
+                self.information_refresh_time_s,
+            ),
+            (code::SOL_MAX_RT, self.sol_max_rt_s),
+            (code::INF_MAX_RT, self.inf_max_rt_s),
+        ] {
+            if let Some(seconds) = seconds {
+                options::emit(&mut out, option, |out| {
+                    out.extend_from_slice(&seconds.to_be_bytes());
+                });
+            }
         }
         out
     }
@@ -244,6 +263,8 @@ impl ServerMessage {
             code::INFORMATION_REFRESH_TIME => {
                 self.information_refresh_time_s = Some(reader.u32()?);
             }
+            code::SOL_MAX_RT => self.sol_max_rt_s = Some(reader.u32()?),
+            code::INF_MAX_RT => self.inf_max_rt_s = Some(reader.u32()?),
             _ => {}
         }
         Some(())

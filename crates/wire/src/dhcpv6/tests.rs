@@ -241,7 +241,7 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
             proptest::option::of(any_duid()),
             any_duid(),
         ),
-        any::<(Option<u8>, bool, Option<u32>)>(),
+        any::<(Option<u8>, bool, [Option<u32>; 3])>(),
         proptest::collection::vec(ia, 0..4),
         any_status(),
         servers,
@@ -249,7 +249,8 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
     )
         .prop_map(|(head, fixed, ias, status, dns_servers, dns_search)| {
             let (is_reply, transaction, client, server) = head;
-            let (preference, rapid_commit, information_refresh_time_s) = fixed;
+            let (preference, rapid_commit, times) = fixed;
+            let [information_refresh_time_s, sol_max_rt_s, inf_max_rt_s] = times;
             let kind = if is_reply {
                 ServerMessageKind::Reply
             } else {
@@ -264,6 +265,8 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
                 dns_servers,
                 dns_search,
                 information_refresh_time_s,
+                sol_max_rt_s,
+                inf_max_rt_s,
                 ..ServerMessage::new(kind, transaction, server)
             }
         })
