@@ -19,6 +19,8 @@ TYPES = {
     "hextet_store_commits_failed": "counter",
     "hextet_store_commit_seconds": "counter",
     "hextet_store_writes": "counter",
+    "hextet_store_statements": "counter",
+    "hextet_store_round_trips": "counter",
     "hextet_store_writes_waiting": "gauge",
     "hextet_feed_hosts": "gauge",
     "hextet_feed_hosts_behind": "gauge",

@@ -102,6 +102,12 @@ impl Snapshot {
             .filter_map(|(_, id)| self.ports.get(id))
     }
 
+    /// A network's subnets, in the order of their ids.
+    pub fn subnets_of(&self, network: NetworkId) -> impl Iterator<Item = &Subnet> {
+        let ids = self.subnets_of.get(&network).into_iter().flatten();
+        ids.filter_map(|id| self.subnets.get(id))
+    }
+
     /// The ports that a host carries, in the order of their ids.
     pub fn ports_on(&self, host: &HostId) -> impl Iterator<Item = &Port> {
         self.ports_on

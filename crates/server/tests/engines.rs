@@ -60,6 +60,7 @@ on_both_engines! {
     a_number_and_a_physical_network_are_one_networks,
     of_two_overlapping_subnets_exactly_one_is_made,
     a_quota_holds_however_many_ask_at_once,
+    a_network_a_subnet_and_a_port_cost_few_statements_and_few_round_trips,
 }
 
 async fn each_address_of_a_small_subnet_is_given_once_and_then_there_is_none(cloud: Cloud) {
@@ -191,6 +192,38 @@ async fn a_quota_holds_however_many_ask_at_once(cloud: Cloud) {
     }
 }
 
+/// `docs/performance.md` says what they are. A transaction of PostgreSQL takes two round trips at least, one to begin and
+/// one to end; a subnet changes its network's row, which is looked at before.
+async fn a_network_a_subnet_and_a_port_cost_few_statements_and_few_round_trips(cloud: Cloud) {
+    let postgres = cloud.routers.len() > 1;
+    for round in 0..3 {
+        let asked = cloud.stores[0].stats();
+        let network = cloud.network("demo").await;
+        let after_network = cloud.stores[0].stats();
+        let subnet = json!({"subnet": {
+            "network_id": network, "ip_version": 6, "cidr": "2001:db8::/64",
+            "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac",
+        }});
+        cloud.made(0, "demo", "subnets", &subnet).await;
+        let after_subnet = cloud.stores[0].stats();
+        let port = json!({"port": {"network_id": network}});
+        cloud.made(0, "demo", "ports", &port).await;
+        let all = [asked, after_network, after_subnet, cloud.stores[0].stats()];
+        for (step, (bound, waits)) in [(5, 2), (8, 3), (9, 2)].into_iter().enumerate() {
+            let [statements, round_trips] = [
+                all[step + 1].statements - all[step].statements,
+                all[step + 1].round_trips - all[step].round_trips,
+            ];
+            // The first round prepares statements and does not know which counters are asked for.
+            if round > 0 {
+                assert!(statements > 0);
+                assert!(statements <= bound, "step {step}: {statements} statements");
+                assert_eq!(round_trips, if postgres { waits } else { 0 }, "step {step}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_server_did_the_other_knows_at_once() {
     let cloud = Cloud::postgres(&Cluster::shared().database()).await;
@@ -302,6 +335,7 @@ async fn a_server_without_its_database_answers_503_and_comes_back_by_itself() {
 #[derive(Clone)]
 struct Cloud {
     routers: Vec<Router>,
+    stores: Vec<Store>,
     admin: String,
     demo: String,
 }
@@ -324,14 +358,17 @@ impl Cloud {
     }
 
     async fn of(databases: &[&str]) -> Self {
-        let mut routers = Vec::new();
+        let (mut routers, mut stores) = (Vec::new(), Vec::new());
         for database in databases {
-            routers.push(server(database).await);
+            let (router, store) = server(database).await;
+            routers.push(router);
+            stores.push(store);
         }
         let admin = log_in(&routers[0], "admin").await.unwrap();
         let demo = log_in(&routers[0], "demo").await.unwrap();
         Self {
             routers,
+            stores,
             admin,
             demo,
         }
@@ -404,7 +441,7 @@ impl Cloud {
     }
 }
 
-async fn server(database: &str) -> Router {
+async fn server(database: &str) -> (Router, Store) {
     let settings = CloudSettings::with_defaults(uuid::Uuid::from_u128(1));
     let config = StoreConfig::of(database.parse().unwrap(), settings);
     let store = Store::open(config).await.unwrap();
@@ -414,8 +451,8 @@ async fn server(database: &str) -> Router {
     let identity = Identity::open(store.clone(), config, Some(&bootstrap))
         .await
         .unwrap();
-    router(AppState {
-        store,
+    let router = router(AppState {
+        store: store.clone(),
         identity,
         reported: Reported::default(),
         api: Arc::new(ApiConfig {
@@ -435,7 +472,8 @@ async fn server(database: &str) -> Router {
         hosts: Hosts::default(),
         metrics: Metrics::default(),
         lists: ListTurns::default(),
-    })
+    });
+    (router, store)
 }
 
 /// A token, or why not.

@@ -8,6 +8,7 @@
 //! both. On either, a server writes in one place: many jobs in one commit, each in a savepoint of its own.
 
 mod audience;
+mod counter;
 mod database;
 mod document;
 mod engine;
@@ -29,6 +30,7 @@ mod tx;
 mod value;
 mod writer;
 
+pub use counter::Counter;
 pub use database::{Database, DatabaseError, PostgresUrl};
 pub use document::{Document, Layout};
 pub use engine::EngineError;
@@ -37,7 +39,7 @@ pub use redo::redo_body;
 pub use schema::SCHEMA_VERSION;
 pub use stats::Stats;
 pub use store::{OpenError, Store, StoreConfig, Synchronous, WriteError};
-pub use tx::{Counter, Tx};
+pub use tx::{Pick, Tx};
 
 /// The kind of networks' documents.
 pub const NETWORK: &str = "network";

@@ -156,7 +156,7 @@ impl Model {
                     kind: kind.as_str().into(),
                     id: document.id.clone(),
                     document: Some(Arc::new(document)),
-                    change,
+                    change: change.map(Arc::new),
                 });
             }
         }
@@ -191,7 +191,7 @@ impl Model {
         };
         logged
             .change
-            .map(|change| self.snapshot.apply(change))
+            .map(|change| self.snapshot.apply(Arc::unwrap_or_clone(change)))
             .unwrap_or_default()
     }
 }

@@ -7,7 +7,7 @@ use hextet_core::network::Network;
 
 use crate::document::Layout;
 use crate::engine::EngineError;
-use crate::tx::Tx;
+use crate::tx::{Pick, Taking, Tx, taking};
 use crate::{NETWORK, PORT, SUBNET};
 
 /// How many numbers are tried at random; with half of them in use, all tries fail once in 2^64.
@@ -19,6 +19,8 @@ pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("provider:physical_network"),
     first_internal: Some("provider:segmentation_id"),
 };
+
+const TAKE_SEGMENT: Taking = taking!("INSERT INTO segment (vni, network_id) VALUES ($1, $2)");
 
 impl Tx {
     /// The network of this id.
@@ -40,14 +42,14 @@ impl Tx {
     ) -> Result<Option<Vni>, EngineError> {
         for _ in 0..VNI_PROBES {
             let vni = Vni(rand::random_range(among.clone()));
-            if self.take_this_vni(vni, network).await? {
+            if !self.is_viewed(vni) && self.take_this_vni(Pick::Drawn, vni, network).await? {
                 return Ok(Some(vni));
             }
         }
         let Some(vni) = self.lowest_vni(among).await? else {
             return Ok(None);
         };
-        let taken = self.take_this_vni(vni, network).await?;
+        let taken = self.take_this_vni(Pick::Named, vni, network).await?;
         Ok(taken.then_some(vni))
     }
 
@@ -77,16 +79,12 @@ impl Tx {
     /// When the database fails.
     pub async fn take_this_vni(
         &mut self,
+        pick: Pick,
         vni: Vni,
         network: NetworkId,
     ) -> Result<bool, EngineError> {
-        let taken = self
-            .exec(
-                "INSERT INTO segment (vni, network_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                &[vni.0.into(), network.to_string().into()],
-            )
-            .await?;
-        Ok(taken == 1)
+        let params = [vni.0.into(), network.to_string().into()];
+        self.take(pick, TAKE_SEGMENT, &params).await
     }
 
     /// Stores a new network.
@@ -125,9 +123,12 @@ impl Tx {
         if let Some(project) = project {
             self.count_down(NETWORK, &project).await?;
         }
-        self.exec("DELETE FROM segment WHERE network_id = $1", &[id.into()])
-            .await?;
-        Ok(())
+        self.exec_later(
+            "DELETE FROM segment WHERE network_id = $1",
+            &[id.into()],
+            None,
+        )
+        .await
     }
 
     /// Whether the network has a port.

@@ -6,13 +6,15 @@ use hextet_core::port::Port;
 
 use crate::document::Layout;
 use crate::engine::EngineError;
-use crate::tx::Tx;
+use crate::tx::{Pick, Taking, Tx, taking};
 use crate::{NETWORK, OBSERVED, PORT};
 
 pub(crate) const LAYOUT: Layout = Layout {
     first_admin: Some("binding:profile"),
     first_internal: Some("number"),
 };
+
+const TAKE_MAC: Taking = taking!("INSERT INTO mac (network_id, mac, port_id) VALUES ($1, $2, $3)");
 
 impl Tx {
     /// The port of this id.
@@ -28,6 +30,9 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn ports_of(&mut self, network: NetworkId) -> Result<Vec<Port>, EngineError> {
+        if let Some(ports) = self.viewed_ports(network) {
+            return Ok(ports);
+        }
         let mut ports = Vec::new();
         for id in self
             .referrers((NETWORK, &network.to_string()), PORT)
@@ -45,21 +50,16 @@ impl Tx {
     /// When the database fails.
     pub async fn take_mac(
         &mut self,
-        network: NetworkId,
-        mac: Mac,
+        pick: Pick,
+        (network, mac): (NetworkId, Mac),
         port: PortId,
     ) -> Result<bool, EngineError> {
-        let rows = self
-            .exec(
-                "INSERT INTO mac (network_id, mac, port_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                &[
-                    network.to_string().into(),
-                    mac.0.to_vec().into(),
-                    port.to_string().into(),
-                ],
-            )
-            .await?;
-        Ok(rows == 1)
+        let params = [
+            network.to_string().into(),
+            mac.0.to_vec().into(),
+            port.to_string().into(),
+        ];
+        self.take(pick, TAKE_MAC, &params).await
     }
 
     /// Gives a MAC of a network back.
@@ -67,12 +67,12 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn free_mac(&mut self, network: NetworkId, mac: Mac) -> Result<(), EngineError> {
-        self.exec(
+        self.exec_later(
             "DELETE FROM mac WHERE network_id = $1 AND mac = $2",
             &[network.to_string().into(), mac.0.to_vec().into()],
+            None,
         )
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Stores a new port. Its MAC and its addresses must have been taken.
@@ -113,8 +113,11 @@ impl Tx {
         }
         self.delete(OBSERVED, &id).await?;
         self.free_mac(port.network_id, port.mac_address).await?;
-        self.exec("DELETE FROM ip_allocation WHERE port_id = $1", &[id.into()])
-            .await?;
-        Ok(())
+        self.exec_later(
+            "DELETE FROM ip_allocation WHERE port_id = $1",
+            &[id.into()],
+            None,
+        )
+        .await
     }
 }

@@ -12,13 +12,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn used(&mut self, kind: &str, project: &ProjectId) -> Result<u64, EngineError> {
-        let rows = self
-            .rows(
-                "SELECT value FROM counter WHERE name = $1",
-                &[counter(kind, project).into()],
-            )
-            .await?;
-        rows.first().map_or(Ok(0), |row| row.number(0))
+        self.count(&counter(kind, project)).await
     }
 
     /// Counts a resource that was just inserted.
@@ -27,13 +21,7 @@ impl Tx {
         kind: &str,
         project: &ProjectId,
     ) -> Result<(), EngineError> {
-        self.exec_later(
-            "INSERT INTO counter (name, value) VALUES ($1, 1) \
-             ON CONFLICT (name) DO UPDATE SET value = counter.value + 1",
-            &[counter(kind, project).into()],
-            Some(1),
-        )
-        .await
+        self.add_one(&counter(kind, project)).await
     }
 
     /// Counts a resource that was just deleted.
@@ -42,12 +30,7 @@ impl Tx {
         kind: &str,
         project: &ProjectId,
     ) -> Result<(), EngineError> {
-        self.exec_later(
-            "UPDATE counter SET value = value - 1 WHERE name = $1",
-            &[counter(kind, project).into()],
-            Some(1),
-        )
-        .await
+        self.take_one(&counter(kind, project)).await
     }
 }
 

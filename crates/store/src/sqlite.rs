@@ -163,6 +163,7 @@ impl Writer {
         });
         let counts = &self.audience.counts;
         counts.count(group.len(), begun.elapsed(), outcome.is_ok());
+        counts.ask(std::mem::take(&mut self.tx.statements), 0);
         self.tx.set_view(None);
         match outcome {
             Ok(changes) => {

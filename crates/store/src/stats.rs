@@ -15,6 +15,10 @@ pub struct Stats {
     pub failed: u64,
     /// What the commits took together, their writes included.
     pub time: Duration,
+    /// Statements of the writes, without those that begin, divide and end transactions.
+    pub statements: u64,
+    /// How often the writer waited for an answer of a PostgreSQL: round trips. On SQLite there are none.
+    pub round_trips: u64,
     /// Writes that wait for the writer now.
     pub queue: usize,
 }
@@ -29,6 +33,8 @@ struct Inner {
     writes: AtomicU64,
     failed: AtomicU64,
     nanos: AtomicU64,
+    statements: AtomicU64,
+    round_trips: AtomicU64,
 }
 
 impl Counts {
@@ -44,12 +50,20 @@ impl Counts {
         self.0.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// A group of writes asked the database, whatever came of it.
+    pub(crate) fn ask(&self, statements: u64, round_trips: u64) {
+        self.0.statements.fetch_add(statements, Ordering::Relaxed);
+        self.0.round_trips.fetch_add(round_trips, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self, queue: usize) -> Stats {
         Stats {
             commits: self.0.commits.load(Ordering::Relaxed),
             writes: self.0.writes.load(Ordering::Relaxed),
             failed: self.0.failed.load(Ordering::Relaxed),
             time: Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed)),
+            statements: self.0.statements.load(Ordering::Relaxed),
+            round_trips: self.0.round_trips.load(Ordering::Relaxed),
             queue,
         }
     }

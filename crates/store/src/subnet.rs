@@ -8,7 +8,7 @@ use hextet_core::subnet::Subnet;
 
 use crate::document::Layout;
 use crate::engine::EngineError;
-use crate::tx::Tx;
+use crate::tx::{Pick, Taking, Tx, taking};
 use crate::value::{Row, Value};
 use crate::{NETWORK, SUBNET};
 
@@ -16,6 +16,9 @@ pub(crate) const LAYOUT: Layout = Layout {
     first_admin: None,
     first_internal: Some("sequence"),
 };
+
+const TAKE_ADDRESS: Taking =
+    taking!("INSERT INTO ip_allocation (subnet_id, address, port_id) VALUES ($1, $2, $3)");
 
 impl Tx {
     /// The subnet of this id.
@@ -31,6 +34,10 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn subnets_of(&mut self, network: NetworkId) -> Result<Vec<Subnet>, EngineError> {
+        if let Some(mut subnets) = self.viewed_subnets(network) {
+            subnets.sort_by_key(|subnet| subnet.sequence);
+            return Ok(subnets);
+        }
         let mut subnets: Vec<Subnet> = Vec::new();
         for id in self
             .referrers((NETWORK, &network.to_string()), SUBNET)
@@ -94,22 +101,16 @@ impl Tx {
     /// When the database fails.
     pub async fn take_address(
         &mut self,
-        subnet: SubnetId,
-        address: IpAddr,
+        pick: Pick,
+        (subnet, address): (SubnetId, IpAddr),
         port: PortId,
     ) -> Result<bool, EngineError> {
-        let rows = self
-            .exec(
-                "INSERT INTO ip_allocation (subnet_id, address, port_id) VALUES ($1, $2, $3) \
-                 ON CONFLICT DO NOTHING",
-                &[
-                    subnet.to_string().into(),
-                    bytes(address),
-                    port.to_string().into(),
-                ],
-            )
-            .await?;
-        Ok(rows == 1)
+        let params = [
+            subnet.to_string().into(),
+            bytes(address),
+            port.to_string().into(),
+        ];
+        self.take(pick, TAKE_ADDRESS, &params).await
     }
 
     /// Takes an address back.
@@ -121,12 +122,12 @@ impl Tx {
         subnet: SubnetId,
         address: IpAddr,
     ) -> Result<(), EngineError> {
-        self.exec(
+        self.exec_later(
             "DELETE FROM ip_allocation WHERE subnet_id = $1 AND address = $2",
             &[subnet.to_string().into(), bytes(address)],
+            None,
         )
-        .await?;
-        Ok(())
+        .await
     }
 
     /// The ports that hold an address of the subnet, in the order of their ids.

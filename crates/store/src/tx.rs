@@ -1,6 +1,7 @@
 //! A transaction: what a job may do.
 
 mod log;
+mod take;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::counter::Counted;
 use crate::document::{Document, Layout};
 use crate::engine::{EngineError, translate};
 use crate::postgres::Session;
@@ -15,27 +17,13 @@ use crate::redo::Statements;
 use crate::value::{Row, Value};
 
 pub(crate) use log::{Logged, View};
+pub use take::Pick;
+pub(crate) use take::{Taking, taking};
 
-/// Numbers that are handed out once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// Ports' numbers in the fast path.
-    PortNumber,
-    /// Subnets' places in the order of creation.
-    SubnetSequence,
-}
-
-impl Counter {
-    fn name(self) -> &'static str {
-        match self {
-            Counter::PortNumber => "port_number",
-            Counter::SubnetSequence => "subnet_sequence",
-        }
-    }
-}
-
-const INSERT_RESOURCE: &str = "INSERT INTO resource (kind, id, project_id, revision, body, \
-     public_bytes, admin_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const INSERT_RESOURCE: Taking = taking!(
+    "INSERT INTO resource (kind, id, project_id, revision, body, public_bytes, admin_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+);
+const CLAIM: Taking = taking!("INSERT INTO claim (scope, name, holder) VALUES ($1, $2, $3)");
 
 /// A transaction. Everything in it happens, or nothing.
 ///
@@ -49,6 +37,14 @@ pub struct Tx {
     view: Option<View>,
     /// What was changed, where it is to be done again after a crash.
     pub(crate) recorded: Option<Statements>,
+    /// What is known of the counters, where the engine is not a call away.
+    pub(crate) counted: Counted,
+    /// Whether what was drawn is asked for as if it were named: counting on it has failed.
+    pub(crate) careful: bool,
+    /// Whether the job is alone in its commit, whose answer says of its last statements, too, how they went.
+    pub(crate) alone: bool,
+    /// Statements of jobs since this was last looked at.
+    pub(crate) statements: u64,
 }
 
 /// What runs the statements.
@@ -65,6 +61,10 @@ impl Tx {
             logged: Vec::new(),
             view: None,
             recorded: None,
+            counted: Counted::default(),
+            careful: false,
+            alone: false,
+            statements: 0,
         }
     }
 
@@ -163,10 +163,11 @@ impl Tx {
             admin_bytes.into(),
         ];
         let stored = match &self.view {
-            None => self.exec(INSERT_RESOURCE, &params).await? == 1,
+            None => self.exec(INSERT_RESOURCE.asking, &params).await? == 1,
             Some(view) if view.document(&self.logged, kind, id).is_some() => false,
             Some(_) => {
-                self.exec_later(INSERT_RESOURCE, &params, Some(1)).await?;
+                self.exec_later(INSERT_RESOURCE.plain, &params, None)
+                    .await?;
                 true
             }
         };
@@ -226,6 +227,11 @@ impl Tx {
     /// # Errors
     /// When the database fails, or something still refers to it.
     pub async fn delete(&mut self, kind: &str, id: &str) -> Result<bool, EngineError> {
+        if let Some(view) = &self.view
+            && view.document(&self.logged, kind, id).is_none()
+        {
+            return Ok(false);
+        }
         let gone = self
             .exec(
                 "DELETE FROM resource WHERE kind = $1 AND id = $2",
@@ -245,17 +251,12 @@ impl Tx {
     /// When the database fails.
     pub async fn claim(
         &mut self,
-        scope: &str,
-        name: &str,
+        pick: Pick,
+        (scope, name): (&str, &str),
         holder: &str,
     ) -> Result<bool, EngineError> {
-        let rows = self
-            .exec(
-                "INSERT INTO claim (scope, name, holder) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                &[scope.into(), name.into(), holder.into()],
-            )
-            .await?;
-        Ok(rows == 1)
+        let params = [scope.into(), name.into(), holder.into()];
+        self.take(pick, CLAIM, &params).await
     }
 
     /// Who holds a name of a scope.
@@ -279,12 +280,12 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn release(&mut self, scope: &str, name: &str) -> Result<(), EngineError> {
-        self.exec(
+        self.exec_later(
             "DELETE FROM claim WHERE scope = $1 AND name = $2",
             &[scope.into(), name.into()],
+            None,
         )
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Says that one document stands on another, which then cannot be deleted before it. Deleting the first takes the
@@ -327,29 +328,13 @@ impl Tx {
             .collect()
     }
 
-    /// The next number of a counter, from 1.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next(&mut self, counter: Counter) -> Result<u64, EngineError> {
-        let rows = self
-            .rows(
-                "INSERT INTO counter (name, value) VALUES ($1, 1) \
-                 ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value",
-                &[counter.name().into()],
-            )
-            .await?;
-        rows.first()
-            .ok_or(EngineError::Unsound("counter"))?
-            .number(0)
-    }
-
     /// Runs a statement; answers how many rows it changed.
     pub(crate) async fn exec(
         &mut self,
         sql: &'static str,
         params: &[Value],
     ) -> Result<u64, EngineError> {
+        self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {
                 let sql = translate(sql);
@@ -373,6 +358,7 @@ impl Tx {
         expected: Option<u64>,
     ) -> Result<(), EngineError> {
         if let Engine::Postgres(session) = &mut self.engine {
+            self.statements += 1;
             return session.send(sql, params, expected).await;
         }
         let changed = self.exec(sql, params).await?;
@@ -388,6 +374,7 @@ impl Tx {
         sql: &'static str,
         params: &[Value],
     ) -> Result<Vec<Row>, EngineError> {
+        self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {
                 let sql = translate(sql);

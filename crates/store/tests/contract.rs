@@ -15,8 +15,8 @@ use hextet_core::plan::PlanKey;
 use hextet_core::port::{FixedIp, IpAllocation, Port, PortStatus};
 use hextet_core::subnet::Subnet;
 use hextet_store::{
-    Counter, Database, EngineError, Layout, Model, NETWORK, OpenError, PORT, SCHEMA_VERSION, Store,
-    WriteError,
+    Counter, Database, EngineError, Layout, Model, NETWORK, OpenError, PORT, Pick, SCHEMA_VERSION,
+    Store, WriteError,
 };
 use serde_json::{Value as Json, json};
 use support::{Bed, Refused, put, write};
@@ -31,6 +31,8 @@ on_both_engines! {
     contended_writes_count_exactly,
     a_transaction_that_waits_or_panics_is_undone_and_the_next_runs,
     names_addresses_macs_and_ids_are_given_once,
+    what_was_counted_on_and_is_taken_is_told_and_nothing_else_is_changed,
+    ports_and_subnets_of_a_network_are_those_of_this_transaction,
     the_lowest_free_address_is_found_without_counting_through_the_range,
     ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are,
     a_resource_that_others_stand_on_cannot_go_before_them,
@@ -144,7 +146,7 @@ async fn a_refused_write_changes_nothing_and_takes_no_revision(bed: Bed) {
             tx.insert("thing", "b", "", &json!({}), Layout::default())
                 .await?;
             tx.delete("thing", "a").await?;
-            tx.claim("name", "x", "b").await?;
+            tx.claim(Pick::Named, ("name", "x"), "b").await?;
             tx.next(Counter::PortNumber).await?;
             Err(Refused::No)
         })
@@ -294,23 +296,35 @@ async fn names_addresses_macs_and_ids_are_given_once(bed: Bed) {
                 !tx.insert("thing", "a", "", &json!({}), Layout::default())
                     .await?
             );
-            assert!(tx.claim("name", "x", "a").await?);
-            assert!(!tx.claim("name", "x", "a").await?);
-            assert!(tx.claim("other", "x", "b").await?);
+            assert!(tx.claim(Pick::Named, ("name", "x"), "a").await?);
+            assert!(!tx.claim(Pick::Named, ("name", "x"), "a").await?);
+            assert!(tx.claim(Pick::Named, ("other", "x"), "b").await?);
             assert_eq!(tx.holder("name", "x").await?.as_deref(), Some("a"));
             tx.release("name", "x").await?;
-            assert!(tx.claim("name", "x", "b").await?);
+            assert!(tx.claim(Pick::Named, ("name", "x"), "b").await?);
             let (one, two) = (port_id(1), port_id(2));
             let address = "2001:db8::1".parse().unwrap();
-            assert!(tx.take_address(subnet_id(1), address, one).await?);
-            assert!(!tx.take_address(subnet_id(1), address, two).await?);
-            assert!(tx.take_address(subnet_id(2), address, two).await?);
+            assert!(
+                tx.take_address(Pick::Named, (subnet_id(1), address), one)
+                    .await?
+            );
+            assert!(
+                !tx.take_address(Pick::Named, (subnet_id(1), address), two)
+                    .await?
+            );
+            assert!(
+                tx.take_address(Pick::Named, (subnet_id(2), address), two)
+                    .await?
+            );
             tx.free_address(subnet_id(1), address).await?;
-            assert!(tx.take_address(subnet_id(1), address, two).await?);
+            assert!(
+                tx.take_address(Pick::Named, (subnet_id(1), address), two)
+                    .await?
+            );
             let mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 1]);
-            assert!(tx.take_mac(network_id(1), mac, one).await?);
-            assert!(!tx.take_mac(network_id(1), mac, two).await?);
-            assert!(tx.take_mac(network_id(2), mac, two).await?);
+            assert!(tx.take_mac(Pick::Named, (network_id(1), mac), one).await?);
+            assert!(!tx.take_mac(Pick::Named, (network_id(1), mac), two).await?);
+            assert!(tx.take_mac(Pick::Named, (network_id(2), mac), two).await?);
             assert_eq!(tx.next(Counter::SubnetSequence).await?, 1);
             assert_eq!(tx.next(Counter::SubnetSequence).await?, 2);
             assert_eq!(tx.next(Counter::PortNumber).await?, 1);
@@ -318,6 +332,98 @@ async fn names_addresses_macs_and_ids_are_given_once(bed: Bed) {
         })
     });
     done.await.unwrap();
+}
+
+/// On PostgreSQL a closure that counts on something is run again where that was taken.
+async fn what_was_counted_on_and_is_taken_is_told_and_nothing_else_is_changed(bed: Bed) {
+    let store = bed.open().await;
+    let draw = |id: &'static str| {
+        write(&store, move |tx| {
+            Box::pin(async move {
+                let number = tx.next(Counter::PortNumber).await?;
+                let free = tx.claim(Pick::Drawn, ("name", "x"), id).await?;
+                let holder = tx.holder("name", "x").await?;
+                assert_eq!(free, holder.as_deref() == Some(id));
+                if free {
+                    tx.insert("thing", id, "", &json!({}), Layout::default())
+                        .await?;
+                }
+                Ok((free, number))
+            })
+        })
+    };
+    assert_eq!(draw("a").await.unwrap(), (true, 1));
+    assert_eq!(draw("b").await.unwrap(), (false, 2));
+    let ids = ["c", "d", "e", "f", "g", "h"];
+    let mut numbers = Vec::new();
+    for drawn in futures::future::join_all(ids.map(draw)).await {
+        let (free, number) = drawn.unwrap();
+        assert!(!free);
+        numbers.push(number);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [3, 4, 5, 6, 7, 8]);
+    // Neither what is said without a further question, nor what is refused, stands on a wrong guess.
+    let judge = |refuse: bool| {
+        write(&store, move |tx| {
+            Box::pin(async move {
+                match tx.claim(Pick::Drawn, ("name", "x"), "i").await? {
+                    true if refuse => Err(Refused::No),
+                    free => Ok(free),
+                }
+            })
+        })
+    };
+    let judged = [false, true, false, true].map(judge);
+    for judged in futures::future::join_all(judged).await {
+        assert!(!judged.unwrap());
+    }
+    assert!(!judge(true).await.unwrap());
+    assert!(!judge(false).await.unwrap());
+    let things = store.read(|model| model.documents("thing").count()).await;
+    assert_eq!(things.unwrap(), 1);
+}
+
+async fn ports_and_subnets_of_a_network_are_those_of_this_transaction(bed: Bed) {
+    let store = bed.open().await;
+    insert(&store, vec![Noun::Network(network()), Noun::Port(port())]).await;
+    let looks = (0..4).map(|place| {
+        write(&store, move |tx| {
+            Box::pin(async move {
+                let mut other = port();
+                other.id = port_id(100 + place);
+                tx.insert_port(&other).await?;
+                let mine = tx.ports_of(network_id(1)).await?;
+                assert!(mine.iter().any(|port| port.id == other.id));
+                assert!(mine.is_sorted_by_key(|port| port.id));
+                tx.delete_port(&other).await?;
+                let left = tx.ports_of(network_id(1)).await?;
+                assert_eq!(left.len() + 1, mine.len());
+                if place == 0 {
+                    tx.insert_subnet(&subnet()).await?;
+                    assert_eq!(tx.subnets_of(network_id(1)).await?, [subnet()]);
+                }
+                let mut changed = port();
+                changed.name = format!("n{place}");
+                tx.update_port(&changed).await?;
+                let now = tx.ports_of(network_id(1)).await?;
+                assert_eq!(now, [changed]);
+                assert!(tx.ports_of(network_id(2)).await?.is_empty());
+                Ok::<_, Refused>(tx.subnets_of(network_id(1)).await?.len())
+            })
+        })
+    });
+    for subnets in futures::future::join_all(looks).await {
+        assert_eq!(subnets.unwrap(), 1);
+    }
+    let done = write(&store, |tx| {
+        Box::pin(async move {
+            tx.delete_port(&port()).await?;
+            tx.delete_subnet(subnet_id(1)).await?;
+            Ok::<_, Refused>(tx.subnets_of(network_id(1)).await?.len())
+        })
+    });
+    assert_eq!(done.await.unwrap(), 0);
 }
 
 async fn the_lowest_free_address_is_found_without_counting_through_the_range(bed: Bed) {
@@ -337,7 +443,10 @@ async fn the_lowest_free_address_is_found_without_counting_through_the_range(bed
             for low in 2..2_u128 + 1500 {
                 let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | low);
                 if low != 1301 {
-                    assert!(tx.take_address(subnet, address.into(), port_id(1)).await?);
+                    assert!(
+                        tx.take_address(Pick::Named, (subnet, address.into()), port_id(1))
+                            .await?
+                    );
                 }
                 if low == 3 {
                     lowest.push(tx.lowest_free(subnet, narrow).await?);
@@ -369,8 +478,14 @@ async fn ipv4_addresses_are_handed_out_and_sorted_as_ipv6_ones_are(bed: Bed) {
             for high in [0x0a00_00fe, 0x0a00_00ff, 0x0a00_0101, 0x0a00_0100] {
                 lowest.push(tx.lowest_free(subnet, range).await?);
                 let address = Ipv4Addr::from_bits(high).into();
-                assert!(tx.take_address(subnet, address, port_id(1)).await?);
-                assert!(!tx.take_address(subnet, address, port_id(2)).await?);
+                assert!(
+                    tx.take_address(Pick::Named, (subnet, address), port_id(1))
+                        .await?
+                );
+                assert!(
+                    !tx.take_address(Pick::Named, (subnet, address), port_id(2))
+                        .await?
+                );
             }
             lowest.push(tx.lowest_free(subnet, range).await?);
             tx.free_address(subnet, "10.0.0.255".parse().unwrap())
@@ -593,8 +708,12 @@ async fn insert(store: &Store, nouns: Vec<Noun>) {
                     Noun::Port(port) => {
                         for fixed in &port.fixed_ips {
                             assert!(
-                                tx.take_address(fixed.subnet_id, fixed.ip_address, port.id)
-                                    .await?
+                                tx.take_address(
+                                    Pick::Drawn,
+                                    (fixed.subnet_id, fixed.ip_address),
+                                    port.id
+                                )
+                                .await?
                             );
                         }
                         tx.insert_port(port).await?;

@@ -9,7 +9,7 @@ use hextet_core::port::Port;
 use hextet_core::settings::CloudSettings;
 use hextet_core::subnet::Subnet;
 use hextet_store::maintenance::{MaintenanceError, backup, check, restore};
-use hextet_store::{EngineError, Store, StoreConfig, WriteError};
+use hextet_store::{EngineError, Pick, Store, StoreConfig, WriteError};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -188,10 +188,13 @@ async fn cloud() -> (TempDir, Store) {
                 let (network, subnet, port) = nouns();
                 tx.insert_network(&network).await?;
                 tx.insert_subnet(&subnet).await?;
-                assert!(tx.take_mac(network.id, port.mac_address, port.id).await?);
+                assert!(
+                    tx.take_mac(Pick::Drawn, (network.id, port.mac_address), port.id)
+                        .await?
+                );
                 for fixed in &port.fixed_ips {
                     assert!(
-                        tx.take_address(fixed.subnet_id, fixed.ip_address, port.id)
+                        tx.take_address(Pick::Drawn, (fixed.subnet_id, fixed.ip_address), port.id)
                             .await?
                     );
                 }

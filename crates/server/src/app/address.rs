@@ -8,7 +8,7 @@ use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::port::{FixedIp, FixedIpRequest, Wish};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
-use hextet_store::Tx;
+use hextet_store::{Pick, Tx};
 
 use super::Failure;
 
@@ -28,7 +28,7 @@ pub(super) async fn take_any_mac(
 ) -> Result<Mac, Failure> {
     for _ in 0..MAC_PROBES {
         let mac = base.complete(rand::random());
-        if tx.take_mac(network, mac, port).await? {
+        if tx.take_mac(Pick::Drawn, (network, mac), port).await? {
             return Ok(mac);
         }
     }
@@ -48,7 +48,7 @@ pub(super) async fn take_mac(
     mac: Mac,
     port: PortId,
 ) -> Result<(), Failure> {
-    if tx.take_mac(network, mac, port).await? {
+    if tx.take_mac(Pick::Named, (network, mac), port).await? {
         return Ok(());
     }
     Err(Refusal::new(
@@ -77,12 +77,9 @@ pub(super) async fn fulfil(
     // What is named comes first, so that no random choice takes it.
     for wish in wishes {
         if let Wish::Address(fixed) = wish {
-            let held = current.contains(fixed);
-            if !held
-                && !tx
-                    .take_address(fixed.subnet_id, fixed.ip_address, port)
-                    .await?
-            {
+            let pick = pick(*fixed, subnets);
+            let address = (fixed.subnet_id, fixed.ip_address);
+            if !current.contains(fixed) && !tx.take_address(pick, address, port).await? {
                 return Err(taken(*fixed).into());
             }
         }
@@ -94,6 +91,15 @@ pub(super) async fn fulfil(
         });
     }
     Ok(fixed_ips)
+}
+
+/// An address that the port's MAC forms is as good as drawn: a MAC is given once in a network.
+fn pick(fixed: FixedIp, subnets: &[Subnet]) -> Pick {
+    let mut formed = subnets.iter().filter(|one| one.modes.is_auto_address());
+    match formed.any(|subnet| subnet.id == fixed.subnet_id) {
+        true => Pick::Drawn,
+        false => Pick::Named,
+    }
 }
 
 /// Why an address that the port's MAC does not form is refused: as another port's, if it is that, as Neutron looks there
@@ -122,7 +128,8 @@ pub(super) async fn why_not(
             continue;
         }
         // Whether it could be taken is all that is asked: the request is refused anyway, and takes nothing.
-        match tx.take_address(subnet.id, ip_address, port).await {
+        let address = (subnet.id, ip_address);
+        match tx.take_address(Pick::Named, address, port).await {
             Ok(true) => {}
             Ok(false) => return taken(fixed).into(),
             Err(error) => return error.into(),
@@ -181,7 +188,8 @@ async fn take_from(tx: &mut Tx, port: PortId, subnet: &Subnet) -> Result<Option<
             let Some(address) = nth(pools, rand::random_range(0..window)) else {
                 continue;
             };
-            if tx.take_address(subnet.id, address, port).await? {
+            let place = (subnet.id, address);
+            if tx.take_address(Pick::Named, place, port).await? {
                 return Ok(Some(address));
             }
         }
@@ -189,7 +197,9 @@ async fn take_from(tx: &mut Tx, port: PortId, subnet: &Subnet) -> Result<Option<
     for pool in pools {
         for range in turned(*pool, rand::random_range(0..pool.len())) {
             if let Some(address) = tx.lowest_free(subnet.id, range).await?
-                && tx.take_address(subnet.id, address, port).await?
+                && tx
+                    .take_address(Pick::Named, (subnet.id, address), port)
+                    .await?
             {
                 return Ok(Some(address));
             }

@@ -9,7 +9,7 @@ use hextet_core::network::{self, AddressPolicy, Network};
 use hextet_core::port::{PortStatus, is_service_owner};
 use hextet_core::provider::{self, Carrier, Provider, Underlay};
 use hextet_core::refusal::{Refusal, RefusalKind};
-use hextet_store::{Document, EngineError, NETWORK, Tx};
+use hextet_store::{Document, EngineError, NETWORK, Pick, Tx};
 use uuid::Uuid;
 
 use super::policy::{self, NETWORK as RULES, Target};
@@ -237,16 +237,19 @@ async fn take_carrier(
 ) -> Result<(Vni, Option<String>), Failure> {
     let physical_network = match carrier {
         Carrier::Vxlan(Some(vni)) => {
-            return match tx.take_this_vni(vni, id).await? {
+            return match tx.take_this_vni(Pick::Named, vni, id).await? {
                 true => Ok((vni, None)),
                 false => Err(provider::vni_in_use(vni).into()),
             };
         }
         Carrier::Vxlan(None) => None,
-        Carrier::Flat(name) => match tx.claim(FLAT_NETWORKS, &name, &id.to_string()).await? {
-            true => Some(name),
-            false => return Err(provider::physical_network_in_use(&name).into()),
-        },
+        Carrier::Flat(name) => {
+            let place = (FLAT_NETWORKS, name.as_str());
+            if !tx.claim(Pick::Named, place, &id.to_string()).await? {
+                return Err(provider::physical_network_in_use(&name).into());
+            }
+            Some(name)
+        }
     };
     let vni = tx.take_vni(id, underlay.vni_range.clone()).await?;
     let vni = vni.ok_or_else(|| {

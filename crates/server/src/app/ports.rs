@@ -13,7 +13,7 @@ use hextet_core::port::{
 };
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
-use hextet_store::{Counter, Document, EngineError, PORT, Tx};
+use hextet_store::{Counter, Document, EngineError, PORT, Pick, Tx};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -181,7 +181,11 @@ async fn create_one(
 async fn new_id(tx: &mut Tx) -> Result<PortId, Failure> {
     for _ in 0..ID_PROBES {
         let id = PortId(Uuid::new_v4());
-        if tx.claim(TAP_NAMES, &id.tap_name(), &id.to_string()).await? {
+        let name = id.tap_name();
+        if tx
+            .claim(Pick::Drawn, (TAP_NAMES, &name), &id.to_string())
+            .await?
+        {
             return Ok(id);
         }
     }

@@ -80,6 +80,8 @@ struct Looked {
     commits_failed: Counter,
     commit_time: Counter<f64, AtomicU64>,
     writes: Counter,
+    statements: Counter,
+    round_trips: Counter,
     writes_waiting: Gauge,
     hosts: Gauge,
     hosts_behind: Gauge,
@@ -263,6 +265,16 @@ impl Looked {
                 "Writes that were carried out or refused in commits",
                 &self.writes,
             ),
+            (
+                "hextet_store_statements",
+                "Statements of writes, without those that begin and end transactions",
+                &self.statements,
+            ),
+            (
+                "hextet_store_round_trips",
+                "How often a writer waited for an answer of PostgreSQL; none on SQLite",
+                &self.round_trips,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -291,6 +303,8 @@ impl Looked {
         advance(&self.commits, stats.commits);
         advance(&self.commits_failed, stats.failed);
         advance(&self.writes, stats.writes);
+        advance(&self.statements, stats.statements);
+        advance(&self.round_trips, stats.round_trips);
         let time = stats.time.as_secs_f64() - self.commit_time.get();
         self.commit_time.inc_by(time.max(0.0));
         self.writes_waiting.set(gauge(stats.queue));

@@ -16,7 +16,7 @@ use super::{
 };
 use hextet_core::ids::ProjectId;
 use hextet_core::settings::CloudSettings;
-use hextet_store::{Database, EngineError, Store, StoreConfig, WriteError};
+use hextet_store::{Database, EngineError, Pick, Store, StoreConfig, WriteError};
 use hextet_testdb::Cluster;
 
 mod accounts;

@@ -20,7 +20,7 @@ use crate::engine::EngineError;
 use crate::model::{self, Model};
 use crate::schema;
 use crate::tx::{Engine, Logged, Tx};
-use crate::value::Row;
+use crate::value::{Row, Value};
 
 /// How long the log is not looked at when nobody reads and no notification comes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -55,16 +55,36 @@ pub(super) enum Look {
     Broken,
 }
 
-/// Looks at the log from a generation on; `begin` is run before it.
-pub(super) async fn look(
+/// Looks at the log from a generation on.
+pub(super) async fn look(session: &mut Session, from: Generation) -> Result<Look, EngineError> {
+    let lines = session.query(LINES, &from_here(from)).await?;
+    judge(session, &lines, from).await
+}
+
+/// The same, and the answer of another query, both right behind what begins a transaction.
+pub(super) async fn begin_and_look(
     session: &mut Session,
     begin: &str,
     from: Generation,
-) -> Result<Look, EngineError> {
-    let limit = LINES_MAX.into();
-    let lines = session
-        .batch_and_query(begin, LINES, &[from.revision.into(), limit])
+    beside: (&'static str, &[Value]),
+) -> Result<(Look, Vec<Row>), EngineError> {
+    let (lines, others) = session
+        .batch_and_queries(begin, (LINES, &from_here(from)), beside)
         .await?;
+    Ok((judge(session, &lines, from).await?, others))
+}
+
+/// The parameters of [`LINES`].
+fn from_here(from: Generation) -> [Value; 2] {
+    [from.revision.into(), LINES_MAX.into()]
+}
+
+/// What lines of the log say.
+async fn judge(
+    session: &mut Session,
+    lines: &[Row],
+    from: Generation,
+) -> Result<Look, EngineError> {
     let empty = match lines.is_empty() {
         true => session.query(META, &[]).await?,
         false => Vec::new(),
@@ -82,7 +102,7 @@ pub(super) async fn look(
     if epoch.parse() != Ok(from.epoch) {
         return Ok(Look::Broken);
     }
-    sort(&lines, from)
+    sort(lines, from)
 }
 
 /// Puts the lines into commits.
@@ -141,7 +161,7 @@ fn logged_of(line: &Row) -> Result<Logged, EngineError> {
         kind: kind.into(),
         id: id.into(),
         document: document.map(Arc::new),
-        change,
+        change: change.map(Arc::new),
     })
 }
 
@@ -149,7 +169,7 @@ fn logged_of(line: &Row) -> Result<Logged, EngineError> {
 async fn catch_up(tx: &mut Tx, audience: &Audience) -> Result<(), EngineError> {
     loop {
         let from = audience.model().generation();
-        match look(tx.session()?, "", from).await? {
+        match look(tx.session()?, from).await? {
             Look::Commits { commits, more } => {
                 audience.publish(commits);
                 if !more {

@@ -24,6 +24,8 @@ const SENT_MAX: usize = 512;
 pub(super) enum Fate {
     /// Others were in the way: the same again may succeed.
     Again,
+    /// What was drawn and counted on being free is taken: the same again, asking.
+    Guessed,
     /// The connection is of no more use.
     Lost(String),
 }
@@ -36,6 +38,8 @@ pub(crate) struct Session {
     sent: Vec<Sent>,
     fate: Option<Fate>,
     answer_wait: Duration,
+    /// How often an answer was waited for, since this was last looked at.
+    round_trips: u64,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send>>;
@@ -43,7 +47,18 @@ type Answer = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + 
 /// A statement on its way.
 struct Sent {
     answer: Answer,
-    expected: Option<u64>,
+    expected: Expected,
+}
+
+/// What of an answer is judged beside its error.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// Nothing: a statement that does not do what it should fails.
+    Done,
+    /// So many rows are changed.
+    Rows(u64),
+    /// What is taken was free.
+    Free,
 }
 
 impl Session {
@@ -55,6 +70,7 @@ impl Session {
             sent: Vec::new(),
             fate: None,
             answer_wait: ANSWER_WAIT_MAX,
+            round_trips: 0,
         }
     }
 
@@ -80,6 +96,11 @@ impl Session {
     /// What became of the transaction, if it ended by itself.
     pub(super) fn take_fate(&mut self) -> Option<Fate> {
         self.fate.take()
+    }
+
+    /// How often an answer was waited for since the last call.
+    pub(super) fn take_round_trips(&mut self) -> u64 {
+        std::mem::take(&mut self.round_trips)
     }
 
     /// Waits for this long for each answer from now on.
@@ -112,30 +133,29 @@ impl Session {
         read(&rows)
     }
 
-    /// A batch without parameters, then a query, both sent at once.
-    pub(super) async fn batch_and_query(
+    /// A batch without parameters, then two queries, all sent at once.
+    pub(super) async fn batch_and_queries(
         &mut self,
         batch: &str,
-        sql: &'static str,
-        params: &[Value],
-    ) -> Result<Vec<Row>, EngineError> {
-        if batch.is_empty() {
-            return self.query(sql, params).await;
-        }
-        let statement = self.prepared(sql).await?;
+        (first, first_params): (&'static str, &[Value]),
+        (second, second_params): (&'static str, &[Value]),
+    ) -> Result<(Vec<Row>, Vec<Row>), EngineError> {
+        let first = self.prepared(first).await?;
+        let second = self.prepared(second).await?;
         let client = self.client.clone();
-        let params = parameters(params);
+        let (first_params, second_params) = (parameters(first_params), parameters(second_params));
         // Sent in the order in which they are polled first, which is the order here.
-        let both = async {
-            let (batch, rows) = tokio::join!(
+        let all = async {
+            let (batch, first, second) = tokio::join!(
                 client.batch_execute(batch),
-                client.query(&statement, &params),
+                client.query(&first, &first_params),
+                client.query(&second, &second_params),
             );
             batch?;
-            rows
+            Ok((first?, second?))
         };
-        let rows = self.wait(both).await?;
-        read(&rows)
+        let (first, second) = self.wait(all).await?;
+        Ok((read(&first)?, read(&second)?))
     }
 
     /// Statements without parameters.
@@ -152,6 +172,25 @@ impl Session {
         params: &[Value],
         expected: Option<u64>,
     ) -> Result<(), EngineError> {
+        let expected = expected.map_or(Expected::Done, Expected::Rows);
+        self.send_for(sql, params, expected).await
+    }
+
+    /// Sends a statement that takes what was drawn, counting on its being free.
+    pub(crate) async fn guess(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+    ) -> Result<(), EngineError> {
+        self.send_for(sql, params, Expected::Free).await
+    }
+
+    async fn send_for(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        expected: Expected,
+    ) -> Result<(), EngineError> {
         let statement = self.prepared(sql).await?;
         let client = self.client.clone();
         let params = params.to_vec();
@@ -163,16 +202,49 @@ impl Session {
     pub(super) async fn send_batch(&mut self, sql: &'static str) -> Result<(), EngineError> {
         let client = self.client.clone();
         let answer = async move { client.batch_execute(sql).await.map(|()| 0) };
-        self.keep(Box::pin(answer), None).await
+        self.keep(Box::pin(answer), Expected::Done).await
     }
 
-    async fn keep(&mut self, mut answer: Answer, expected: Option<u64>) -> Result<(), EngineError> {
+    /// Ends the transaction behind what was sent, and waits for all of it. A statement that failed has undone the
+    /// transaction, so that nothing is committed then; what is told by a number of rows must have been settled before.
+    pub(super) async fn commit(&mut self, batch: String) -> Result<(), EngineError> {
+        let client = self.client.clone();
+        let answer = async move { client.batch_execute(&batch).await.map(|()| 0) };
+        let sent = self.keep(Box::pin(answer), Expected::Done).await;
+        let settled = self.settle().await;
+        sent.and(settled)
+    }
+
+    /// Waits for the answers to what was sent, if one of them is more than done or failed.
+    pub(super) async fn settle_rows(&mut self) -> Result<(), EngineError> {
+        self.settle_if(|expected| matches!(expected, Expected::Rows(_)))
+            .await
+    }
+
+    /// Waits for the answers to what was sent, if something among it is counted on being free.
+    pub(super) async fn settle_guesses(&mut self) -> Result<(), EngineError> {
+        self.settle_if(|expected| matches!(expected, Expected::Free))
+            .await
+    }
+
+    async fn settle_if(&mut self, what: fn(Expected) -> bool) -> Result<(), EngineError> {
+        let found = self.sent.iter().any(|sent| what(sent.expected));
+        match found {
+            true => self.settle().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn keep(&mut self, mut answer: Answer, expected: Expected) -> Result<(), EngineError> {
         if self.sent.len() >= SENT_MAX {
             self.settle().await?;
         }
         // The first poll is what sends it.
         match (&mut answer).now_or_never() {
-            Some(answer) => self.judge(answer, expected),
+            Some(answer) => {
+                let answer = answer.map_err(|error| self.classify(error, expected));
+                answer.and_then(|changed| expect(changed, expected))
+            }
             None => {
                 self.sent.push(Sent { answer, expected });
                 Ok(())
@@ -183,12 +255,13 @@ impl Session {
     /// Waits for the answers to what was sent. Answers with the first error.
     pub(crate) async fn settle(&mut self) -> Result<(), EngineError> {
         let mut outcome = Ok(());
+        self.round_trips += u64::from(!self.sent.is_empty());
         for Sent { answer, expected } in std::mem::take(&mut self.sent) {
             if matches!(self.fate, Some(Fate::Lost(_))) && outcome.is_err() {
                 // There is nobody left to answer.
                 break;
             }
-            let answer = self.wait(answer).await;
+            let answer = self.answer(answer, expected).await;
             let judged = answer.and_then(|changed| expect(changed, expected));
             outcome = outcome.and(judged);
         }
@@ -234,27 +307,25 @@ impl Session {
         }
     }
 
-    fn judge(
-        &mut self,
-        answer: Result<u64, tokio_postgres::Error>,
-        expected: Option<u64>,
-    ) -> Result<(), EngineError> {
-        match answer {
-            Ok(changed) => expect(changed, expected),
-            Err(error) => Err(self.classify(error)),
-        }
-    }
-
     async fn wait<T>(
         &mut self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, EngineError> {
+        self.round_trips += 1;
+        self.answer(answer, Expected::Done).await
+    }
+
+    async fn answer<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        expected: Expected,
     ) -> Result<T, EngineError> {
         self.waiting.store(true, Ordering::Relaxed);
         let answer = tokio::time::timeout(self.answer_wait, answer).await;
         self.waiting.store(false, Ordering::Relaxed);
         match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.classify(error)),
+            Ok(Err(error)) => Err(self.classify(error, expected)),
             Err(_) => {
                 let why = format!("no answer within {} s", self.answer_wait.as_secs());
                 self.fate = Some(Fate::Lost(why.clone()));
@@ -264,13 +335,17 @@ impl Session {
     }
 
     /// What an error means (PostgreSQL, appendix A). Where it ends more than its statement, that is noted.
-    fn classify(&mut self, error: tokio_postgres::Error) -> EngineError {
+    fn classify(&mut self, error: tokio_postgres::Error, expected: Expected) -> EngineError {
         let told = hextet_core::errors::chain(&error);
         let Some(state) = error.code() else {
             // Not the server's word: the connection broke, or speaks nonsense.
             self.fate = Some(Fate::Lost(told.clone()));
             return EngineError::Unavailable(told);
         };
+        if matches!(expected, Expected::Free) && *state == SqlState::UNIQUE_VIOLATION {
+            self.fate.get_or_insert(Fate::Guessed);
+            return EngineError::Contended(1);
+        }
         if [
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,
@@ -304,9 +379,11 @@ fn is_final(state: &SqlState) -> bool {
     )
 }
 
-fn expect(changed: u64, expected: Option<u64>) -> Result<(), EngineError> {
+fn expect(changed: u64, expected: Expected) -> Result<(), EngineError> {
     match expected {
-        Some(expected) if expected != changed => Err(EngineError::Unsound("row to change")),
+        Expected::Rows(expected) if expected != changed => {
+            Err(EngineError::Unsound("row to change"))
+        }
         _ => Ok(()),
     }
 }

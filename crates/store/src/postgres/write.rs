@@ -18,9 +18,10 @@ use super::retry::Backoff;
 use super::session::Fate;
 use super::told::Told;
 use crate::audience::Audience;
+use crate::counter::READ_AHEAD;
 use crate::engine::EngineError;
 use crate::tx::{Engine, Logged, Tx, View};
-use crate::writer::{GROUP_MAX, Job, Order, Undo};
+use crate::writer::{Changes, GROUP_MAX, Job, Order, Undo};
 
 /// How often a group is tried that others were in the way of.
 const ATTEMPTS_MAX: usize = 8;
@@ -33,6 +34,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE meta IN EXCL
 enum Failed {
     /// Others were in the way.
     Again,
+    /// What was counted on being free is taken.
+    Guessed,
     /// Nothing is stored.
     Lost(EngineError),
     /// The model is not where the log goes on; it is read anew by the follower.
@@ -145,6 +148,8 @@ impl Writer {
         let outcome = self.attempt(tx, &mut group).await;
         let counts = &self.audience.counts;
         counts.count(group.len(), begun.elapsed(), outcome.is_ok());
+        let round_trips = tx.session().map_or(0, |session| session.take_round_trips());
+        counts.ask(std::mem::take(&mut tx.statements), round_trips);
         tx.set_view(None);
         let lost = match tx.session().map(|session| session.take_fate()) {
             Ok(Some(Fate::Lost(why))) => Some(why),
@@ -178,10 +183,12 @@ impl Writer {
         group: &mut [Box<dyn Job>],
     ) -> Result<Commits, EngineError> {
         let mut wait = Backoff::default();
+        tx.careful = false;
         for attempt in 1..=ATTEMPTS_MAX {
             let ran = tokio::time::timeout(GROUP_WAIT_MAX, self.run_group(tx, group)).await;
             let ended = match ran {
-                Ok(Ok(commits)) => end(tx, commits).await,
+                Ok(Ok(Some(commits))) => end(tx, commits).await,
+                Ok(Ok(None)) => Ok(Commits::new()),
                 Ok(Err(failed)) => Err(failed),
                 Err(_) => {
                     let why = format!("writes took more than {} s", GROUP_WAIT_MAX.as_secs());
@@ -195,6 +202,11 @@ impl Writer {
                     undo(tx).await;
                     return Err(error);
                 }
+                Err(Failed::Guessed) => {
+                    undo(tx).await;
+                    tx.careful = true;
+                    continue;
+                }
                 Err(Failed::Again) => debug!(attempt, "others were in the way of a group"),
                 Err(Failed::Behind) => {
                     debug!(attempt, "the model is to be read anew first");
@@ -207,74 +219,98 @@ impl Writer {
         Err(EngineError::Contended(ATTEMPTS_MAX))
     }
 
-    /// Everything before the commit.
-    async fn run_group(&self, tx: &mut Tx, group: &mut [Box<dyn Job>]) -> Result<Commits, Failed> {
+    /// Everything before the commit. `None`: nothing is left to commit, and no transaction.
+    async fn run_group(
+        &self,
+        tx: &mut Tx,
+        group: &mut [Box<dyn Job>],
+    ) -> Result<Option<Commits>, Failed> {
         self.begin(tx).await?;
+        tx.alone = group.len() == 1;
         if let [job] = group {
             return alone(tx, job.as_mut()).await;
         }
         let mut commits = Vec::new();
         for job in group.iter_mut() {
-            tx.session()?.send_batch("SAVEPOINT job").await?;
-            match job.run(tx).await {
-                Ok(changes) => {
-                    tx.session()?.send_batch("RELEASE job").await?;
-                    commits.extend(changes);
-                }
-                Err(Undo) => {
-                    goes_on(tx)?;
-                    tx.session()?.batch("ROLLBACK TO job; RELEASE job").await?;
-                }
-            }
+            commits.extend(among_others(tx, job.as_mut()).await?);
         }
-        let settled = tx.session()?.settle().await;
-        settled.map_err(|error| failed(tx, error))?;
-        Ok(commits)
+        Ok(Some(commits))
     }
 
-    /// Takes the lock, and brings the model to the newest revision, so that it can answer for the documents.
+    /// Takes the lock, brings the model to the newest revision, so that it can answer for the documents, and reads
+    /// counters that are likely to be asked for.
     async fn begin(&self, tx: &mut Tx) -> Result<(), Failed> {
         tx.set_view(None);
-        let mut begin = BEGIN;
+        let mut from = self.audience.model().generation();
+        let ahead = tx.counted.ahead();
+        let beside = (READ_AHEAD, ahead.as_slice());
+        let begun = follow::begin_and_look(tx.session()?, BEGIN, from, beside).await;
+        let (mut look, counters) = begun.map_err(|error| failed(tx, error))?;
+        tx.counted.begin(&counters)?;
         loop {
-            let from = self.audience.model().generation();
-            let looked = follow::look(tx.session()?, begin, from).await;
-            begin = "";
-            match looked {
-                Ok(Look::Commits { commits, more }) => {
-                    let newest = commits.last().map_or(from.revision, |(last, _)| *last);
-                    self.audience.publish(commits);
-                    if !more {
-                        let model = self.audience.model.clone();
-                        tx.set_view(Some(View::new(model, newest)));
-                        return Ok(());
-                    }
-                }
-                Ok(Look::Broken) => return Err(Failed::Behind),
-                Err(error) => return Err(failed(tx, error)),
+            let Look::Commits { commits, more } = look else {
+                return Err(Failed::Behind);
+            };
+            let newest = commits.last().map_or(from.revision, |(last, _)| *last);
+            self.audience.publish(commits);
+            if !more {
+                let model = self.audience.model.clone();
+                tx.set_view(Some(View::new(model, newest)));
+                return Ok(());
             }
+            from = self.audience.model().generation();
+            let looked = follow::look(tx.session()?, from).await;
+            look = looked.map_err(|error| failed(tx, error))?;
         }
     }
 }
 
 /// A job that shares its commit with none needs no savepoint: where it is undone, nothing is left to commit.
-async fn alone(tx: &mut Tx, job: &mut dyn Job) -> Result<Commits, Failed> {
+async fn alone(tx: &mut Tx, job: &mut dyn Job) -> Result<Option<Commits>, Failed> {
     match job.run(tx).await {
-        Ok(changes) => Ok(changes.into_iter().collect()),
+        Ok(changes) => Ok(Some(changes.into_iter().collect())),
         Err(Undo) => {
-            goes_on(tx)?;
-            tx.session()?.batch("ROLLBACK AND CHAIN").await?;
-            Ok(Commits::new())
+            goes_on(tx).await?;
+            tx.session()?.batch("ROLLBACK").await?;
+            Ok(None)
+        }
+    }
+}
+
+/// A job in a savepoint of its own; run again, asking, where what it counted on being free is taken.
+async fn among_others(tx: &mut Tx, job: &mut dyn Job) -> Result<Changes, Failed> {
+    loop {
+        tx.session()?.send_batch("SAVEPOINT job").await?;
+        let ran = job.run(tx).await;
+        if let Ok(changes) = ran {
+            tx.careful = false;
+            tx.session()?.send_batch("RELEASE job").await?;
+            return Ok(changes);
+        }
+        let guessed = match goes_on(tx).await {
+            Err(Failed::Guessed) => true,
+            fate => fate.map(|()| false)?,
+        };
+        tx.session()?.take_fate();
+        tx.counted.forget();
+        tx.session()?.batch("ROLLBACK TO job; RELEASE job").await?;
+        // One that asks has counted on nothing.
+        tx.careful = guessed && !tx.careful;
+        if !tx.careful {
+            return Ok(None);
         }
     }
 }
 
 /// Whether a job that ended badly left a transaction to go on with.
-fn goes_on(tx: &mut Tx) -> Result<(), Failed> {
+async fn goes_on(tx: &mut Tx) -> Result<(), Failed> {
     let session = tx.session()?;
+    // It may have ended badly because of what was not as it counted on; the session's fate says so.
+    let _ = session.settle_guesses().await;
     session.forget_sent();
     match session.fate() {
         Some(Fate::Again) => Err(Failed::Again),
+        Some(Fate::Guessed) => Err(Failed::Guessed),
         Some(Fate::Lost(why)) => Err(Failed::Lost(EngineError::Unavailable(why.clone()))),
         None => Ok(()),
     }
@@ -282,11 +318,14 @@ fn goes_on(tx: &mut Tx) -> Result<(), Failed> {
 
 /// The commit, and the word to the followers. Where nothing changed there is nothing to tell.
 async fn end(tx: &mut Tx, commits: Commits) -> Result<Commits, Failed> {
+    if let Err(error) = tx.session()?.settle_rows().await {
+        return Err(failed(tx, error));
+    }
     let batch = match commits.last() {
-        Some((newest, _)) => &format!("{}; COMMIT", Told::say(*newest)),
-        None => "COMMIT",
+        Some((newest, _)) => format!("{}; COMMIT", Told::say(*newest)),
+        None => "COMMIT".to_owned(),
     };
-    let committed = tx.session()?.batch(batch).await;
+    let committed = tx.session()?.commit(batch).await;
     match (committed, tx.session()?.fate()) {
         (Ok(()), _) => Ok(commits),
         (Err(_), Some(Fate::Lost(why))) => {
@@ -313,6 +352,7 @@ async fn undo(tx: &mut Tx) {
 fn failed(tx: &mut Tx, error: EngineError) -> Failed {
     match tx.session().map(|session| session.fate()) {
         Ok(Some(Fate::Again)) => Failed::Again,
+        Ok(Some(Fate::Guessed)) => Failed::Guessed,
         _ => Failed::Lost(error),
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hextet_core::ids::{NetworkId, PortId, SubnetId, Vni};
+use hextet_core::port::Port;
 use hextet_core::snapshot::Change;
+use hextet_core::subnet::Subnet;
 
 use super::{Engine, Tx};
 use crate::document::Document;
@@ -23,11 +26,13 @@ pub(crate) struct Logged {
     /// `None`: it is gone.
     pub document: Option<Arc<Document>>,
     /// The same for the snapshot, where the kind is of it.
-    pub change: Option<Change>,
+    pub change: Option<Arc<Change>>,
 }
 
 /// What became of the documents of a kind, by id.
 type Changed = BTreeMap<Arc<str>, Option<Arc<Document>>>;
+/// What became of nouns, in order.
+type Changes = Vec<Arc<Change>>;
 
 /// The documents as a transaction sees them: the model, which holds the newest revision while the writers' lock is held,
 /// and above it what the transaction itself has changed.
@@ -35,6 +40,8 @@ pub(crate) struct View {
     model: Arc<RwLock<Model>>,
     /// What jobs that ended well have changed; `None` is gone.
     changed: BTreeMap<Arc<str>, Changed>,
+    /// The same of the nouns.
+    changes: Changes,
     newest: u64,
 }
 
@@ -44,6 +51,7 @@ impl View {
         Self {
             model,
             changed: BTreeMap::new(),
+            changes: Changes::new(),
             newest,
         }
     }
@@ -92,11 +100,58 @@ impl View {
             .collect()
     }
 
+    /// What became of nouns, oldest first.
+    fn changes<'a>(&'a self, logged: &'a [Logged]) -> impl Iterator<Item = &'a Change> {
+        let mine = logged.iter().filter_map(|one| one.change.as_ref());
+        self.changes.iter().chain(mine).map(Arc::as_ref)
+    }
+
+    fn ports_of(&self, logged: &[Logged], network: NetworkId) -> Vec<Port> {
+        let mut all: BTreeMap<PortId, Port> = {
+            let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+            let ports = model.snapshot().ports_of(network);
+            ports.map(|port| (port.id, port.clone())).collect()
+        };
+        for change in self.changes(logged) {
+            match change {
+                Change::Port(port) if port.network_id == network => {
+                    all.insert(port.id, port.clone());
+                }
+                Change::PortGone(id) => {
+                    all.remove(id);
+                }
+                _ => {}
+            }
+        }
+        all.into_values().collect()
+    }
+
+    fn subnets_of(&self, logged: &[Logged], network: NetworkId) -> Vec<Subnet> {
+        let mut all: BTreeMap<SubnetId, Subnet> = {
+            let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+            let subnets = model.snapshot().subnets_of(network);
+            subnets.map(|subnet| (subnet.id, subnet.clone())).collect()
+        };
+        for change in self.changes(logged) {
+            match change {
+                Change::Subnet(subnet) if subnet.network_id == network => {
+                    all.insert(subnet.id, subnet.clone());
+                }
+                Change::SubnetGone(id) => {
+                    all.remove(id);
+                }
+                _ => {}
+            }
+        }
+        all.into_values().collect()
+    }
+
     fn take(&mut self, revision: u64, logged: &[Logged]) {
         self.newest = revision;
         for change in logged {
             let ids = self.changed.entry(change.kind.clone()).or_default();
             ids.insert(change.id.clone(), change.document.clone());
+            self.changes.extend(change.change.clone());
         }
     }
 }
@@ -105,6 +160,26 @@ impl Tx {
     /// Documents are looked up in memory from now on.
     pub(crate) fn set_view(&mut self, view: Option<View>) {
         self.view = view;
+    }
+
+    /// A network's ports in the order of their ids, where they are looked up in memory.
+    pub(crate) fn viewed_ports(&self, network: NetworkId) -> Option<Vec<Port>> {
+        let view = self.view.as_ref()?;
+        Some(view.ports_of(&self.logged, network))
+    }
+
+    /// A network's subnets in the order of their ids, where they are looked up in memory.
+    pub(crate) fn viewed_subnets(&self, network: NetworkId) -> Option<Vec<Subnet>> {
+        let view = self.view.as_ref()?;
+        Some(view.subnets_of(&self.logged, network))
+    }
+
+    /// Whether a segment is seen to be a network's.
+    pub(crate) fn is_viewed(&self, vni: Vni) -> bool {
+        self.view.as_ref().is_some_and(|view| {
+            let model = view.model.read().unwrap_or_else(PoisonError::into_inner);
+            model.snapshot().network_of(vni).is_some()
+        })
     }
 
     /// Forgets what a job left behind, before the next.
@@ -144,7 +219,7 @@ impl Tx {
                     public_bytes.into(),
                     admin_bytes.into(),
                 ],
-                Some(1),
+                None,
             )
             .await?;
         }
@@ -164,11 +239,11 @@ impl Tx {
         Ok(Some((revision, logged)))
     }
 
-    /// Waits for the answers that are due.
+    /// Waits for the answers that are due, unless the commit's answer is to tell.
     async fn settle(&mut self) -> Result<(), EngineError> {
         match &mut self.engine {
-            Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(session) => session.settle().await,
+            Engine::Postgres(session) if !self.alone => session.settle().await,
+            Engine::Sqlite(_) | Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -184,7 +259,7 @@ impl Tx {
             kind: kind.into(),
             id: id.into(),
             document: document.map(Arc::new),
-            change,
+            change: change.map(Arc::new),
         });
         Ok(())
     }

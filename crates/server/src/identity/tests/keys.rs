@@ -144,7 +144,8 @@ async fn what_an_earlier_program_stored_still_logs_in() {
                 for names in ["identity_user_name", "identity_project_name"] {
                     for document in tx.documents(names).await? {
                         tx.delete(names, &document.id).await?;
-                        tx.claim(names, &document.id, "somebody").await?;
+                        tx.claim(Pick::Named, (names, &document.id), "somebody")
+                            .await?;
                     }
                 }
                 Ok::<_, hextet_store::EngineError>(())
