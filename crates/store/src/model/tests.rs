@@ -1,3 +1,5 @@
+use tracing_subscriber::filter::LevelFilter;
+
 use super::*;
 
 /// The lines that a loading logs whose documents come at these times, milliseconds after its start.
@@ -8,6 +10,9 @@ fn lines(documents: &[u64]) -> Vec<String> {
         .with_ansi(false)
         .with_writer(Arc::new(kept.reopen().unwrap()))
         .finish();
+    // With one dispatcher alone, a place that logs is asked about on whichever thread comes there first.
+    let silent = tracing_subscriber::fmt().with_max_level(LevelFilter::OFF);
+    let _second = tracing::Dispatch::new(silent.finish());
     tracing::subscriber::with_default(subscriber, || {
         let start = Instant::now();
         let mut told = Progress::new(start);
