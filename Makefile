@@ -1,5 +1,5 @@
 # The two commands: `make lab` shows it working, `make test` proves it. Both do all their own set-up.
-.PHONY: help lab test conformance bench bench-api setup
+.PHONY: help lab test conformance bench bench-api bench-host setup
 ARGS ?=
 
 help:
@@ -9,6 +9,7 @@ help:
 	@echo 'make conformance      tempest and gophercloud as judges of the networking API; docs/conformance.md has the figures'
 	@echo 'make bench            release build and the benchmarks of bench/'
 	@echo 'make bench-api        release build and the speed of the networking API, each row against its target'
+	@echo 'make bench-host       release build and the speed of the host side beside its peers, each row against its target'
 
 setup:
 	@tools/setup
@@ -27,3 +28,6 @@ bench: setup
 
 bench-api: setup
 	@cargo xtask bench-api $(ARGS)
+
+bench-host: setup
+	@cargo xtask bench-host $(ARGS)

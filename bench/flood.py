@@ -15,7 +15,7 @@ import struct
 import subprocess
 import time
 
-from netns import enter, in_netns, inside, nsenter, run
+from netns import descendants, enter, hurry, in_netns, inside, nsenter, processor_time, run, words
 
 KINDS = ("nothing", "RS", "NS", "DHCPv6", "MLD", "garbage")
 ANSWERS = ("RA", "NA", "REPLY")
@@ -346,37 +346,3 @@ def attach_filter(sock, mac):
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code)))
-
-
-def descendants(parent):
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat") as file:
-                above = int(file.read().rpartition(")")[2].split()[1])
-        except FileNotFoundError:
-            continue  # it has ended
-        if above == parent:
-            yield int(name)
-            yield from descendants(int(name))
-
-
-def hurry(pids):
-    """Real-time priority, so that what else runs on the machine is not measured; 0 is the caller."""
-    for pid in pids:
-        for task in os.listdir(f"/proc/{pid or 'self'}/task"):
-            os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(10))
-
-
-def words(pid):
-    with open(f"/proc/{pid}/cmdline") as file:
-        return file.read().split("\0")
-
-
-def processor_time(pids):
-    """Of all their threads, seconds."""
-    total = 0
-    for pid in pids:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/schedstat") as file:
-                total += int(file.read().split()[0])
-    return total / 1e9

@@ -206,6 +206,23 @@ pub fn bench(args: &[String]) -> Result<()> {
 /// The speed of the networking API: the shipped program, and a client of its own process.
 pub fn bench_api(args: &[String]) -> Result<()> {
     banner("bench-api");
+    build_measured()?;
+    // Where /tmp is in memory, /var/tmp is not.
+    run(Command::new(root().join("target/release/hextet-bench"))
+        .args(args)
+        .env("TMPDIR", "/var/tmp")
+        .current_dir(root()))
+}
+
+/// The speed of the host side: the shipped program, and guests of a process of their own.
+pub fn bench_host(args: &[String]) -> Result<()> {
+    banner("bench-host");
+    build_measured()?;
+    run(as_root(&root().join("bench/host")).args(args))
+}
+
+/// The shipped program and what loads it.
+fn build_measured() -> Result<()> {
     for package in ["hextet", "hextet-bench"] {
         // One after the other: together they would be built with each other's features.
         run(cargo(&[
@@ -216,11 +233,7 @@ pub fn bench_api(args: &[String]) -> Result<()> {
             package,
         ]))?;
     }
-    // Where /tmp is in memory, /var/tmp is not.
-    run(Command::new(root().join("target/release/hextet-bench"))
-        .args(args)
-        .env("TMPDIR", "/var/tmp")
-        .current_dir(root()))
+    Ok(())
 }
 
 fn lab_once() -> Result<()> {

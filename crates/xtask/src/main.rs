@@ -56,6 +56,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Release build, and the host side measured beside its peers, each row against its target (root, or sudo).
+    BenchHost {
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Release build, and a client beside the server that measures the networking API.
     BenchApi {
         /// Passed on to the benchmark.
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Conformance { database } => lanes::conformance(database),
         Verb::Lab { args } => lanes::lab(&args),
         Verb::Bench { args } => lanes::bench(&args),
+        Verb::BenchHost { args } => lanes::bench_host(&args),
         Verb::BenchApi { args } => lanes::bench_api(&args),
     };
     match outcome {

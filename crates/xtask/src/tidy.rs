@@ -52,7 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "hextet-server",
         ],
     ),
-    ("hextet-bench", &["hextet-testdb"]),
+    ("hextet-bench", &["hextet-feed", "hextet-testdb"]),
     ("hextet-testdb", &[]),
     ("xtask", &["hextet-lab", "hextet-testdb"]),
 ];
