@@ -148,8 +148,11 @@ _Static_assert(sizeof(struct fragment) == 16, "no hidden padding");
 /* Stands for a network's physical segment where a port's number stands else; ports' numbers stay below. */
 #define SEGMENT 0x80000000u
 
+/* What ports counted that are gone, kept by the agent so that sums never fall. */
+#define DEPARTED 0x7fffffffu
+
 struct counter_key {
-	__u32 port; /* 0: the link has no row in ports; SEGMENT and the network: of its physical segment */
+	__u32 port; /* 0: the link has no row in ports; SEGMENT and the network: of its physical segment; DEPARTED */
 	__u32 verdict;
 };
 struct counter {

@@ -1,6 +1,6 @@
 """A cloud of its own for the tests of the server's edge: `hextet up` in a temporary folder, on loopback.
 
-Its server.toml is written before the first start, so that the metrics have an address. Root is needed, because the agent
+Its server.toml and agent.toml are written before the first start, so that the metrics have addresses. Root is needed, because the agent
 that `up` starts loads its fast path. Nothing here is skipped: what cannot run fails and says why.
 """
 
@@ -53,6 +53,21 @@ def free_ports(count):
     return ports
 
 
+AGENT_TOML = """
+host = "edge"
+state_dir = "{dir}/agent"
+socket = "{dir}/run/agent.sock"
+instance = "edge-{agent_metrics}"
+metrics_listen = "[::1]:{agent_metrics}"
+
+[server]
+address_file = "{dir}/run/feed.addr"
+ca = "{dir}/tls/ca.pem"
+cert = "{dir}/tls/agent.pem"
+key = "{dir}/tls/agent.key"
+"""
+
+
 class Cloud:
     """A running `hextet up`."""
 
@@ -61,12 +76,15 @@ class Cloud:
         self.binary = pathlib.Path(os.environ.get("HEXTET", ROOT / "target/debug/hextet"))
         assert self.binary.exists(), f"{self.binary} is not built: run `cargo build -p hextet`"
         self.log = directory.parent / "up.log"
-        api, metrics = free_ports(2)
+        api, metrics, agent_metrics = free_ports(3)
         self.address, self.url = ("::1", api), f"http://[::1]:{api}"
         self.metrics_url = f"http://[::1]:{metrics}/metrics"
+        self.agent_metrics_url = f"http://[::1]:{agent_metrics}/metrics"
         self.config = directory / "server.toml"
         directory.mkdir()
         self.config.write_text(SERVER_TOML.format(api=api, metrics=metrics, dir=directory))
+        agent = AGENT_TOML.format(agent_metrics=agent_metrics, dir=directory)
+        (directory / "agent.toml").write_text(agent)
         self.process = None
 
     def start(self):

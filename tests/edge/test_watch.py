@@ -33,9 +33,41 @@ TYPES = {
 }
 
 
-def figures(cloud):
+AGENT_TYPES = {
+    "hextet_agent_frames": "counter",
+    "hextet_agent_frame_bytes": "counter",
+    "hextet_agent_ring": "counter",
+    "hextet_agent_punts": "counter",
+    "hextet_agent_answers": "counter",
+    "hextet_agent_drops": "counter",
+    "hextet_agent_unsent": "counter",
+    "hextet_agent_machines_restarted": "counter",
+    "hextet_agent_ports": "gauge",
+    "hextet_agent_learned_addresses": "gauge",
+    "hextet_agent_table_rows": "gauge",
+    "hextet_agent_table_rows_max": "gauge",
+    "hextet_agent_feed_connected": "gauge",
+    "hextet_agent_feed_since_timestamp_seconds": "gauge",
+    "hextet_agent_feed_connections": "counter",
+    "hextet_agent_plan_revision": "gauge",
+    "hextet_agent_reconcile_passes": "counter",
+    "hextet_agent_reconcile_failures": "counter",
+    "hextet_agent_reconcile_changes": "counter",
+    "hextet_agent_pins_repaired": "counter",
+    "hextet_agent_reconcile_seconds": "counter",
+    "hextet_agent_reconcile_last_timestamp_seconds": "gauge",
+    "hextet_agent_ledger_failures": "counter",
+    "hextet_agent_metrics_evicted": "counter",
+    "process_cpu_seconds": "counter",
+    "process_resident_memory_bytes": "gauge",
+    "process_open_fds": "gauge",
+    "process_start_time_seconds": "gauge",
+}
+
+
+def figures(cloud, url=None):
     """What the real parser reads: types by name, and values by name and labels."""
-    status, headers, text = cloud.ask("", url=cloud.metrics_url)
+    status, headers, text = cloud.ask("", url=url or cloud.metrics_url)
     assert status == 200 and headers["Content-Type"].startswith("application/openmetrics-text")
     families = list(text_string_to_metric_families(text))
     types = {family.name: family.type for family in families}
@@ -78,6 +110,18 @@ def test_metrics_are_valid_and_move(cloud):
     assert after[("process_resident_memory_bytes",)] > 1e6
     # Nothing in a label names a resource, a user or a project.
     assert not any(network in str(key) for key in after)
+
+
+def test_the_agents_metrics_are_valid(cloud):
+    types, values = figures(cloud, cloud.agent_metrics_url)
+    assert types == AGENT_TYPES
+    assert values[("hextet_agent_feed_connected",)] == 1
+    assert values[("hextet_agent_reconcile_failures_total",)] == 0
+    assert values[("hextet_agent_table_rows_max", ("table", "ports"))] > 1000
+    # A counter that may come later would be no counter from the start.
+    kinds = [labels for name, *labels in values if name == "hextet_agent_answers_total"]
+    protocols = {dict(labels)["protocol"] for labels in kinds}
+    assert {"ra", "na", "ns", "arp", "dhcpv6", "dhcpv4"} <= protocols
 
 
 def test_metrics_are_not_at_the_public_address(cloud):

@@ -38,6 +38,8 @@ pub struct Config {
     pub retry: Retry,
     /// How much of a guest's traffic reaches the agent.
     pub punt: PuntLimits,
+    /// Where Prometheus reads the figures; nowhere, if `None`.
+    pub metrics_listen: Option<SocketAddr>,
     /// The NIC that leads to each physical network that this host is on.
     pub physical_networks: BTreeMap<String, String>,
 }
@@ -159,6 +161,7 @@ struct RawConfig {
     hook: HookKind,
     #[serde(default = "default_resync_s")]
     resync_s: u64,
+    metrics_listen: Option<SocketAddr>,
     server: RawServer,
     #[serde(default)]
     retry: RawRetry,
@@ -284,6 +287,7 @@ impl RawConfig {
                 max: Duration::from_millis(max_ms),
             },
             punt: PuntLimits { rate, burst },
+            metrics_listen: self.metrics_listen,
             physical_networks: self.physical_networks,
         })
     }

@@ -2,6 +2,7 @@
 //! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
 
 mod explain;
+mod figures;
 mod find;
 mod learned;
 mod local;
@@ -12,7 +13,6 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::{PortId, Vni};
@@ -28,8 +28,10 @@ use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
+use crate::metrics::{Figures, Passes};
 use crate::reconcile::{Addresses, LinkProblem, Segments};
 use crate::serve::{PlanDirectory, Serve};
+use crate::uplink::FeedState;
 use learned::Conflicts;
 use pass::Carrier;
 
@@ -83,6 +85,8 @@ pub enum Local {
     Trace(String, oneshot::Sender<Result<Box<Scene>, tonic::Status>>),
     /// How new the plan is.
     Status(oneshot::Sender<v1::StatusReply>),
+    /// What there is to measure; `None` where a part of it cannot be had now.
+    Figures(oneshot::Sender<Option<Box<Figures>>>),
     /// Everything is taken off.
     Down(oneshot::Sender<Result<(), tonic::Status>>),
 }
@@ -118,7 +122,7 @@ pub struct Ports {
     /// Everything that there is to report.
     pub reports: watch::Sender<Arc<HostReport>>,
     /// Whether the server answers.
-    pub connected: Arc<AtomicBool>,
+    pub feed: Arc<FeedState>,
 }
 
 /// The thread's state.
@@ -147,7 +151,8 @@ pub struct Host {
     conflicts: Conflicts,
     /// When it was looked which learned addresses are in use.
     looked_at: Instant,
-    passes: u64,
+    passes: Passes,
+    ledger_failures: u64,
     passed_at: Instant,
     directory: PlanDirectory,
     /// Everything was taken off: nothing is done any more.
@@ -195,7 +200,8 @@ impl Host {
             untold_since: None,
             conflicts: Conflicts::default(),
             looked_at: Instant::now(),
-            passes: 0,
+            passes: Passes::default(),
+            ledger_failures: 0,
             passed_at: Instant::now(),
             directory: PlanDirectory::default(),
             down: false,
@@ -388,6 +394,7 @@ impl Host {
         match self.ledger.write(&self.state) {
             Ok(()) => self.unwritten_since = None,
             Err(error) => {
+                self.ledger_failures += 1;
                 error!(
                     error = hextet_core::errors::chain(&error),
                     "the ledger cannot be written"

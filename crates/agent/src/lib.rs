@@ -6,6 +6,7 @@ pub mod handover;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
+pub mod metrics;
 pub mod reconcile;
 pub mod run;
 pub mod serve;

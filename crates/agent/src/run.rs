@@ -4,7 +4,6 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hextet_core::ids::PortId;
@@ -20,8 +19,8 @@ use crate::kernel::Fastpath;
 use crate::kernel::links::LinkWatch;
 use crate::ledger::{Found, Ledger};
 use crate::socket::Door;
-use crate::uplink::Uplink;
-use crate::{host, socket};
+use crate::uplink::{FeedState, Uplink};
+use crate::{host, metrics, socket};
 
 /// How long changes of links are gathered before they are looked at: one plug makes several.
 const LINKS_GATHER: Duration = Duration::from_millis(5);
@@ -64,7 +63,7 @@ pub async fn run(
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     let (plans, plans_seen) = watch::channel(Arc::default());
     let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
-    let connected = Arc::new(AtomicBool::new(false));
+    let feed = Arc::new(FeedState::default());
     // Watched first, then dumped: nothing is missed between.
     let links = LinkWatch::new().map_err(io("watch links"))?;
     let ports = Ports {
@@ -72,7 +71,7 @@ pub async fn run(
         input: input.clone(),
         plans,
         reports,
-        connected: connected.clone(),
+        feed: feed.clone(),
     };
     let host = Host::new(config.clone(), ports)?;
     let (thread, mut has_ended) = start(host)?;
@@ -80,6 +79,9 @@ pub async fn run(
     let (listener, incoming) = both_ends(listener, &config).map_err(io("listen on the socket"))?;
     let (successors, mut successor) = mpsc::channel(1);
     let door = Door::new(config.clone(), input.clone(), successors);
+    let shown = config
+        .metrics_listen
+        .map(|listen| tokio::spawn(metrics::listen(listen, input.clone())));
     let (stop, stopped) = oneshot::channel::<()>();
     let served = socket::serve(incoming, door, async {
         // Dropped, too, it says to stop.
@@ -91,7 +93,7 @@ pub async fn run(
         plans: plans_seen,
         reports: reports_seen,
         deltas: input.clone(),
-        connected,
+        feed,
     };
     let uplink = tokio::spawn(uplink.run());
     info!(host = %config.host, instance = config.instance, "agent runs");
@@ -108,6 +110,9 @@ pub async fn run(
         let _ = tokio::time::timeout(ANSWERS_TIMEOUT, &mut served).await;
     }
     uplink.abort();
+    if let Some(shown) = shown {
+        shown.abort();
+    }
     // The host's thread may be gone already.
     let _ = input.send(Input::Stop).await;
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;

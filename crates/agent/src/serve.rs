@@ -4,6 +4,8 @@
 mod directory;
 mod link;
 mod segments;
+mod telling;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -30,6 +32,7 @@ pub use directory::PlanDirectory;
 use link::Served;
 use segments::Ears;
 pub use segments::SegmentView;
+pub use totals::Totals;
 
 /// Most events that wait for the host's thread; more stay in their links, which bound them too.
 const EVENTS_WAITING_MAX: usize = 1024;
@@ -82,6 +85,7 @@ enum Command {
     Used(Vec<(PortId, Ipv6Addr)>),
     Cease(BTreeSet<PortId>, SyncSender<()>),
     Counters(SyncSender<Drops>),
+    Totals(SyncSender<Totals>),
     Show(PortId, SyncSender<Option<Shown>>),
     Stop,
 }
@@ -121,6 +125,7 @@ impl Serve {
             events: Vec::new(),
             contests: BTreeSet::new(),
             ears: Ears::new(objections),
+            totals: Totals::default(),
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
@@ -162,6 +167,13 @@ impl Serve {
         wait.recv_timeout(REPLY_TIMEOUT).unwrap_or_default()
     }
 
+    /// What all links counted; `None` when the thread has no time.
+    pub fn totals(&self) -> Option<Totals> {
+        let (done, wait) = sync_channel(1);
+        self.send(Command::Totals(done));
+        wait.recv_timeout(REPLY_TIMEOUT).ok()
+    }
+
     /// A link as it is now; `None` where it is not served.
     pub fn show(&self, port: PortId) -> Option<Shown> {
         let (done, wait) = sync_channel(1);
@@ -197,6 +209,8 @@ struct Thread {
     /// Addresses that guests want though these ports hold them; as many at most as events.
     contests: BTreeSet<(PortId, Ipv6Addr)>,
     ears: Ears,
+    /// Of links that are gone, and of none.
+    totals: Totals,
 }
 
 impl Thread {
@@ -221,6 +235,9 @@ impl Thread {
                     Command::Counters(done) => {
                         let drops = self.links.iter().map(|(id, link)| (*id, link.drops()));
                         let _ = done.try_send(drops.collect());
+                    }
+                    Command::Totals(done) => {
+                        let _ = done.try_send(self.totals());
                     }
                     Command::Show(port, done) => {
                         let _ = done.try_send(self.show(port));
@@ -271,8 +288,9 @@ impl Thread {
             let mut touched = BTreeSet::new();
             let (links, by_ifindex, directory) =
                 (&mut self.links, &self.by_ifindex, &self.directory);
-            let ears = &mut self.ears;
+            let (ears, punts) = (&mut self.ears, &mut self.totals.punts);
             let drained = self.punt.drain(|record| {
+                *punts.entry(record.reason).or_default() += 1;
                 if record.reason == PuntReason::SegmentRa {
                     return ears.hear(record.net, record.ifindex, record.frame, now);
                 }
@@ -305,6 +323,9 @@ impl Thread {
             for id in touched {
                 self.drain(id, now);
             }
+            self.totals.stale += drained
+                .as_ref()
+                .map_or(0, |drained| drained.discarded as u64);
             match drained {
                 Ok(drained) if drained.shown + drained.discarded >= DRAIN_MAX => {}
                 Ok(_) => return,
@@ -342,7 +363,11 @@ impl Thread {
             .copied()
             .collect();
         for id in gone {
-            if let Some(timer) = self.links.remove(&id).and_then(|served| served.timer) {
+            let Some(served) = self.links.remove(&id) else {
+                continue;
+            };
+            self.totals.add(&served);
+            if let Some(timer) = served.timer {
                 self.timers.remove(&(timer, id));
             }
         }
@@ -419,6 +444,7 @@ impl Thread {
         while let Some(Some(frame)) = served.contained(|link| link.poll_transmit(now), now) {
             if let Err(error) = self.sender.send(ifindex, &frame) {
                 // Lost, as on any link; the guest asks again.
+                self.totals.unsent += 1;
                 debug!(port = %id, %error, "frame not sent");
             }
         }
@@ -446,41 +472,6 @@ impl Thread {
                 self.timers.insert((new, id));
             }
             served.timer = next;
-        }
-    }
-
-    fn show(&self, port: PortId) -> Option<Shown> {
-        let link = self.links.get(&port)?.machine().clone();
-        let duid = link.history().duid();
-        let same = self.links.iter().filter(|(id, other)| {
-            **id != port && duid.is_some() && other.machine().history().duid() == duid
-        });
-        let same_duid = same.map(|(id, _)| *id).collect();
-        Some(Shown { link, same_duid })
-    }
-
-    /// What segments say now; as much as the host's thread has room for.
-    fn give_segments(&mut self) {
-        if self.ears.untold.is_empty() {
-            return;
-        }
-        let untold = std::mem::take(&mut self.ears.untold);
-        if let Err(mpsc::error::TrySendError::Full(Input::Segments(untold))) =
-            self.host.try_send(Input::Segments(untold))
-        {
-            self.ears.untold = untold;
-        }
-    }
-
-    fn give_events(&mut self) {
-        if self.events.is_empty() {
-            return;
-        }
-        let events = std::mem::take(&mut self.events);
-        if let Err(mpsc::error::TrySendError::Full(Input::Events(events))) =
-            self.host.try_send(Input::Events(events))
-        {
-            self.events = events;
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::PortId;
 use hextet_core::plan::HostPlan;
@@ -46,7 +46,61 @@ pub struct Uplink {
     /// Where deltas go; a full queue makes the server wait.
     pub deltas: mpsc::Sender<Input>,
     /// Whether the server answers.
-    pub connected: Arc<AtomicBool>,
+    pub feed: Arc<FeedState>,
+}
+
+/// Whether the server answers, since when, and how often it came to.
+#[derive(Debug)]
+pub struct FeedState {
+    connected: AtomicBool,
+    /// Unix time, milliseconds.
+    since_ms: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl Default for FeedState {
+    fn default() -> Self {
+        Self {
+            connected: AtomicBool::new(false),
+            since_ms: AtomicU64::new(unix_ms()),
+            connections: AtomicU64::new(0),
+        }
+    }
+}
+
+impl FeedState {
+    /// Whether it does.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// Since when that is so.
+    pub fn since(&self) -> Duration {
+        Duration::from_millis(self.since_ms.load(Ordering::Relaxed))
+    }
+
+    /// Connections since the agent began.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What was so before.
+    fn set(&self, connected: bool) -> bool {
+        let before = self.connected.swap(connected, Ordering::Relaxed);
+        if before != connected {
+            self.since_ms.store(unix_ms(), Ordering::Relaxed);
+            self.connections
+                .fetch_add(u64::from(connected), Ordering::Relaxed);
+        }
+        before
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Why a connection ended.
@@ -83,7 +137,7 @@ impl Uplink {
         let mut wait = retry.first;
         loop {
             let Err(error) = self.connection().await;
-            let was_connected = self.connected.swap(false, Ordering::Relaxed);
+            let was_connected = self.feed.set(false);
             if matches!(error, UplinkError::Ending) {
                 return;
             }
@@ -126,7 +180,7 @@ impl Uplink {
             Ok(answer.map_err(Box::new)?.into_inner())
         };
         let ((), stream) = tokio::try_join!(greet, open)?;
-        self.connected.store(true, Ordering::Relaxed);
+        self.feed.set(true);
         info!("connected to the server");
         self.exchange(stream, outgoing).await
     }

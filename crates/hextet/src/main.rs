@@ -78,7 +78,8 @@ enum Command {
     /// Run the agent alone
     #[command(
         after_help = "Example:\n  hextet agent --config /var/lib/hextet/agent.toml\n\n\
-        `hextet up` writes a configuration to start from; hextet.example.toml lists every key.\n\n\
+        `hextet up` writes a configuration to start from; hextet.example.toml lists every key. With\n\
+        metrics_listen = \"[::1]:9699\" in it, Prometheus reads this host\'s figures at http://[::1]:9699/metrics.\n\n\
         --replace puts this program in the place of the agent that runs with that configuration, in the same process:\n\
         guests' traffic and the agent's socket go on. A program that could not start is refused, and the other goes on."
     )]

@@ -156,6 +156,16 @@ impl LinkCounters {
         *self.sent.entry(kind).or_default() += 1;
     }
 
+    /// Takes in what another one counted.
+    pub fn add(&mut self, other: &LinkCounters) {
+        for (reason, count) in &other.dropped {
+            *self.dropped.entry(*reason).or_default() += count;
+        }
+        for (kind, count) in &other.sent {
+            *self.sent.entry(*kind).or_default() += count;
+        }
+    }
+
     /// How often frames were dropped for this reason.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped.get(&reason).copied().unwrap_or(0)

@@ -17,6 +17,7 @@ fn the_example_loads_and_names_every_key() {
         "instance",
         "hook",
         "resync_s",
+        "metrics_listen",
         "address",
         "address_file",
         "name",

@@ -1,7 +1,6 @@
 //! Answers to the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
 use hextet_core::ids::PortId;
 use hextet_feed::v1;
@@ -37,9 +36,12 @@ impl Host {
                 let _ = reply.send(v1::StatusReply {
                     host: self.config.host.0.clone(),
                     generation: Some(self.state.plan.generation.into()),
-                    connected: self.ports.connected.load(Ordering::Relaxed),
+                    connected: self.ports.feed.is_connected(),
                     ..v1::StatusReply::default()
                 });
+            }
+            Local::Figures(reply) => {
+                let _ = reply.send(self.figures().map(Box::new));
             }
             Local::Down(reply) => {
                 let _ = reply.send(self.take_down());

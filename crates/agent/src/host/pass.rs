@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Instant;
 
 use hextet_core::ids::{PortId, PortNumber};
 use tracing::{debug, error, info, warn};
@@ -55,9 +56,13 @@ impl Host {
     pub(super) fn pass(&mut self) {
         self.failures.clear();
         self.failure = None;
-        match self.try_pass() {
+        let began = Instant::now();
+        let outcome = self.try_pass();
+        self.passes
+            .note(outcome.as_ref().ok().copied(), began.elapsed());
+        match outcome {
             // The first says that a restarted agent changed nothing; later ones only what they did.
-            Ok(ops) if ops > 0 || self.passes == 0 => info!(ops, "reconcile"),
+            Ok(ops) if ops > 0 || self.passes.made == 1 => info!(ops, "reconcile"),
             Ok(_) => debug!(ops = 0, "reconcile"),
             Err(failure) => {
                 let text = hextet_core::errors::chain(&failure);
@@ -65,13 +70,13 @@ impl Host {
                 self.failure = Some(text);
             }
         }
-        self.passes += 1;
     }
 
     /// How many operations it took.
     fn try_pass(&mut self) -> Result<usize, PassError> {
         let repaired = self.fastpath.repair()?;
         if repaired > 0 {
+            self.passes.pins += repaired as u64;
             warn!(repaired, "pins of the fast path were gone");
         }
         let seen = self.observe()?;
@@ -95,7 +100,7 @@ impl Host {
             self.observe()?
         };
         self.note_carriers(&wanted, &seen, &before);
-        if self.passes == 0 {
+        if self.passes.made == 0 {
             self.adopt(&before);
         }
         let guests = self

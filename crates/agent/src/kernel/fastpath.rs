@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hextet_core::ids::PortNumber;
 use libbpf_rs::MapHandle;
 
+use super::maps::raw;
 use super::maps::{MapOp, Rows};
 use super::object::{self, Build, SHARED};
 use super::objections::{OBJECTIONS_MAX, Objections};
@@ -20,6 +21,7 @@ use super::{bpffs, hooks, links};
 use hooks::Way;
 use programs::{Programs, programs};
 
+mod counts;
 mod programs;
 mod rows;
 mod takeover;
@@ -33,6 +35,9 @@ use rows::Maps;
 pub const SCHEMA: u32 = 1;
 /// Most NICs that lead to physical segments.
 pub const NICS_MAX: u32 = 1024;
+
+/// In counters: what ports counted that are gone.
+pub const DEPARTED: PortNumber = PortNumber(raw::DEPARTED);
 
 /// How the program is put on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +143,17 @@ pub struct FastpathConfig {
     pub sizes: Sizes,
     /// How much of one port the agent is shown.
     pub punt: PuntBudget,
+}
+
+/// How full a table is that refuses the newest row when it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in `bpf/maps.h`.
+    pub name: &'static str,
+    /// Its rows.
+    pub rows: u32,
+    /// As many as it holds.
+    pub rows_max: u32,
 }
 
 /// Packets and bytes by port and verdict.
@@ -291,7 +307,12 @@ impl Fastpath {
         self.maps.take_used(sources)
     }
 
-    /// What has been counted. Port 0 is a link without a row.
+    /// How full each table is.
+    pub fn tables(&self) -> Result<Vec<Table>, FastpathError> {
+        self.maps.tables()
+    }
+
+    /// What has been counted. Port 0 is a link without a row, [`DEPARTED`] all ports that were forgotten.
     pub fn counters(&self) -> Result<Counters, FastpathError> {
         self.maps.counters()
     }

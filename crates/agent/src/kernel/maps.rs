@@ -7,6 +7,7 @@ use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
 use ipnet::Ipv6Net;
 
+pub(crate) mod batches;
 pub(crate) mod raw;
 
 /// Most ports of one network on one host that get its multicast.

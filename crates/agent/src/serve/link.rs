@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use hextet_core::ids::{PortNumber, Vni};
-use hextet_proto::{Holder, Link};
+use hextet_proto::{Holder, Link, LinkCounters};
 use tracing::error;
 
 use super::{LinkView, PlanDirectory};
@@ -18,6 +18,8 @@ pub(super) struct Served {
     link: Link,
     view: LinkView,
     panics: u64,
+    /// What machines counted that panicked.
+    past: LinkCounters,
     pub(super) ifindex: u32,
     pub(super) timer: Option<Instant>,
 }
@@ -28,6 +30,7 @@ impl Served {
             link: machine(view, now),
             view: view.clone(),
             panics: 0,
+            past: LinkCounters::default(),
             ifindex: view.ifindex,
             timer: None,
         }
@@ -86,6 +89,7 @@ impl Served {
         error!(port = %self.view.plan.port, panics = self.panics, "a link's machine panicked and begins anew");
         // The guest is there and was heard, or there would have been no step.
         self.view.resumed = true;
+        self.past.add(self.link.counters());
         self.link = machine(&self.view, now);
         None
     }
@@ -94,9 +98,17 @@ impl Served {
         &self.link
     }
 
+    /// What its machines counted, and how many of them panicked.
+    pub(super) fn counters(&self) -> (LinkCounters, u64) {
+        let mut counters = self.past.clone();
+        counters.add(self.link.counters());
+        (counters, self.panics)
+    }
+
     pub(super) fn drops(&self) -> BTreeMap<&'static str, u64> {
-        let dropped = &self.link.counters().dropped;
-        let mut drops: BTreeMap<&'static str, u64> = dropped
+        let (counters, _) = self.counters();
+        let mut drops: BTreeMap<&'static str, u64> = counters
+            .dropped
             .iter()
             .map(|(reason, count)| (reason.name(), *count))
             .collect();

@@ -7,6 +7,7 @@ mod guests;
 mod ipv4;
 mod learned;
 mod libvirt;
+mod metrics;
 mod segment;
 mod support;
 mod survival;

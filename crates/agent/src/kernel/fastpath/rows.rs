@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use hextet_core::ids::{PortNumber, Vni};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::{Counters, FastpathError};
+use super::FastpathError;
+use crate::kernel::maps::batches::each_row;
 use crate::kernel::maps::raw::{
-    Counter, CounterKey, Fdb, FdbKey, LearnableKey, LearnableValue, MEMBER_CHUNKS,
-    MEMBERS_PER_CHUNK, Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source,
-    SourceKey, Uplink,
+    CounterKey, Fdb, FdbKey, LearnableKey, LearnableValue, MEMBER_CHUNKS, MEMBERS_PER_CHUNK,
+    Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source, SourceKey, Uplink,
 };
 use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
 use crate::kernel::object::fault;
@@ -38,17 +38,17 @@ fn first(failures: &[(usize, io::Error)]) -> String {
 /// The shared maps.
 #[derive(Debug)]
 pub(super) struct Maps {
-    ports: MapHandle,
-    sources: MapHandle,
-    learnable: MapHandle,
-    neigh: MapHandle,
-    fdb: MapHandle,
-    members: MapHandle,
-    uplinks: MapHandle,
-    nics: MapHandle,
-    seen: MapHandle,
-    budget: MapHandle,
-    counters: MapHandle,
+    pub(super) ports: MapHandle,
+    pub(super) sources: MapHandle,
+    pub(super) learnable: MapHandle,
+    pub(super) neigh: MapHandle,
+    pub(super) fdb: MapHandle,
+    pub(super) members: MapHandle,
+    pub(super) uplinks: MapHandle,
+    pub(super) nics: MapHandle,
+    pub(super) seen: MapHandle,
+    pub(super) budget: MapHandle,
+    pub(super) counters: MapHandle,
     pub(super) objections: MapHandle,
     pub(super) punt_ring: MapHandle,
 }
@@ -118,6 +118,11 @@ impl Maps {
     }
 
     pub(super) fn apply(&self, ops: &[MapOp]) -> Result<(), ApplyError> {
+        let forgotten = ops.iter().filter_map(|op| match op {
+            MapOp::Forget(port) => Some(*port),
+            _ => None,
+        });
+        let departing = self.departing(&forgotten.collect());
         let mut failures = Vec::new();
         let mut steps = Vec::new();
         for (index, op) in ops.iter().enumerate() {
@@ -131,6 +136,10 @@ impl Maps {
             for batch in run.chunks(BATCH) {
                 failures.extend(write(batch));
             }
+        }
+        // Now that theirs are gone there is room for the rows.
+        if let Err(error) = departing.and_then(|departing| self.keep_departed(&departing)) {
+            tracing::warn!(%error, "what ports counted that are gone is lost");
         }
         failures.sort_by_key(|(index, _)| *index);
         failures.dedup_by_key(|(index, _)| *index);
@@ -168,36 +177,6 @@ impl Maps {
             }
         }
         Ok(used)
-    }
-
-    pub(super) fn counters(&self) -> Result<Counters, FastpathError> {
-        let in_map = |source| FastpathError::Read {
-            map: "counters",
-            source,
-        };
-        let mut counters = Counters::new();
-        for key in self.counters.keys() {
-            let values = self
-                .counters
-                .lookup_percpu(&key, MapFlags::ANY)
-                .map_err(fault)
-                .map_err(in_map)?;
-            let key = CounterKey::from_bytes(&key);
-            let (Some(values), Some(key)) = (values, key) else {
-                continue;
-            };
-            let Some(verdict) = Verdict::from_raw(key.verdict) else {
-                continue;
-            };
-            let sum = counters
-                .entry((PortNumber(key.port), verdict))
-                .or_insert((0, 0));
-            for counter in values.iter().filter_map(|bytes| Counter::from_bytes(bytes)) {
-                sum.0 += counter.packets;
-                sum.1 += counter.bytes;
-            }
-        }
-        Ok(counters)
     }
 
     fn steps<'a>(&'a self, op: usize, change: &MapOp, steps: &mut Vec<Step<'a>>) -> io::Result<()> {
@@ -342,20 +321,12 @@ fn each<K: Raw, V: Raw>(
     map: &MapHandle,
     mut row: impl FnMut(K, V),
 ) -> Result<(), FastpathError> {
-    for key in map.keys() {
-        let value = map
-            .lookup(&key, MapFlags::ANY)
-            .map_err(fault)
-            .map_err(|source| FastpathError::Read { map: name, source })?;
-        // None: removed since the key was read.
-        if let (Some(key), Some(value)) = (
-            K::from_bytes(&key),
-            value.and_then(|value| V::from_bytes(&value)),
-        ) {
+    let read = each_row(map, |key, value| {
+        if let (Some(key), Some(value)) = (K::from_bytes(key), V::from_bytes(value)) {
             row(key, value);
         }
-    }
-    Ok(())
+    });
+    read.map_err(|source| FastpathError::Read { map: name, source })
 }
 
 /// Writes steps of one map and one kind: at once, and where the kernel refuses that, one by one to find out which.

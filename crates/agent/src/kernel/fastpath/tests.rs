@@ -1388,6 +1388,45 @@ fn forgetting_a_port_removes_all_that_the_program_kept() {
 }
 
 #[test]
+fn what_forgotten_ports_counted_stays_in_the_sum_and_tables_say_how_full_they_are() {
+    let bench = Bench::usual();
+    let sum = || {
+        let mut sums: BTreeMap<Verdict, (u64, u64)> = BTreeMap::new();
+        for ((_, verdict), (packets, bytes)) in bench.maps.counters().unwrap() {
+            let sum = sums.entry(verdict).or_default();
+            *sum = (sum.0 + packets, sum.1 + bytes);
+        }
+        sums
+    };
+    let before = sum();
+    assert!(!before.is_empty());
+    bench
+        .maps
+        .apply(&[MapOp::Forget(PORT_A), MapOp::Forget(PORT_B)])
+        .unwrap();
+    assert_eq!(sum(), before);
+    let counters = bench.maps.counters().unwrap();
+    assert!(counters.keys().all(|(port, _)| *port != PORT_A));
+    // Once more: what is kept is not lost by the next that go.
+    bench.maps.apply(&[MapOp::Forget(PORT_A)]).unwrap();
+    assert_eq!(sum(), before);
+
+    let rows = bench.maps.dump().unwrap();
+    let tables = bench.maps.tables().unwrap();
+    let table = |name| *tables.iter().find(|table| table.name == name).unwrap();
+    assert_eq!(table("ports").rows as usize, rows.ports.len());
+    assert_eq!(table("sources").rows as usize, rows.sources.len());
+    assert_eq!(table("learnable").rows as usize, rows.learnable.len());
+    assert_eq!(
+        table("counters").rows as usize,
+        bench.maps.counters().unwrap().len()
+    );
+    for table in &tables {
+        assert!(table.rows <= table.rows_max, "{table:?}");
+    }
+}
+
+#[test]
 fn multicast_is_copied_to_the_active_ports_but_the_sender() {
     in_own_namespace(|namespace| {
         let first = veth(namespace, "m0");

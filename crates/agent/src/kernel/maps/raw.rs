@@ -12,6 +12,8 @@ use super::{NeighRow, NicRow, OutsideFlags, PortRow, SourceRow, UplinkRow};
 pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
 /// MEMBER_CHUNKS of `bpf/maps.h`.
 pub(crate) const MEMBER_CHUNKS: usize = 16;
+/// DEPARTED of `bpf/maps.h`.
+pub(crate) const DEPARTED: u32 = 0x7fff_ffff;
 const PORT_ADMIN_UP: u32 = 1;
 const PORT_UNGUARDED: u32 = 2;
 const PORT_OUTSIDE_RA: u32 = 0x100;
@@ -132,6 +134,7 @@ raw!(
 );
 raw!(
     /// struct counter.
+    #[derive(Default)]
     Counter { packets: u64, bytes: u64 }
 );
 raw!(
