@@ -10,6 +10,7 @@ use hextet_core::ids::PortId;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::config::Config;
@@ -79,9 +80,10 @@ pub async fn run(
     let (listener, incoming) = both_ends(listener, &config).map_err(io("listen on the socket"))?;
     let (successors, mut successor) = mpsc::channel(1);
     let door = Door::new(config.clone(), input.clone(), successors);
-    let shown = config
-        .metrics_listen
-        .map(|listen| tokio::spawn(metrics::listen(listen, input.clone())));
+    let mut beside = JoinSet::new();
+    if let Some(address) = config.metrics_listen {
+        beside.spawn(metrics::listen(address, input.clone()));
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     let served = socket::serve(incoming, door, async {
         // Dropped, too, it says to stop.
@@ -95,7 +97,7 @@ pub async fn run(
         deltas: input.clone(),
         feed,
     };
-    let uplink = tokio::spawn(uplink.run());
+    beside.spawn(uplink.run());
     info!(host = %config.host, instance = config.instance, "agent runs");
     let outcome = tokio::select! {
         () = shutdown => Ok(None),
@@ -109,10 +111,7 @@ pub async fn run(
         // Whoever asks from now on waits in the socket's queue. What is not answered by then is not.
         let _ = tokio::time::timeout(ANSWERS_TIMEOUT, &mut served).await;
     }
-    uplink.abort();
-    if let Some(shown) = shown {
-        shown.abort();
-    }
+    beside.abort_all();
     // The host's thread may be gone already.
     let _ = input.send(Input::Stop).await;
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;

@@ -63,6 +63,9 @@ pub enum SegmentProblem {
     /// It is down.
     #[error("{0} is set down")]
     Down(String),
+    /// No cable, or nobody at its other end (operational state, RFC 2863 §3.1.12).
+    #[error("{0} has no carrier")]
+    NoCarrier(String),
     /// The network's packets do not fit.
     #[error("{nic} has an MTU of {has}, the network's is {wanted}")]
     Mtu {
@@ -150,6 +153,9 @@ fn nic<'a>(
 fn limits(network: &NetworkPlan, link: &LinkSeen) -> Option<SegmentProblem> {
     if !link.admin_up {
         return Some(SegmentProblem::Down(link.name.clone()));
+    }
+    if !link.carrier {
+        return Some(SegmentProblem::NoCarrier(link.name.clone()));
     }
     (link.mtu < network.mtu).then(|| SegmentProblem::Mtu {
         nic: link.name.clone(),

@@ -213,6 +213,32 @@ fn a_nic_that_goes_is_said_and_adopted_when_it_comes_back() {
     cloud.host.ip("link set phys0 mtu 1500");
     until("no longer", || segment.down(&id).is_none().then_some(()));
 
+    // The other end goes down, as a switch does, and comes back.
+    let (two, second, _) = cloud.guest(&segment.network, "two");
+    let both = [&id, &second];
+    segment.outside.ip("link set eth0 down");
+    for port in both {
+        until("a NIC without carrier is said", || {
+            (segment.down(port).as_deref() == Some("phys0 has no carrier")).then_some(())
+        });
+        until("and told to the server", || {
+            (cloud.status(port) == "DOWN").then_some(())
+        });
+    }
+    segment.outside.ip("link set eth0 up");
+    for port in both {
+        until("ACTIVE again", || {
+            (cloud.status(port) == "ACTIVE").then_some(())
+        });
+    }
+    // The kernel took the address of the downed end away.
+    segment
+        .outside
+        .ip(&format!("address replace {ROUTER}/64 dev eth0 nodad"));
+    reaches(&one, router);
+    reaches(&two, router);
+    cloud.api("DELETE", &format!("ports/{second}"), None);
+
     cloud.host.ip("link del phys0");
     until("a NIC that is gone is said", || {
         let why = "no link named phys0, which leads to physical network lab";

@@ -98,6 +98,12 @@ fn what_keeps_a_segment_from_its_ports_is_said_in_words() {
             "eth1 is set down",
         ),
         (
+            with(|link| link.carrier = false),
+            &[],
+            true,
+            "eth1 has no carrier",
+        ),
+        (
             with(|link| link.mtu = 1400),
             &[],
             true,
