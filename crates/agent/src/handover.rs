@@ -12,15 +12,17 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use hextet_feed::v1;
-use nix::fcntl::Flock;
 use tonic::Status;
 
 use crate::config::Config;
 use crate::kernel::{Fastpath, FastpathError, inherit};
 use crate::ledger::{Ledger, LedgerError, Unreadable};
+use crate::locks::Locks;
 
 /// How the next program is told what it inherits: lock and listener.
 pub const VARIABLE: &str = "HEXTET_HANDOVER";
+/// The same of the lock of the instance. A build that does not know it keeps the descriptor open, and with it the lock.
+const INSTANCE_VARIABLE: &str = "HEXTET_HANDOVER_INSTANCE";
 
 /// What takes the agent's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Successor {
 #[derive(Debug)]
 pub struct Handover {
     pub(crate) successor: Successor,
-    pub(crate) lock: Flock<File>,
+    pub(crate) locks: Locks,
     pub(crate) listener: UnixListener,
 }
 
@@ -43,6 +45,7 @@ pub struct Handover {
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(crate) lock: File,
+    pub(crate) instance: Option<File>,
     pub(crate) listener: UnixListener,
 }
 
@@ -107,9 +110,12 @@ impl Handover {
     /// Makes room. Comes back only when that failed: then this build begins anew in its own place.
     pub fn give(self) -> io::Error {
         // The lock is of the open file, and so goes with the descriptor.
-        let kept =
-            inherit::keep(&*self.lock).and_then(|lock| Ok((lock, inherit::keep(&self.listener)?)));
-        let (lock_fd, listener_fd) = match kept {
+        let keep = || {
+            let lock = inherit::keep(&*self.locks.directory)?;
+            let instance = inherit::keep(&*self.locks.instance)?;
+            Ok((lock, instance, inherit::keep(&self.listener)?))
+        };
+        let (lock_fd, instance_fd, listener_fd) = match keep() {
             Ok(kept) => kept,
             Err(error) => return error,
         };
@@ -118,6 +124,7 @@ impl Handover {
                 .args(["agent", "--config"])
                 .arg(&self.successor.config)
                 .env(VARIABLE, format!("{lock_fd},{listener_fd}"))
+                .env(INSTANCE_VARIABLE, instance_fd.to_string())
                 .exec()
         };
         let failed = exec(&self.successor.program);
@@ -143,6 +150,12 @@ impl Inherited {
         let same = (there.dev(), there.ino()) == (held.dev(), held.ino());
         let bound = listener.local_addr().ok()?;
         // A socket with a name; it was bound under another one than it has now.
-        (same && bound.as_pathname().is_some()).then_some(Self { lock, listener })
+        let instance = std::env::var(INSTANCE_VARIABLE).ok();
+        let instance = instance.and_then(|number| take(&number)).map(File::from);
+        (same && bound.as_pathname().is_some()).then_some(Self {
+            lock,
+            instance,
+            listener,
+        })
     }
 }

@@ -5,6 +5,7 @@
 //! namespace that is meant: [`netns::inside`] runs a closure in another one.
 #![allow(unsafe_code)]
 
+pub mod bpffs;
 pub mod fastpath;
 pub mod filters;
 pub mod inherit;
@@ -23,7 +24,6 @@ pub use punt::{Punt, PuntReason, PuntRecord};
 pub use sender::Sender;
 pub use verdict::{Kind, Verdict};
 
-mod bpffs;
 mod hooks;
 mod object;
 mod verdict;

@@ -6,6 +6,7 @@ pub mod handover;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
+mod locks;
 pub mod metrics;
 pub mod reconcile;
 pub mod run;

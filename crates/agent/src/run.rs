@@ -1,13 +1,11 @@
 //! The agent's process: its threads and tasks, from start to end.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hextet_core::ids::PortId;
-use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -19,6 +17,7 @@ use crate::host::{Host, INPUTS_MAX, Input, Ports, StartError};
 use crate::kernel::Fastpath;
 use crate::kernel::links::LinkWatch;
 use crate::ledger::{Found, Ledger};
+use crate::locks::Locks;
 use crate::socket::Door;
 use crate::uplink::{FeedState, Uplink};
 use crate::{host, metrics, socket};
@@ -39,6 +38,11 @@ pub enum RunError {
     /// Another agent works from the same directory.
     #[error("another agent works from {0}")]
     Locked(std::path::PathBuf),
+    /// Another agent, of another directory, has the pins and links of this instance.
+    #[error(
+        "another agent runs as instance {0:?} on this machine: choose another name (instance) for this one in its agent.toml"
+    )]
+    SameInstance(String),
     /// Another agent, of another directory, answers the command line where this one is to.
     #[error("another agent listens at {0}")]
     Answered(std::path::PathBuf),
@@ -60,7 +64,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Option<Handover>, RunError> {
     let config = Arc::new(config);
-    let (lock, listener) = place(&config)?;
+    let (locks, listener) = place(&config)?;
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     let (plans, plans_seen) = watch::channel(Arc::default());
     let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
@@ -120,7 +124,7 @@ pub async fn run(
     }
     Ok(outcome?.map(|successor| Handover {
         successor,
-        lock,
+        locks,
         listener,
     }))
 }
@@ -139,17 +143,20 @@ fn start(host: Host) -> Result<(std::thread::JoinHandle<()>, mpsc::Receiver<()>)
     Ok((thread, has_ended))
 }
 
-/// The place of the agent of this directory: inherited, with its listener, or free.
-fn place(config: &Config) -> Result<(Flock<File>, Option<UnixListener>), RunError> {
+/// The place of the agent of this directory and instance: inherited, with its listener, or free.
+fn place(config: &Config) -> Result<(Locks, Option<UnixListener>), RunError> {
     match Inherited::find(config) {
-        Some(inherited) => Ok((relock(inherited.lock, config)?, Some(inherited.listener))),
+        Some(found) => {
+            let locks = Locks::inherited(found.lock, found.instance, config)?;
+            Ok((locks, Some(found.listener)))
+        }
         None => {
-            let lock = lock(config)?;
+            let locks = Locks::take(config)?;
             // What an ended process left refuses connections.
             if UnixStream::connect(&config.socket).is_ok() {
                 return Err(RunError::Answered(config.socket.clone()));
             }
-            Ok((lock, None))
+            Ok((locks, None))
         }
     }
 }
@@ -171,7 +178,7 @@ fn both_ends(
 /// # Errors
 /// When an agent runs, and the kernel's and the disk's.
 pub fn take_down(config: &Config) -> Result<Vec<PortId>, RunError> {
-    let _lock = lock(config)?;
+    let _locks = Locks::take(config)?;
     let fastpath = Fastpath::open(&host::fastpath_config(config)).map_err(StartError::from)?;
     host::take_off(config, &fastpath)?;
     let ledger = Ledger::open(&config.state_dir).map_err(StartError::from)?;
@@ -181,18 +188,6 @@ pub fn take_down(config: &Config) -> Result<Vec<PortId>, RunError> {
     };
     ledger.remove().map_err(StartError::from)?;
     Ok(attached)
-}
-
-fn lock(config: &Config) -> Result<Flock<File>, RunError> {
-    std::fs::create_dir_all(&config.state_dir).map_err(io("make the state directory"))?;
-    let file = File::create(config.state_dir.join("lock")).map_err(io("make the lock"))?;
-    relock(file, config)
-}
-
-/// An inherited file holds the lock already.
-fn relock(file: File, config: &Config) -> Result<Flock<File>, RunError> {
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| RunError::Locked(config.state_dir.clone()))
 }
 
 /// A thread, because the kernel's events need no runtime.

@@ -34,6 +34,14 @@ pub(super) fn open(instance: &str, state_dir: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
+/// The instance's directory as a descriptor, for a lock: programs and rows are there, so whoever holds it is the only one to
+/// change them. Where the machine has no bpffs it is one of our own, which no agent of another state directory sees.
+pub fn directory(instance: &str, state_dir: &Path) -> io::Result<(PathBuf, fs::File)> {
+    let directory = open(instance, state_dir)?;
+    let opened = fs::File::open(&directory)?;
+    Ok((directory, opened))
+}
+
 /// As [`open`], but nothing is made: `None` when this instance has no pins.
 pub(super) fn existing(instance: &str, state_dir: &Path) -> io::Result<Option<PathBuf>> {
     Ok(find(state_dir)?

@@ -221,3 +221,42 @@ fn rows_that_are_changed_behind_the_agents_back_are_put_right() {
     }
     reaches(&one, second);
 }
+
+#[test]
+fn a_second_agent_of_an_instance_does_not_start_whoever_runs_the_first() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, _) = cloud.guest(&network, "one");
+    let (_two, _, second) = cloud.guest(&network, "two");
+    reaches(&one, second);
+    let config = cloud.path("agent.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let dir = cloud.path("");
+    let dir = dir.to_str().unwrap();
+    // Its own directory and socket: all that they have in common is the instance.
+    let text = text
+        .replace(&format!("{dir}agent\""), &format!("{dir}agent2\""))
+        .replace("agent.sock", "agent2.sock");
+    let other = cloud.path("agent2.toml");
+    std::fs::write(&other, text).unwrap();
+    let refused = || {
+        let mut command = cloud.hextet(&["agent", "--config", other.to_str().unwrap()]);
+        let (code, _, error) = told(cloud.host.output(&mut command));
+        assert_eq!(code, 1);
+        let instance = cloud.agent_config().instance;
+        let said = format!("another agent runs as instance {instance:?} on this machine");
+        assert!(error.contains(&said), "{error}");
+    };
+    refused();
+    // Another build in the first one's place has its lock.
+    cloud.done(&["agent", "--replace", "--config", config.to_str().unwrap()]);
+    refused();
+    let agent = cloud.pid("agent");
+    kill(&agent, "KILL");
+    until("the first is started again", || {
+        let back = cloud.pid("agent") != agent && cloud.run(&["port", "list"]).0 == 0;
+        back.then_some(())
+    });
+    refused();
+    reaches(&one, second);
+}
