@@ -88,10 +88,10 @@ fn reach(host: &mut Host) {
     };
     let capture = c.capture();
     for to in [b.address, b.mac.link_local()] {
-        assert!(a.pings(to), "{to}");
+        a.reaches(to);
     }
     for to in [a.address, a.mac.link_local()] {
-        assert!(b.pings(to), "{to}");
+        b.reaches(to);
     }
     assert_eq!(
         capture.frames(c.mac),
@@ -329,7 +329,7 @@ fn down(host: &mut Host) {
     let [a, b] = &host.guests[..] else {
         unreachable!("two guests")
     };
-    assert!(a.pings(b.address));
+    a.reaches(b.address);
     let row = |guest: &Guest, admin_up| {
         let row = PortRow {
             port: guest.number,
@@ -348,7 +348,7 @@ fn down(host: &mut Host) {
     assert!(host.counted(0)[&Verdict::ReceiverDown] > 0);
     assert!(host.counted(1)[&Verdict::PortDown] > 0);
     row(b, true);
-    assert!(a.pings(b.address));
+    a.reaches(b.address);
 }
 
 fn punted(host: &mut Host) {
@@ -413,11 +413,12 @@ fn punted(host: &mut Host) {
 /// A flow of one guest to the other while `work` runs; afterwards every packet that left the one's device has come in at the
 /// other's, or was for the agent.
 fn with_flow(host: &mut Host, work: impl FnOnce(&mut Host, &AtomicU64)) {
-    const EACH: u32 = 20;
+    // A CPU's queue holds 1,000 frames, for as long as nobody gets to it.
+    const EACH: u32 = 5;
     let [a, b] = &host.guests[..] else {
         unreachable!("two guests")
     };
-    assert!(a.pings(b.address), "neighbours are resolved");
+    a.reaches(b.address);
     let to = SocketAddrV6::new(b.address, 5000, 0, 0);
     let (sender, _receiver) = (
         netns::inside(&a.namespace, || UdpSocket::bind((a.address, 5001)).unwrap()).unwrap(),
@@ -609,20 +610,20 @@ fn other_hook(host: &mut Host) {
     host.config.hook = other;
     host.fastpath = Some(Fastpath::open(&host.config).unwrap());
     assert_eq!(host.fastpath().attached().unwrap(), attached);
-    assert!(host.guests[0].pings(host.guests[1].address));
+    host.guests[0].reaches(host.guests[1].address);
     // Nothing was left on the first hook: opened by it again, the program is moved, not found.
     drop(host.fastpath.take());
     host.config = before;
     host.fastpath = Some(Fastpath::open(&host.config).unwrap());
     assert_eq!(host.fastpath().attached().unwrap(), attached);
-    assert!(host.guests[1].pings(host.guests[0].address));
+    host.guests[1].reaches(host.guests[0].address);
 }
 
 fn removed(host: &mut Host) {
     let [a, b] = &host.guests[..] else {
         unreachable!("two guests")
     };
-    assert!(a.pings(b.address));
+    a.reaches(b.address);
     let link = a.host_name.clone();
     drop(host.fastpath.take());
     Fastpath::remove(&host.config).unwrap();
@@ -653,7 +654,7 @@ fn a_source_admitted_towards_us_only_reaches_no_guest() {
             unreachable!("two guests")
         };
         let key = (a.number, a.mac.link_local());
-        assert!(a.pings(b.mac.link_local()));
+        a.reaches(b.mac.link_local());
         host.apply(&[MapOp::SetSource(
             key,
             SourceRow {
@@ -663,7 +664,7 @@ fn a_source_admitted_towards_us_only_reaches_no_guest() {
         )]);
         assert!(!a.pings(b.mac.link_local()));
         assert!(host.counted(0)[&Verdict::SourceLocalOnly] > 0);
-        assert!(a.pings(b.address), "its other addresses are not touched");
+        a.reaches(b.address);
     });
 }
 

@@ -25,7 +25,7 @@ use crate::verdict::{Column, Line, compare, judge};
 use crate::watch::Watch;
 
 /// How long a guest may take to hold what it was promised; then it is judged as it is.
-const SETTLE_BOUND: Duration = Duration::from_secs(60);
+const SETTLE_BOUND: Duration = Duration::from_secs(180);
 /// How often a guest that is not there yet is looked at.
 const SETTLE_POLL: Duration = Duration::from_millis(250);
 

@@ -16,9 +16,9 @@ mod initrd;
 pub use initrd::Initrd;
 
 /// How long a machine may take until its first program runs.
-pub const BOOT_BOUND: Duration = Duration::from_secs(120);
+pub const BOOT_BOUND: Duration = Duration::from_secs(300);
 /// How long QEMU itself may take to start.
-const START_BOUND: Duration = Duration::from_secs(20);
+const START_BOUND: Duration = Duration::from_secs(60);
 /// How often its serial line is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of the console that a failure shows.

@@ -89,7 +89,6 @@ async fn each_address_of_a_small_subnet_is_given_once_and_then_there_is_none(clo
     let mut all = Vec::new();
     for told in join_all(clients).await {
         let (addresses, last) = told.unwrap();
-        assert!(!addresses.is_empty(), "every client got some");
         all.extend(addresses);
         assert_eq!(last.status, StatusCode::CONFLICT, "{last:?}");
         assert_eq!(

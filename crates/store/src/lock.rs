@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 /// How long a taker waits for another to let go: a server that ends, or a child between its fork and its exec.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often it looks again.
@@ -12,7 +14,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Held while a database is served or replaced; the kernel lets go of it when the process ends, however it ends.
 pub(crate) struct DatabaseLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DatabaseLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child between its fork and its exec has the descriptor, too, for as long as it takes.
+        if let Err(error) = self.file.unlock() {
+            warn!(%error, "the database's lock is let go of when its file is closed");
+        }
+    }
 }
 
 impl DatabaseLock {
@@ -30,7 +41,7 @@ impl DatabaseLock {
         let give_up = Instant::now() + WAIT_MAX;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) => return Ok(Some(Self { file })),
                 Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
                     std::thread::sleep(LOOK_EVERY);
                 }
@@ -47,3 +58,6 @@ pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,9 +70,22 @@ async fn a_restore_after_a_kill_keeps_what_was_in_the_log_only() {
     assert!(rename(&store, "later").await.is_ok());
     // A copy of the files of a running server is what a killed one leaves: much of it is in the -wal and the -redo.
     let crashed = folder.path().join("crashed.db");
-    for suffix in ["", "-wal", "-redo"] {
-        let from = folder.path().join(format!("hextet.db{suffix}"));
-        std::fs::copy(from, folder.path().join(format!("crashed.db{suffix}"))).unwrap();
+    let files = || {
+        let read =
+            |suffix| std::fs::read(folder.path().join(format!("hextet.db{suffix}"))).unwrap();
+        ["", "-wal", "-redo"].map(|suffix| (suffix, read(suffix)))
+    };
+    let mut seen = files();
+    // The store writes from one into the other each second: they are of one moment where none has changed meanwhile.
+    loop {
+        let again = files();
+        if seen == again {
+            break;
+        }
+        seen = again;
+    }
+    for (suffix, bytes) in seen {
+        std::fs::write(folder.path().join(format!("crashed.db{suffix}")), bytes).unwrap();
     }
     store.close().await;
     let kept = restore(&copy, &crashed, &mut |_, _| {}).unwrap().unwrap();

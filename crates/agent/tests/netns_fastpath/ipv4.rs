@@ -16,9 +16,10 @@ pub fn reach_by_ipv4(host: &mut Host) {
         unreachable!("three guests")
     };
     let capture = c.capture();
-    assert!(pings(a, b.ipv4, &[]));
-    assert!(pings(b, a.ipv4, &[]));
-    assert!(pings(a, b.ipv4, &["-s", "20000"]), "in fragments");
+    reaches(a, b.ipv4, &[]);
+    reaches(b, a.ipv4, &[]);
+    // In fragments.
+    reaches(a, b.ipv4, &["-s", "20000"]);
     large_segments(a, b);
     assert_eq!(
         capture.frames(c.mac),
@@ -80,10 +81,8 @@ fn large_segments(a: &Guest, b: &Guest) {
 pub fn attacks_by_ipv4(host: &mut Host) {
     let (attacker, victim) = (&host.guests[0], &host.guests[1]);
     let (mac, to) = (attacker.mac, victim.mac);
-    assert!(
-        pings(victim, attacker.ipv4, &[]),
-        "it knows the neighbour now"
-    );
+    // It knows the neighbour then.
+    reaches(victim, attacker.ipv4, &[]);
     let capture = victim.capture();
     let nobody = Ipv4Addr::new(10, 0, 0, 66);
     let forged = arp(
@@ -153,6 +152,13 @@ pub fn attacks_by_ipv4(host: &mut Host) {
     eventually("a forged answer is believed", || {
         Sender::new().unwrap().send(victim.ifindex, &frame).unwrap();
         believed()
+    });
+}
+
+/// Waits until an address answers.
+fn reaches(guest: &Guest, address: Ipv4Addr, options: &[&str]) {
+    eventually(&format!("{address} answers"), || {
+        pings(guest, address, options)
     });
 }
 

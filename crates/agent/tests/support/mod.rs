@@ -20,7 +20,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub const NET: Vni = Vni(7);
 pub const MTU: u32 = 1430;
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The bound of every wait: far above what any takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the test in a namespace of its own as the host, and removes all of it afterwards, whether it fails or not.
 pub fn with_host(hook: Hook, guests: usize, test: impl FnOnce(&mut Host) + Send) {
@@ -260,6 +261,12 @@ impl Guest {
         assert!(output.status.success(), "{command:?}: {error}");
     }
 
+    /// Waits until an address answers.
+    pub fn reaches(&self, address: Ipv6Addr) {
+        eventually(&format!("{address} answers"), || self.pings(address));
+    }
+
+    /// Whether an address answers within two seconds.
     pub fn pings(&self, address: Ipv6Addr) -> bool {
         let to = if address.is_unicast_link_local() {
             format!("{address}%eth0")

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, pings_from, reaches, until};
+use crate::support::{Cloud, Namespace, pings_from, reaches, reaches_from, until};
 
 /// The guest's kernel forms opaque (RFC 7217) and temporary (RFC 8981) addresses and prefers these as sources.
 fn make_private(guest: &Namespace) {
@@ -38,7 +38,7 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
     });
     for address in &own {
         until("learned", || cloud.learned(&id, *address).then_some(()));
-        assert!(pings_from(&one, *address, second, 3));
+        reaches_from(&one, *address, second);
         reaches(&two, *address);
     }
     until("the API shows them, and what was promised apart", || {
@@ -60,7 +60,7 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
     cloud.kill_agent();
     for address in &own {
         assert!(cloud.learned(&id, *address));
-        assert!(pings_from(&one, *address, second, 3));
+        reaches_from(&one, *address, second);
     }
 }
 
@@ -89,7 +89,7 @@ fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
     two.ip("addr del 2001:db8:1::7:1/64 dev eth0");
     two.ip("addr add 2001:db8:1::7:1/64 dev eth0 nodad");
     assert!(!pings_from(&two, taken, third, 2));
-    assert!(pings_from(&one, taken, third, 3));
+    reaches_from(&one, taken, third);
     assert!(!cloud.learned(&second, taken));
     let listed = cloud.listed(&second);
     let conflicts: Vec<&Value> = listed["conflicts"].as_array().unwrap().iter().collect();
@@ -127,9 +127,8 @@ fn an_address_whose_check_was_missed_is_learned_by_its_use() {
         });
     }
     one.ip("addr add 2001:db8:1::7:1/64 dev eth0 nodad");
-    until("it is asked for and answers", || {
-        pings_from(&one, own, second, 1).then_some(())
-    });
+    // It is asked for, and answers.
+    reaches_from(&one, own, second);
     assert!(cloud.learned(&id, own));
     reaches(&two, own);
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::{Cloud, kill, told, until};
 
 /// How long a guest may take until it says that it has its addresses; far above what any takes.
-const GUEST_BOUND: Duration = Duration::from_secs(180);
+const GUEST_BOUND: Duration = Duration::from_secs(600);
 
 /// What the guest does: asks for addresses by both families, and tells again and again what it has.
 const START: &str = "\

@@ -16,7 +16,7 @@ use hextet_lab::clouds::login;
 use serde_json::{Value, json};
 
 /// The bound of every wait: far above what any takes.
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until it is so.
@@ -406,6 +406,13 @@ pub fn pings(guest: &Namespace, address: Ipv6Addr, count: u32) -> bool {
     guest.output(&mut ping).status.success()
 }
 
+/// Waits until an address answers to another of the guest's.
+pub fn reaches_from(guest: &Namespace, source: Ipv6Addr, address: Ipv6Addr) {
+    until(&format!("{address} answers to {source}"), || {
+        pings_from(guest, source, address, 1).then_some(())
+    });
+}
+
 /// Whether every one of so many echo requests from this address is answered.
 pub fn pings_from(guest: &Namespace, source: Ipv6Addr, address: Ipv6Addr, count: u32) -> bool {
     let mut ping = Command::new("ping");
@@ -477,7 +484,7 @@ impl Flow {
         // The last ones may still be in a queue.
         let started = Instant::now();
         self.receiver.set_nonblocking(true).unwrap();
-        while arrived(to) - self.before < sent && started.elapsed() < Duration::from_secs(2) {
+        while arrived(to) - self.before < sent && started.elapsed() < BOUND {
             // Those that wait in the socket are counted when they are read.
             while self.receiver.recv(&mut [0; 64]).is_ok() {}
             std::thread::sleep(POLL);
@@ -531,6 +538,11 @@ pub fn device(namespace: &Namespace) -> Device {
         sent: figures[9],
         lost: figures[2] + figures[3] + figures[4] + figures[10] + figures[11] + figures[12],
     }
+}
+
+/// Echo replies that reached a namespace.
+pub fn echo_replies(namespace: &Namespace) -> u64 {
+    counted(namespace, "Icmp6InEchoReplies")
 }
 
 /// Echo requests that reached a namespace.

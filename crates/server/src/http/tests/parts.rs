@@ -1,7 +1,6 @@
 //! Long lists: made as their readers take them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::body::HttpBody as _;
 use axum::response::Response;
@@ -109,7 +108,7 @@ async fn for_a_reader_that_takes_nothing_little_is_made() {
     const MANY: usize = 100_000;
     let bounds = Bounds {
         write_time: Duration::from_millis(50),
-        ..Bounds::default()
+        ..patient()
     };
     let document = document().await;
     let (cloud, taken) = (Cloud::new().await, Arc::new(AtomicUsize::new(0)));

@@ -13,7 +13,7 @@ async fn a_request_under_way_ends_before_the_server_does_and_an_idle_connection_
     let site = crate::http::Site {
         router: cloud.router.clone(),
         tls: None,
-        bounds: Bounds::default(),
+        bounds: patient(),
         metrics: cloud.metrics.clone(),
         access_log: true,
     };
