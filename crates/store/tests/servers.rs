@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hextet_store::{Counter, EngineError, Model, Store};
 use hextet_testdb::Cluster;
 use serde_json::{Value as Json, json};
-use support::{Bed, Refused, put, try_put, write};
+use support::{Bed, Refused, put, try_put, write, write_on};
 
 /// Writers at once in each of two stores, and how much each writes.
 const WRITERS: u64 = 16;
@@ -30,7 +30,7 @@ async fn no_event_of_3200_concurrent_writes_of_two_stores_is_missed_or_out_of_or
             for count in 0..WRITES {
                 put(&store, &format!("{writer}-{count}"), json!({})).await;
                 if count % AHEAD == 0 {
-                    other.read(|_| ()).await.unwrap();
+                    while other.read(|_| ()).await.is_err() {}
                 }
             }
         })
@@ -95,7 +95,7 @@ async fn contended_counters_of_two_stores_count_exactly() {
     let writers = (0..200).map(|writer| {
         let store = stores[writer % 2].clone();
         async move {
-            write(&store, |tx| {
+            write_on(&store, |tx| {
                 Box::pin(async move {
                     let value: Json = tx.value("thing", "a").await?.unwrap();
                     let count = value["count"].as_u64().unwrap() + 1;
@@ -134,7 +134,7 @@ async fn a_job_sees_what_the_jobs_before_it_in_its_commit_did() {
     let writers = (0..64_u64).map(|writer| {
         let store = store.clone();
         async move {
-            write(&store, move |tx| {
+            write_on(&store, move |tx| {
                 Box::pin(async move {
                     let before = tx.documents("thing").await?.len() as u64;
                     let id = format!("{before:03}");

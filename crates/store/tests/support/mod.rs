@@ -111,9 +111,32 @@ pub async fn write<T: Send + 'static>(
     store.write(job).await
 }
 
-/// Makes or replaces a document of kind `thing`.
+/// As [`write`], again while the database had no time for it: that is bounded, and other work may take all of a machine.
+pub async fn write_on<T: Send + 'static>(
+    store: &Store,
+    job: impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, Refused>> + Clone + Send + 'static,
+) -> Result<T, WriteError<Refused>> {
+    loop {
+        let written = write(store, job.clone()).await;
+        let (Err(WriteError::Engine(error)) | Err(WriteError::Refused(Refused::Engine(error)))) =
+            &written
+        else {
+            return written;
+        };
+        let stored = matches!(error, EngineError::OutcomeUnknown(_));
+        if stored || !error.is_passing() {
+            return written;
+        }
+        eprintln!("again: {error}");
+    }
+}
+
+/// Makes or replaces a document of kind `thing`, again while the database has no time for it.
 pub async fn put(store: &Store, id: &str, value: Json) {
-    try_put(store, id, value).await.unwrap();
+    while let Err(error) = try_put(store, id, value.clone()).await {
+        assert!(error.is_passing(), "{error}");
+        eprintln!("again: {error}");
+    }
 }
 
 /// As [`put`]; with the database's error, whether the job met it or the commit.
