@@ -5,6 +5,8 @@
 
 pub mod address;
 pub mod availability;
+pub mod dhcp;
+pub mod domain;
 pub mod errors;
 pub mod ids;
 pub mod link;

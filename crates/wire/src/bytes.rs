@@ -53,21 +53,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Domain names as both RFC 8106 §5.2 and RFC 9915 §10 want them: labels with their lengths, never compressed. A name
-/// with an empty label or one above 63 bytes is not a name and is left out.
-pub(crate) fn emit_name(name: &str, out: &mut Vec<u8>) {
-    let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
-    let total: usize = labels.iter().map(|label| label.len() + 1).sum();
-    if total > NAME_BYTES_MAX || labels.iter().any(|label| !(1..=63).contains(&label.len())) {
-        return;
-    }
-    for label in labels {
-        out.push(label.len() as u8);
-        out.extend_from_slice(label.as_bytes());
-    }
-    out.push(0);
-}
-
 /// The longest name without its final zero (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 254;
 

@@ -9,7 +9,7 @@ mod options;
 mod server;
 
 pub use client::{ClientHeader, ClientMessage, Discard, Question, parse};
-pub use server::{Lease, ServerError, ServerMessage, ServerMessageKind, StaticRoute};
+pub use server::{Boot, Lease, ServerError, ServerMessage, ServerMessageKind, StaticRoute};
 
 /// UDP port that servers listen on (RFC 2131 §4.1).
 pub const SERVER_PORT: u16 = 67;
@@ -32,6 +32,8 @@ pub mod code {
     pub const ROUTER: u8 = 3;
     /// Domain name servers (§3.8).
     pub const DNS_SERVERS: u8 = 6;
+    /// Host name (§3.14).
+    pub const HOST_NAME: u8 = 12;
     /// Domain name (§3.17).
     pub const DOMAIN_NAME: u8 = 15;
     /// Interface MTU (§5.1).
@@ -60,10 +62,16 @@ pub mod code {
     pub const REBINDING_TIME: u8 = 59;
     /// Client identifier (§9.14).
     pub const CLIENT_ID: u8 = 61;
+    /// TFTP server name (§9.4).
+    pub const TFTP_SERVER: u8 = 66;
+    /// Boot file name (§9.5).
+    pub const BOOT_FILE: u8 = 67;
     /// Rapid Commit (RFC 4039 §4).
     pub const RAPID_COMMIT: u8 = 80;
     /// What a relay agent adds (RFC 3046).
     pub const RELAY_AGENT: u8 = 82;
+    /// IPv6-Only Preferred (RFC 8925 §3).
+    pub const IPV6_ONLY_PREFERRED: u8 = 108;
     /// Domain search list (RFC 3397).
     pub const DOMAIN_SEARCH: u8 = 119;
     /// Classless static routes (RFC 3442).

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hextet_core::mac::Mac;
 use hextet_wire::dhcpv4::{
-    CLIENT_PORT, ClientHeader, Lease, PACKET_BYTES_MIN, SERVER_PORT, ServerMessage,
+    Boot, CLIENT_PORT, ClientHeader, Lease, PACKET_BYTES_MIN, SERVER_PORT, ServerMessage,
     ServerMessageKind, StaticRoute, code,
 };
 use hextet_wire::frame::Udp;
@@ -111,6 +111,27 @@ fn informed(kind: ServerMessageKind) -> ServerMessage {
     }
 }
 
+/// With what a port says besides its subnet and instead of it.
+fn booting() -> ServerMessage {
+    let extra = [
+        (code::TFTP_SERVER, b"boot.example.org".to_vec()),
+        (code::BOOT_FILE, b"pxelinux.0".to_vec()),
+        (code::DOMAIN_NAME, b"rack.example.org".to_vec()),
+        (42, vec![192, 0, 2, 123]),
+    ];
+    ServerMessage {
+        host_name: "host-10-4-0-64".to_owned(),
+        boot: Boot {
+            server: Ipv4Addr::new(192, 0, 2, 69),
+            server_name: b"boot.example.org".to_vec(),
+            file: b"pxelinux.0".to_vec(),
+        },
+        dns_search: vec!["a.example.org".to_owned(), "example.org".to_owned()],
+        extra: extra.into(),
+        ..leased(ServerMessageKind::Ack)
+    }
+}
+
 fn cases() -> Vec<Case> {
     let case = |name, title, message, requested| Case {
         name,
@@ -144,6 +165,12 @@ fn cases() -> Vec<Case> {
                 ..leased(ServerMessageKind::Ack)
             },
             &[],
+        ),
+        case(
+            "ack-boot",
+            "DHCPACK with a host name, further options and another domain name, to a client that asked for some of these",
+            booting(),
+            &[code::HOST_NAME, code::BOOT_FILE],
         ),
         case(
             "ack-island",

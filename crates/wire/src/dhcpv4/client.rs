@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::options::{self, Fixed, Options};
+use super::options::{self, FILE_BYTES, Fixed, Options, SNAME_BYTES, Spare};
 use super::{MESSAGE_BYTES_MAX, PACKET_BYTES_MIN, code};
 
 pub(super) const BOOTREQUEST: u8 = 1;
@@ -218,8 +218,11 @@ impl ClientMessage {
             flags: if header.broadcast { BROADCAST } else { 0 },
             ciaddr: header.ciaddr,
             yiaddr: Ipv4Addr::UNSPECIFIED,
+            siaddr: Ipv4Addr::UNSPECIFIED,
             giaddr: Ipv4Addr::UNSPECIFIED,
             chaddr: header.chaddr,
+            sname: [0; SNAME_BYTES],
+            file: [0; FILE_BYTES],
         };
         let (kind, server, wanted) = match self.question {
             Question::Discover { wanted, .. } if wanted.is_unspecified() => (DISCOVER, None, None),
@@ -253,7 +256,7 @@ impl ClientMessage {
                 options.push((code, content.clone()));
             }
         }
-        let (message, _) = options::emit(&fixed, &options, MESSAGE_BYTES_MAX);
+        let (message, _) = options::emit(&fixed, &options, MESSAGE_BYTES_MAX, Spare::default());
         message
     }
 }

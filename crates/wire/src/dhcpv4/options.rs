@@ -8,9 +8,9 @@ use crate::bytes::Reader;
 /// What tells DHCP from other BOOTP vendor areas (RFC 2131 §3).
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// Length of the field `sname`.
-const SNAME_BYTES: usize = 64;
+pub(super) const SNAME_BYTES: usize = 64;
 /// Length of the field `file`.
-const FILE_BYTES: usize = 128;
+pub(super) const FILE_BYTES: usize = 128;
 /// The shortest message (RFC 1542 §2.1), bytes: some clients and what stands before them take no shorter one.
 const MESSAGE_BYTES_MIN: usize = 300;
 /// Of option 52: `file` holds options.
@@ -33,14 +33,24 @@ pub(super) struct Fixed {
     pub(super) flags: u16,
     pub(super) ciaddr: std::net::Ipv4Addr,
     pub(super) yiaddr: std::net::Ipv4Addr,
+    pub(super) siaddr: std::net::Ipv4Addr,
     pub(super) giaddr: std::net::Ipv4Addr,
     pub(super) chaddr: [u8; 16],
+    pub(super) sname: [u8; SNAME_BYTES],
+    pub(super) file: [u8; FILE_BYTES],
+}
+
+/// Which fields' own content can give way to options.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spare {
+    pub(super) sname: bool,
+    pub(super) file: bool,
 }
 
 /// Options by code, the parts of each put together in order (RFC 3396 §7).
 pub(super) type Options = BTreeMap<u8, Vec<u8>>;
 
-/// The fixed part and all options. `None`: shorter than it must be, another cookie, an option that ends beyond its field, or
+/// The fixed part, without what of its fields is options, and all options. `None`: shorter than it must be, another cookie, an option that ends beyond its field, or
 /// one that names its fields twice.
 pub(super) fn parse(message: &[u8]) -> Option<(Fixed, Options)> {
     let mut reader = Reader::new(message);
@@ -48,9 +58,9 @@ pub(super) fn parse(message: &[u8]) -> Option<(Fixed, Options)> {
     let transaction = reader.u32()?;
     let (seconds, flags) = (reader.u16()?, reader.u16()?);
     let (ciaddr, yiaddr) = (reader.ipv4()?, reader.ipv4()?);
-    let (_siaddr, giaddr) = (reader.ipv4()?, reader.ipv4()?);
+    let (siaddr, giaddr) = (reader.ipv4()?, reader.ipv4()?);
     let chaddr = reader.array()?;
-    let (sname, file) = (reader.take(SNAME_BYTES)?, reader.take(FILE_BYTES)?);
+    let (mut sname, mut file) = (reader.array()?, reader.array()?);
     if reader.array()? != COOKIE || usize::from(hlen) > chaddr.len() {
         return None;
     }
@@ -63,10 +73,12 @@ pub(super) fn parse(message: &[u8]) -> Option<(Fixed, Options)> {
         Some(_) => return None,
     };
     if overload & OVERLOAD_FILE != 0 {
-        walk(file, &mut options)?;
+        walk(&file, &mut options)?;
+        file = [0; FILE_BYTES];
     }
     if overload & OVERLOAD_SNAME != 0 {
-        walk(sname, &mut options)?;
+        walk(&sname, &mut options)?;
+        sname = [0; SNAME_BYTES];
     }
     let fixed = Fixed {
         op,
@@ -77,8 +89,11 @@ pub(super) fn parse(message: &[u8]) -> Option<(Fixed, Options)> {
         flags,
         ciaddr,
         yiaddr,
+        siaddr,
         giaddr,
         chaddr,
+        sname,
+        file,
     };
     Some((fixed, options))
 }
@@ -102,10 +117,12 @@ fn walk(field: &[u8], options: &mut Options) -> Option<()> {
 /// A message whose options take at most `message_bytes_max` with the fixed part, at least [`FIXED_BYTES`] and some. Options come in
 /// the order of their importance: what has no room in the options' own field goes to `file` and `sname`, one that is
 /// a list is split there if it must be (RFC 3396), and what then has no room is left out, whole. Gives back how many were.
+/// A field with a content of its own takes options only where that is `spare`, as the client reads it elsewhere.
 pub(super) fn emit(
     fixed: &Fixed,
     options: &[(u8, Vec<u8>)],
     message_bytes_max: usize,
+    spare: Spare,
 ) -> (Vec<u8>, usize) {
     let room = message_bytes_max.saturating_sub(FIXED_BYTES);
     let total: usize = options
@@ -119,11 +136,15 @@ pub(super) fn emit(
             put(&mut own, *code, content);
         }
     } else {
+        let free = |field: &[u8], spare: bool| {
+            let used = field.iter().any(|byte| *byte != 0) && !spare;
+            if used { 0 } else { field.len() - 1 }
+        };
         // Each field ends with END; the first names the others (3 bytes).
         let mut fields = [
             (&mut own, room.saturating_sub(1 + 3)),
-            (&mut file, FILE_BYTES - 1),
-            (&mut sname, SNAME_BYTES - 1),
+            (&mut file, free(&fixed.file, spare.file)),
+            (&mut sname, free(&fixed.sname, spare.sname)),
         ];
         for (code, content) in options {
             if !place(&mut fields, *code, content) {
@@ -151,15 +172,17 @@ fn emit_fixed(out: &mut Vec<u8>, fixed: &Fixed, sname: Vec<u8>, file: Vec<u8>) {
     out.extend_from_slice(&fixed.flags.to_be_bytes());
     out.extend_from_slice(&fixed.ciaddr.octets());
     out.extend_from_slice(&fixed.yiaddr.octets());
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&fixed.siaddr.octets());
     out.extend_from_slice(&fixed.giaddr.octets());
     out.extend_from_slice(&fixed.chaddr);
-    for (mut field, length) in [(sname, SNAME_BYTES), (file, FILE_BYTES)] {
-        if !field.is_empty() {
-            field.push(code::END);
+    for (mut options, own) in [(sname, &fixed.sname[..]), (file, &fixed.file[..])] {
+        if options.is_empty() {
+            out.extend_from_slice(own);
+            continue;
         }
-        field.resize(length, 0);
-        out.extend_from_slice(&field);
+        options.push(code::END);
+        options.resize(own.len(), 0);
+        out.extend_from_slice(&options);
     }
     out.extend_from_slice(&COOKIE);
 }

@@ -1,13 +1,16 @@
 //! What a server answers (RFC 2131 §4.3.1, table 3).
 
+mod parse;
+
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use hextet_core::domain;
 use ipnet::Ipv4Net;
 
 use super::client::{BROADCAST, ClientHeader};
 use super::code;
-use super::options::{self, Fixed, Options};
-use crate::bytes::{Reader, emit_name, parse_name};
+use super::options::{self, Fixed, Spare};
 
 const BOOTREPLY: u8 = 2;
 const OFFER: u8 = 2;
@@ -88,6 +91,33 @@ pub struct ServerMessage {
     pub mtu: Option<u16>,
     /// Search list; its first name is the domain name.
     pub dns_search: Vec<String>,
+    /// Host name; empty: none. Said to who asks for it.
+    pub host_name: String,
+    /// From where the client boots.
+    pub boot: Boot,
+    /// Further options by code, and those that are said instead of the above; an empty one: nothing is said.
+    pub extra: BTreeMap<u8, Vec<u8>>,
+}
+
+/// From where a client boots, in the message's own fields (RFC 2131 §2). What does not fit a field is not said there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// `siaddr`: the next server; 0.0.0.0: none.
+    pub server: Ipv4Addr,
+    /// `sname`: its name, up to 63 bytes; empty: none.
+    pub server_name: Vec<u8>,
+    /// `file`: the boot file, up to 127 bytes; empty: none.
+    pub file: Vec<u8>,
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        Self {
+            server: Ipv4Addr::UNSPECIFIED,
+            server_name: Vec::new(),
+            file: Vec::new(),
+        }
+    }
 }
 
 /// Why a server's message is none.
@@ -118,6 +148,9 @@ impl ServerMessage {
             dns_servers: Vec::new(),
             mtu: None,
             dns_search: Vec::new(),
+            host_name: String::new(),
+            boot: Boot::default(),
+            extra: BTreeMap::new(),
         }
     }
 
@@ -134,18 +167,29 @@ impl ServerMessage {
             flags: if self.broadcast { BROADCAST } else { 0 },
             ciaddr: self.ciaddr,
             yiaddr: self.yiaddr,
+            siaddr: self.boot.server,
             giaddr: Ipv4Addr::UNSPECIFIED,
             chaddr: self.chaddr,
+            sname: field(&self.boot.server_name),
+            file: field(&self.boot.file),
         };
         let mut options = self.leading_options();
         let mut parameters = self.parameters();
-        parameters.retain(|(option, _)| {
-            *option != code::CLASSLESS_ROUTES_MICROSOFT || requested.contains(option)
+        parameters.retain(|(option, content)| {
+            !content.is_empty() && (!ON_REQUEST.contains(option) || requested.contains(option))
         });
+        // What is asked for as an option is read there.
+        let elsewhere = |code, parameters: &[(u8, Vec<u8>)]| {
+            requested.contains(&code) && parameters.iter().any(|(option, _)| *option == code)
+        };
+        let spare = Spare {
+            sname: elsewhere(code::TFTP_SERVER, &parameters),
+            file: elsewhere(code::BOOT_FILE, &parameters),
+        };
         parameters.sort_by_key(|(option, _)| !requested.contains(option));
         options.extend(parameters);
         let message_bytes_max = usize::from(packet_bytes_max).saturating_sub(HEADERS_BYTES);
-        options::emit(&fixed, &options, message_bytes_max)
+        options::emit(&fixed, &options, message_bytes_max, spare)
     }
 
     /// What every client needs, whatever the room.
@@ -200,12 +244,10 @@ impl ServerMessage {
         }
         if let Some(domain) = self.dns_search.first() {
             options.push((code::DOMAIN_NAME, domain.clone().into_bytes()));
-            let mut names = Vec::new();
-            for name in &self.dns_search {
-                emit_name(name, &mut names);
-            }
-            options.push((code::DOMAIN_SEARCH, names));
+            let names = self.dns_search.iter().map(String::as_str);
+            options.push((code::DOMAIN_SEARCH, domain::emit_compressed(names)));
         }
+        options.push((code::HOST_NAME, self.host_name.clone().into_bytes()));
         if let Some(subnet) = self.subnet.filter(|subnet| subnet.prefix_len() < 31) {
             options.push((
                 code::BROADCAST_ADDRESS,
@@ -215,7 +257,30 @@ impl ServerMessage {
         if !self.message.is_empty() {
             options.push((code::MESSAGE, self.message.clone().into_bytes()));
         }
+        self.replace(&mut options);
         options
+    }
+
+    /// Puts what is said instead in its place, and what is said besides behind all.
+    fn replace(&self, options: &mut Vec<(u8, Vec<u8>)>) {
+        for (code, content) in options.iter_mut() {
+            let instead = match *code {
+                // The same routes by another number.
+                code::CLASSLESS_ROUTES_MICROSOFT => {
+                    let routes = self.extra.get(&code::CLASSLESS_ROUTES);
+                    self.extra.get(code).or(routes)
+                }
+                code => self.extra.get(&code),
+            };
+            if let Some(instead) = instead {
+                content.clone_from(instead);
+            }
+        }
+        for (code, content) in &self.extra {
+            if !options.iter().any(|(option, _)| option == code) {
+                options.push((*code, content.clone()));
+            }
+        }
     }
 
     /// Parses an answer as a client reads it.
@@ -223,94 +288,24 @@ impl ServerMessage {
     /// # Errors
     /// When it is malformed, or lacks what every answer has.
     pub fn parse(message: &[u8]) -> Result<Self, ServerError> {
-        parse(message).ok_or(ServerError)
+        parse::parse(message).ok_or(ServerError)
     }
 }
 
-fn parse(message: &[u8]) -> Option<ServerMessage> {
-    let (fixed, options) = options::parse(message)?;
-    let kind = match options.get(&code::MESSAGE_TYPE)?.as_slice() {
-        [OFFER] => ServerMessageKind::Offer,
-        [ACK] => ServerMessageKind::Ack,
-        [NAK] => ServerMessageKind::Nak,
-        _ => return None,
-    };
-    if fixed.op != BOOTREPLY {
-        return None;
+/// Options that only who asks for them is told: a guest that wants no name of ours keeps its own, one that cannot do without IPv4
+/// keeps that (RFC 8925 §3.2), and one number of the routes is enough.
+const ON_REQUEST: [u8; 3] = [
+    code::HOST_NAME,
+    code::IPV6_ONLY_PREFERRED,
+    code::CLASSLESS_ROUTES_MICROSOFT,
+];
+/// A text in a field, which a zero ends; all zero where it has no room.
+fn field<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut field = [0; N];
+    if text.len() < N {
+        field[..text.len()].copy_from_slice(text);
     }
-    let text =
-        |code| String::from_utf8_lossy(options.get(&code).map_or(&[], Vec::as_slice)).into_owned();
-    let mtu = match options.get(&code::INTERFACE_MTU).map(Vec::as_slice) {
-        None => None,
-        Some([high, low]) => Some(u16::from_be_bytes([*high, *low])),
-        Some(_) => return None,
-    };
-    Some(ServerMessage {
-        kind,
-        htype: fixed.htype,
-        hlen: fixed.hlen,
-        transaction: fixed.transaction,
-        broadcast: fixed.flags & BROADCAST != 0,
-        ciaddr: fixed.ciaddr,
-        yiaddr: fixed.yiaddr,
-        chaddr: fixed.chaddr,
-        server: *addresses(&options, code::SERVER_ID)?.first()?,
-        client_id: options.get(&code::CLIENT_ID).cloned().unwrap_or_default(),
-        lease: parse_lease(&options)?,
-        rapid_commit: options.contains_key(&code::RAPID_COMMIT),
-        message: text(code::MESSAGE),
-        subnet: parse_subnet(&fixed, &options)?,
-        router: addresses(&options, code::ROUTER)?.first().copied(),
-        routes: parse_routes(
-            options
-                .get(&code::CLASSLESS_ROUTES)
-                .map_or(&[], Vec::as_slice),
-        )?,
-        dns_servers: addresses(&options, code::DNS_SERVERS)?,
-        mtu,
-        dns_search: parse_names(options.get(&code::DOMAIN_SEARCH).map_or(&[], Vec::as_slice))?,
-    })
-}
-
-/// Every address of a list; empty where the option is not there.
-fn addresses(options: &Options, code: u8) -> Option<Vec<Ipv4Addr>> {
-    let content = options.get(&code).map_or(&[][..], Vec::as_slice);
-    let (each, rest) = content.as_chunks::<4>();
-    rest.is_empty()
-        .then(|| each.iter().copied().map(Ipv4Addr::from).collect())
-}
-
-fn parse_lease(options: &Options) -> Option<Option<Lease>> {
-    let seconds = |code| match options.get(&code).map(Vec::as_slice) {
-        None => Some(None),
-        Some(content) => content.try_into().ok().map(u32::from_be_bytes).map(Some),
-    };
-    let Some(lease_time_s) = seconds(code::LEASE_TIME)? else {
-        return Some(None);
-    };
-    // RFC 2131 §4.4.5: half and seven eighths where the server does not say.
-    let half = lease_time_s / 2;
-    let most = (u64::from(lease_time_s) * 7 / 8) as u32;
-    Some(Some(Lease {
-        lease_time_s,
-        renewal_time_s: seconds(code::RENEWAL_TIME)?.unwrap_or(half),
-        rebinding_time_s: seconds(code::REBINDING_TIME)?.unwrap_or(most),
-    }))
-}
-
-/// The subnet of the address that is given, or of the one that the client has.
-fn parse_subnet(fixed: &Fixed, options: &Options) -> Option<Option<Ipv4Net>> {
-    let Some(mask) = addresses(options, code::SUBNET_MASK)?.first().copied() else {
-        return Some(None);
-    };
-    let address = if fixed.yiaddr.is_unspecified() {
-        fixed.ciaddr
-    } else {
-        fixed.yiaddr
-    };
-    Ipv4Net::with_netmask(address, mask)
-        .ok()
-        .map(|net| Some(net.trunc()))
+    field
 }
 
 /// RFC 3442: the prefix's length, as many of its octets as it needs, the router.
@@ -325,33 +320,4 @@ fn emit_routes(routes: &[StaticRoute]) -> Vec<u8> {
         out.extend_from_slice(&route.router.octets());
     }
     out
-}
-
-fn parse_routes(content: &[u8]) -> Option<Vec<StaticRoute>> {
-    let mut reader = Reader::new(content);
-    let mut routes = Vec::new();
-    while !reader.is_empty() {
-        let length = reader.u8()?;
-        let significant = reader.take(usize::from(length.div_ceil(8)))?;
-        let mut octets = [0; 4];
-        octets
-            .get_mut(..significant.len())?
-            .copy_from_slice(significant);
-        let destination = Ipv4Net::new(Ipv4Addr::from(octets), length).ok()?.trunc();
-        let router = reader.ipv4()?;
-        routes.push(StaticRoute {
-            destination,
-            router,
-        });
-    }
-    Some(routes)
-}
-
-fn parse_names(content: &[u8]) -> Option<Vec<String>> {
-    let mut reader = Reader::new(content);
-    let mut names = Vec::new();
-    while !reader.is_empty() {
-        names.push(parse_name(&mut reader)?);
-    }
-    Some(names)
 }

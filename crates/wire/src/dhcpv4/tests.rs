@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use dhcproto::v4::{self, DhcpOption, OptionCode};
@@ -187,6 +188,106 @@ fn windows_number_of_the_routes_is_sent_to_who_asks_for_it() {
     let option = [249, 7, 16, 10, 8, 10, 0, 0, 9];
     assert!(!contains(&answer.emit(1500, &[121]).0, &option));
     assert!(contains(&answer.emit(1500, &[249]).0, &option));
+}
+
+#[test]
+fn a_search_list_is_compressed_and_read_with_its_pointers() {
+    let mut answer = answer();
+    let names = [
+        "a.b.example.org",
+        "b.example.org",
+        "example.org",
+        "example.net",
+    ];
+    answer.dns_search = names.map(str::to_owned).to_vec();
+    let (message, _) = answer.emit(1500, &[]);
+    let list = b"\x77\x22\x01a\x01b\x07example\x03org\0\xc0\x02\xc0\x04\x07example\x03net\0";
+    assert!(contains(&message, list));
+    assert_eq!(ServerMessage::parse(&message).unwrap().dns_search, names);
+    for endless in [
+        &[0xc0, 0][..],
+        &[1, 97, 0xc0, 0],
+        &[1, 97, 0xc0, 2],
+        &[0xc0],
+        &[1, 97],
+    ] {
+        let head = [
+            &[53, 1, 5, 54, 4, 1, 1, 1, 1, 119, endless.len() as u8],
+            endless,
+        ]
+        .concat();
+        let mut message = self::message(&head);
+        message[0] = 2;
+        assert!(ServerMessage::parse(&message).is_err(), "{endless:?}");
+    }
+}
+
+#[test]
+fn extra_options_take_the_place_of_others_and_an_empty_one_of_nothing() {
+    let mut answer = answer();
+    answer.routes = vec![route("10.8.0.0/16", "10.0.0.9")];
+    answer.extra = [
+        (code::DNS_SERVERS, vec![192, 0, 2, 99]),
+        (code::ROUTER, Vec::new()),
+        (code::CLASSLESS_ROUTES, vec![0, 10, 0, 0, 7]),
+        (42, vec![192, 0, 2, 123]),
+    ]
+    .into();
+    let asked = [code::CLASSLESS_ROUTES_MICROSOFT];
+    let parsed = ServerMessage::parse(&answer.emit(1500, &asked).0).unwrap();
+    assert_eq!(parsed.dns_servers, [Ipv4Addr::new(192, 0, 2, 99)]);
+    assert_eq!(parsed.router, None);
+    assert_eq!(parsed.routes, [route("0.0.0.0/0", "10.0.0.7")]);
+    assert_eq!(parsed.extra, [(42, vec![192, 0, 2, 123])].into());
+    answer.extra.insert(code::CLASSLESS_ROUTES, Vec::new());
+    let parsed = ServerMessage::parse(&answer.emit(1500, &asked).0).unwrap();
+    assert!(parsed.routes.is_empty() && !parsed.extra.contains_key(&249));
+}
+
+#[test]
+fn a_host_name_and_ipv6_only_are_for_who_asks() {
+    let mut answer = answer();
+    answer.host_name = "host-10-0-0-5".to_owned();
+    answer.extra = [(code::IPV6_ONLY_PREFERRED, vec![0, 0, 7, 8])].into();
+    let parsed = ServerMessage::parse(&answer.emit(1500, &[]).0).unwrap();
+    assert!(parsed.host_name.is_empty() && parsed.extra.is_empty());
+    let asked = [code::HOST_NAME, code::IPV6_ONLY_PREFERRED];
+    let parsed = ServerMessage::parse(&answer.emit(1500, &asked).0).unwrap();
+    assert_eq!(parsed, answer);
+}
+
+#[test]
+fn boot_fields_are_kept_from_options_unless_the_client_reads_them_elsewhere() {
+    let mut answer = long_answer();
+    answer.boot = Boot {
+        server: SERVER,
+        server_name: b"boot.example.org".to_vec(),
+        file: b"pxelinux.0".to_vec(),
+    };
+    answer.extra = [
+        (code::TFTP_SERVER, answer.boot.server_name.clone()),
+        (code::BOOT_FILE, answer.boot.file.clone()),
+    ]
+    .into();
+    let (message, left_out) = answer.emit(1500, &[]);
+    assert_eq!(
+        (ServerMessage::parse(&message), left_out),
+        (Ok(answer.clone()), 0)
+    );
+    assert_eq!(message[20..24], SERVER.octets());
+    let (message, left_out) = answer.emit(PACKET_BYTES_MIN, &[]);
+    let parsed = ServerMessage::parse(&message).unwrap();
+    assert_eq!(parsed.boot, answer.boot);
+    assert!(left_out > 0);
+    let asked = [code::TFTP_SERVER, code::BOOT_FILE];
+    let (message, left_out) = answer.emit(PACKET_BYTES_MIN, &asked);
+    let parsed = ServerMessage::parse(&message).unwrap();
+    assert_eq!((parsed.extra, left_out), (answer.extra.clone(), 0));
+    assert_eq!((parsed.boot.server, parsed.boot.file.len()), (SERVER, 0));
+    // What has no room in its field is an option alone.
+    answer.boot.file = vec![b'x'; 128];
+    let (message, _) = answer.emit(1500, &[]);
+    assert_eq!(message[108..236], [0; 128]);
 }
 
 #[test]
@@ -539,6 +640,16 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
                         .collect(),
                     dns_servers,
                     mtu: flag.then_some(1430),
+                    boot: if flag {
+                        Boot::default()
+                    } else {
+                        Boot {
+                            server,
+                            server_name: b"boot.example.org".to_vec(),
+                            file: vec![b'x'; usize::from(length) * 4 - 1],
+                        }
+                    },
+                    extra: BTreeMap::from([(224, vec![length])]),
                     dns_search,
                     message: if flag {
                         String::new()

@@ -2,8 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+use hextet_core::domain;
+
 use super::{IaAddress, IaKind, code};
-use crate::bytes::{Reader, emit_name, parse_name};
+use crate::bytes::{Reader, parse_name};
 
 /// The next option's code and content. `None`: the message ends here. An error: it ends within an option.
 pub(super) fn next<'a>(reader: &mut Reader<'a>) -> Option<Result<(u16, &'a [u8]), ()>> {
@@ -148,7 +150,7 @@ pub(super) fn emit_names(out: &mut Vec<u8>, option: u16, names: &[String]) {
     if !names.is_empty() {
         emit(out, option, |out| {
             for name in names {
-                emit_name(name, out);
+                domain::emit(name, out);
             }
         });
     }

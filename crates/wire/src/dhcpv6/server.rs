@@ -48,6 +48,8 @@ pub struct ServerMessage {
     pub sol_max_rt_s: Option<u32>,
     /// INF_MAX_RT (RFC 9915 §21.25), seconds: the same for Information-requests.
     pub inf_max_rt_s: Option<u32>,
+    /// Further options, code and content, in their order; those of the above that are among them are said here alone.
+    pub extra: Vec<(u16, Vec<u8>)>,
 }
 
 /// An identity association in an answer.
@@ -154,6 +156,7 @@ impl ServerMessage {
             information_refresh_time_s: None,
             sol_max_rt_s: None,
             inf_max_rt_s: None,
+            extra: Vec::new(),
         }
     }
 
@@ -186,14 +189,17 @@ impl ServerMessage {
         if let Some(status) = &self.status {
             options::emit_status(&mut out, status.code.into(), &status.text);
         }
-        if !self.dns_servers.is_empty() {
+        let by_default = |option| self.extra.iter().all(|(code, _)| *code != option);
+        if !self.dns_servers.is_empty() && by_default(code::DNS_SERVERS) {
             options::emit(&mut out, code::DNS_SERVERS, |out| {
                 for server in &self.dns_servers {
                     out.extend_from_slice(&server.octets());
                 }
             });
         }
-        options::emit_names(&mut out, code::DOMAIN_LIST, &self.dns_search);
+        if by_default(code::DOMAIN_LIST) {
+            options::emit_names(&mut out, code::DOMAIN_LIST, &self.dns_search);
+        }
         for (option, seconds) in [
             (
                 code::INFORMATION_REFRESH_TIME,
@@ -202,11 +208,14 @@ impl ServerMessage {
             (code::SOL_MAX_RT, self.sol_max_rt_s),
             (code::INF_MAX_RT, self.inf_max_rt_s),
         ] {
-            if let Some(seconds) = seconds {
+            if let Some(seconds) = seconds.filter(|_| by_default(option)) {
                 options::emit(&mut out, option, |out| {
                     out.extend_from_slice(&seconds.to_be_bytes());
                 });
             }
+        }
+        for (code, content) in &self.extra {
+            options::emit(&mut out, *code, |out| out.extend_from_slice(content));
         }
         out
     }
@@ -265,7 +274,7 @@ impl ServerMessage {
             }
             code::SOL_MAX_RT => self.sol_max_rt_s = Some(reader.u32()?),
             code::INF_MAX_RT => self.inf_max_rt_s = Some(reader.u32()?),
-            _ => {}
+            other => self.extra.push((other, content.to_vec())),
         }
         Some(())
     }

@@ -2,10 +2,11 @@
 
 use std::net::Ipv6Addr;
 
+use hextet_core::domain;
 use hextet_core::mac::Mac;
 use ipnet::Ipv6Net;
 
-use crate::bytes::{Reader, emit_name, parse_name};
+use crate::bytes::{Reader, parse_name};
 
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
@@ -280,7 +281,7 @@ impl NdOption {
                 out.extend_from_slice(&[DNSSL, 0, 0, 0]);
                 out.extend_from_slice(&lifetime_s.to_be_bytes());
                 for domain in domains {
-                    emit_name(domain, out);
+                    domain::emit(domain, out);
                 }
             }
             NdOption::Pref64(pref64) => {

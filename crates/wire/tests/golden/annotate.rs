@@ -300,6 +300,8 @@ fn dhcpv6_option(lines: &mut Lines<'_>) {
             let meaning = format!("information refresh time {} s", lines.peek32(4));
             lines.put(4 + length, &meaning)
         }
+        59 => lines.put(4 + length, "boot file URL (RFC 5970 §3.1)"),
+        60 => lines.put(4 + length, "boot file parameters (RFC 5970 §3.2)"),
         other => lines.put(4 + length, &format!("option {other}")),
     };
 }

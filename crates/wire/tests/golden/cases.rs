@@ -552,6 +552,18 @@ fn server_cases() -> Vec<Case> {
             },
         ),
         (
+            "reply-boot",
+            "Reply with further options: a boot file and its parameter",
+            ServerMessage {
+                ias: vec![ia(vec![ours()])],
+                extra: vec![
+                    (59, b"tftp://[2001:db8::69]/x.efi".to_vec()),
+                    (60, b"\0\x05quiet".to_vec()),
+                ],
+                ..reply()
+            },
+        ),
+        (
             "reply-information",
             "Reply to an Information-request",
             ServerMessage {
