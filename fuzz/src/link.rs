@@ -131,6 +131,7 @@ fn plan() -> LinkPlan {
             valid_lifetime_s: 5400,
             dns_servers: vec![dns],
             dns_search: vec!["example.org".to_owned()],
+            options: [(59, b"tftp://[2001:db8::69]/x.efi".to_vec())].into(),
         }),
         dhcpv4: Some(Dhcpv4Plan {
             leases: vec![Dhcpv4Lease {
@@ -139,10 +140,13 @@ fn plan() -> LinkPlan {
                 router: Some(Ipv4Addr::new(10, 0, 0, 1)),
                 routes: Vec::new(),
                 dns_servers: vec![Ipv4Addr::new(192, 0, 2, 53)],
+                host_name: "host-10-0-0-5".to_owned(),
             }],
             lease_time_s: 5400,
             mtu: 1430,
             dns_search: vec!["example.org".to_owned()],
+            options: [(67, b"pxelinux.0".to_vec())].into(),
+            boot_server: Some(Ipv4Addr::new(192, 0, 2, 69).into()),
         }),
     }
 }

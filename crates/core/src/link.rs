@@ -5,11 +5,13 @@ mod dhcpv4;
 mod learnable;
 mod outside;
 
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use uuid::Uuid;
 
+use crate::dhcp::DhcpOptions;
 use crate::ids::{PortId, PortNumber, Vni};
 use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
@@ -144,6 +146,8 @@ pub struct Dhcpv6Plan {
     pub dns_servers: Vec<Ipv6Addr>,
     /// Search list (RFC 3646 §4).
     pub dns_search: Vec<String>,
+    /// Further options by code, and those that are said instead of the above.
+    pub options: BTreeMap<u16, Vec<u8>>,
 }
 
 /// The plan of a port's link; `None` when the plan has no such port, or lacks its network or the cloud's settings.
@@ -178,7 +182,7 @@ pub fn link_plan(plan: &HostPlan, port: PortId, withdrawn: &[Ipv6Net]) -> Option
             withdrawn,
         ),
         router: None,
-        dhcpv6: dhcpv6_plan(settings, &subnets, &addresses),
+        dhcpv6: dhcpv6_plan(settings, &subnets, &addresses, &port.dhcp_options),
         dhcpv4: dhcpv4::dhcpv4_plan(plan, settings, port, network.mtu),
         learnable: learnable(port, subnets),
         addresses,
@@ -265,6 +269,7 @@ fn dhcpv6_plan(
     settings: &CloudSettings,
     subnets: &[&SubnetPlan],
     addresses: &[Ipv6Addr],
+    options: &DhcpOptions,
 ) -> Option<Dhcpv6Plan> {
     let served: Vec<&SubnetPlan> = subnets
         .iter()
@@ -299,6 +304,7 @@ fn dhcpv6_plan(
         valid_lifetime_s: settings.valid_lifetime_s,
         dns_servers: dns_union(served.iter().copied()),
         dns_search: settings.dns_search.clone(),
+        options: options.v6.clone(),
     })
 }
 

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::dhcp::DhcpOptions;
 use crate::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaFlags, RaSender, SolicitWithoutAddress};
@@ -160,6 +161,8 @@ pub struct PortPlan {
     pub port_security_enabled: bool,
     /// The guest's addresses.
     pub fixed_ips: Vec<FixedIp>,
+    /// What the guest is told by DHCP besides what the subnets say, and instead of it.
+    pub dhcp_options: DhcpOptions,
 }
 
 impl PortPlan {

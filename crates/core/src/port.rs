@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::address;
+use crate::dhcp::ExtraDhcpOpt;
 use crate::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId, SubnetId};
 use crate::mac::Mac;
 use crate::network::Network;
@@ -87,6 +88,9 @@ pub struct Port {
     /// Whether its guest is held to the port's MAC and addresses, and to what hosts say rather than routers and servers.
     #[serde(default = "crate::network::guarded")]
     pub port_security_enabled: bool,
+    /// What its guest is told by DHCP besides what the subnets say, and instead of it.
+    #[serde(default)]
+    pub extra_dhcp_opts: Vec<ExtraDhcpOpt>,
     /// Rises with each change; a change of `status` alone does not raise it.
     pub revision_number: u64,
     /// When it was made, `YYYY-MM-DDTHH:MM:SSZ`.

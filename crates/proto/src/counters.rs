@@ -93,6 +93,8 @@ reasons!(
         Dhcpv4Off = "dhcpv4_off",
         /// An option had no room in an answer of the size that the client takes; the answer was sent without it.
         Dhcpv4NoRoom = "dhcpv4_no_room",
+        /// The same of DHCPv6: options of the port's own, where the link's MTU leaves no room for them.
+        Dhcpv6NoRoom = "dhcpv6_no_room",
         /// The queue of frames was full: the newest was not queued.
         TransmitsFull = "transmits_full",
         /// The queue of events was full: the newest was not queued, an address not learned.

@@ -4,11 +4,11 @@
 //! client identifier or hardware address the client shows; both are only echoed. So several clients behind one port, the
 //! stages of a network boot among them, get the same address.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 use hextet_wire::dhcpv4::{
-    ClientHeader, ClientMessage, Lease, Question, ServerMessage, ServerMessageKind, StaticRoute,
+    Boot, ClientHeader, ClientMessage, Lease, Question, ServerMessage, ServerMessageKind, StaticRoute, code,
 };
 
 use crate::counters::DropReason;
@@ -166,7 +166,35 @@ fn with_options(
         dns_servers: lease.dns_servers.clone(),
         mtu: Some(plan.mtu),
         dns_search: plan.dns_search.clone(),
+        host_name: lease.host_name.clone(),
+        boot: boot(plan),
+        extra: plan.options.clone(),
         ..ServerMessage::new(kind, header, SERVICE_IPV4)
+    }
+}
+
+/// What network boots read outside the options (PXE 2.1 §2.2): the same as the options of server name and boot file. An IPv6
+/// boot server has no room in `siaddr` and is told by its text.
+fn boot(plan: &Dhcpv4Plan) -> Boot {
+    let option = |code| plan.options.get(&code).cloned().unwrap_or_default();
+    let file = option(code::BOOT_FILE);
+    let server_name = option(code::TFTP_SERVER);
+    match plan.boot_server {
+        Some(IpAddr::V4(server)) => Boot {
+            server,
+            server_name,
+            file,
+        },
+        Some(IpAddr::V6(server)) => Boot {
+            server_name: server.to_string().into_bytes(),
+            file,
+            ..Boot::default()
+        },
+        None => Boot {
+            server_name,
+            file,
+            ..Boot::default()
+        },
     }
 }
 

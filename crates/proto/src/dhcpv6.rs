@@ -291,7 +291,10 @@ fn given_up(plan: &Dhcpv6Plan, asked: &Asked, text: &str) -> ServerMessage {
 fn information(plan: &Dhcpv6Plan, request: &InformationRequest) -> ServerMessage {
     let client = request.client.clone();
     let mut reply = with_options(plan, request.transaction, client, &request.requested);
-    reply.information_refresh_time_s = Some(plan.preferred_lifetime_s.max(IRT_MINIMUM_S));
+    let own = plan.options.get(&code::INFORMATION_REFRESH_TIME);
+    let own = own.and_then(|own| own.as_slice().try_into().ok());
+    let usual = plan.preferred_lifetime_s.max(IRT_MINIMUM_S);
+    reply.information_refresh_time_s = Some(own.map_or(usual, u32::from_be_bytes));
     reply
 }
 
@@ -314,7 +317,20 @@ fn with_options(
     let asked_for = |code| requested.contains(&code).then_some(MAX_RT_S);
     reply.sol_max_rt_s = asked_for(code::SOL_MAX_RT);
     reply.inf_max_rt_s = asked_for(code::INF_MAX_RT);
+    reply.extra = extra(plan, requested);
     reply
+}
+
+/// The port's own options, whoever asks; those that the client asks for come first, as a small link may have no room for all.
+/// The refresh time is for Information-requests alone (RFC 9915 §21.23).
+fn extra(plan: &Dhcpv6Plan, requested: &[u16]) -> Vec<(u16, Vec<u8>)> {
+    let said = plan.options.iter().filter(|(code, content)| {
+        **code != code::INFORMATION_REFRESH_TIME && !content.is_empty()
+    });
+    let mut extra: Vec<(u16, Vec<u8>)> =
+        said.map(|(code, content)| (*code, content.clone())).collect();
+    extra.sort_by_key(|(code, _)| !requested.contains(code));
+    extra
 }
 
 /// The port's addresses among those that the client names.

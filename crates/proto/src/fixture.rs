@@ -46,6 +46,7 @@ pub(crate) fn dhcpv4_plan() -> Dhcpv4Plan {
         router: router.map(ipv4),
         routes: vec![],
         dns_servers: vec![ipv4("192.0.2.53")],
+        host_name: "host".to_owned(),
     };
     Dhcpv4Plan {
         leases: vec![
@@ -55,6 +56,8 @@ pub(crate) fn dhcpv4_plan() -> Dhcpv4Plan {
         lease_time_s: 5400,
         mtu: 1430,
         dns_search: vec!["example.org".to_owned()],
+        options: BTreeMap::new(),
+        boot_server: None,
     }
 }
 
@@ -103,6 +106,7 @@ pub(crate) fn plan() -> LinkPlan {
             valid_lifetime_s: 5400,
             dns_servers: vec![ip("2001:db8::53")],
             dns_search: vec!["example.org".to_owned()],
+            options: BTreeMap::new(),
         }),
         dhcpv4: Some(dhcpv4_plan()),
     }

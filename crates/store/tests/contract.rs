@@ -788,6 +788,7 @@ fn subnet() -> Subnet {
 
 fn port() -> Port {
     Port {
+        extra_dhcp_opts: Vec::new(),
         id: port_id(1),
         name: "\"binding:host_id\":".into(),
         description: String::new(),

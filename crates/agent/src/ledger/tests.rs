@@ -147,6 +147,7 @@ fn full() -> State {
                 (
                     PlanKey::Port(port_id(1)),
                     Some(PlanEntry::Port(PortPlan {
+                        dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
                         id: port_id(1),
                         number: PortNumber(1),
                         vni,

@@ -1,9 +1,11 @@
 //! What DHCPv4 answers on a port's link: a function of the plan, as everything that a link serves.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
+use crate::dhcp::DhcpOptions;
 use crate::plan::{HostPlan, Ipv4Route, Ipv4SubnetPlan, PortPlan};
 use crate::settings::CloudSettings;
 
@@ -13,6 +15,8 @@ use crate::settings::CloudSettings;
 pub const SERVICE_IPV4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// The smallest IPv4 MTU (RFC 791), which is also the smallest that DHCPv4 can say (RFC 2132 §5.1).
 const MTU_MIN: u32 = 68;
+/// The option of routers (RFC 2132 §3.5).
+const ROUTER: u8 = 3;
 
 /// What DHCPv4 answers on a link (RFC 2131).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub struct Dhcpv4Plan {
     pub mtu: u16,
     /// Search list; its first name is the domain name.
     pub dns_search: Vec<String>,
+    /// Further options by code, and those that are said instead of the above; an empty one: nothing is said.
+    pub options: BTreeMap<u8, Vec<u8>>,
+    /// From where the guest boots.
+    pub boot_server: Option<IpAddr>,
 }
 
 /// An address with what its subnet tells the guest.
@@ -41,6 +49,8 @@ pub struct Dhcpv4Lease {
     pub routes: Vec<Ipv4Route>,
     /// Name servers, without repetition.
     pub dns_servers: Vec<Ipv4Addr>,
+    /// The guest's name, as Neutron makes it: `host-10-0-0-5`.
+    pub host_name: String,
 }
 
 /// `None` where the port has no address of a subnet with DHCP.
@@ -60,7 +70,7 @@ pub(super) fn dhcpv4_plan(
         .filter(|subnet| subnet.dhcp)
         .flat_map(|subnet| {
             let addresses = port.ipv4().filter(|address| subnet.cidr.contains(address));
-            addresses.map(|address| lease(address, subnet, &subnets))
+            addresses.map(|address| lease(address, subnet, &subnets, &port.dhcp_options))
         })
         .collect();
     if leases.is_empty() {
@@ -73,15 +83,27 @@ pub(super) fn dhcpv4_plan(
         lease_time_s: settings.valid_lifetime_s,
         mtu,
         dns_search: settings.dns_search.clone(),
+        options: port.dhcp_options.v4.clone(),
+        boot_server: port.dhcp_options.boot_server,
     })
 }
 
 /// `network` are all IPv4 subnets of the port's network.
-fn lease(address: Ipv4Addr, subnet: &Ipv4SubnetPlan, network: &[&Ipv4SubnetPlan]) -> Dhcpv4Lease {
+fn lease(
+    address: Ipv4Addr,
+    subnet: &Ipv4SubnetPlan,
+    network: &[&Ipv4SubnetPlan],
+    options: &DhcpOptions,
+) -> Dhcpv4Lease {
     let is_default = |route: &&Ipv4Route| route.destination.prefix_len() == 0;
     let default = subnet.host_routes.iter().find(is_default);
     // The gateway has precedence over a default route among the host routes, as in Neutron.
     let router = subnet.gateway_ip.or(default.map(|route| route.nexthop));
+    // The port's own goes before both, in the routes, too: who takes these looks at nothing else.
+    let router = match options.v4.get(&ROUTER) {
+        Some(own) => own.first_chunk::<4>().map(|own| Ipv4Addr::from(*own)),
+        None => router,
+    };
     let others = network.iter().filter(|other| other.id != subnet.id);
     // Neighbours of other subnets are on the same link; IPv6 guests hear it by the L bit.
     let on_link = others.map(|other| Ipv4Route {
@@ -115,6 +137,7 @@ fn lease(address: Ipv4Addr, subnet: &Ipv4SubnetPlan, network: &[&Ipv4SubnetPlan]
         router,
         routes,
         dns_servers,
+        host_name: format!("host-{}", address.to_string().replace('.', "-")),
     }
 }
 

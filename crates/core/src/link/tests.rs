@@ -183,6 +183,7 @@ fn guests_are_told_a_short_retrans_timer_unless_their_network_or_port_is_without
             fast_dad,
         };
         let port = PortPlan {
+            dhcp_options: crate::dhcp::DhcpOptions::default(),
             id: PortId(Uuid::nil()),
             number: PortNumber(1),
             vni: Vni(5),
@@ -234,6 +235,7 @@ fn link(subnets: &[SubnetPlan], addresses: &[&str], withdrawn: &[Ipv6Net]) -> Li
         })
         .collect();
     let port = PortPlan {
+        dhcp_options: crate::dhcp::DhcpOptions::default(),
         id,
         number: PortNumber(1),
         vni: Vni(5),

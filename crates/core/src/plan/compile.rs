@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::dhcp::DhcpOptions;
 use crate::ids::{HostId, Vni};
 use crate::modes::{Dhcpv6Service, RaSender};
 use crate::plan::{
@@ -79,6 +80,7 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
                 admin_state_up: port.admin_state_up,
                 port_security_enabled: port.port_security_enabled,
                 fixed_ips: port.fixed_ips.clone(),
+                dhcp_options: DhcpOptions::of(&port.extra_dhcp_opts),
             }))
         }
     }

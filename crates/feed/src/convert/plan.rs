@@ -1,5 +1,8 @@
 //! Generations, keys and entries.
 
+use std::collections::BTreeMap;
+
+use hextet_core::dhcp::DhcpOptions;
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::modes::{Dhcpv6Service, RaFlags, RaSender, SolicitWithoutAddress};
 use hextet_core::plan::{
@@ -309,7 +312,37 @@ fn port_out(port: &PortPlan) -> v1::Port {
                 address: any_octets(fixed.ip_address),
             })
             .collect(),
+        dhcpv4_options: options_out(&port.dhcp_options.v4),
+        dhcpv6_options: options_out(&port.dhcp_options.v6),
+        boot_server: port
+            .dhcp_options
+            .boot_server
+            .map(any_octets)
+            .unwrap_or_default(),
     }
+}
+
+fn options_out<C: Copy + Into<u32>>(options: &BTreeMap<C, Vec<u8>>) -> Vec<v1::DhcpOption> {
+    let options = options.iter().map(|(code, content)| v1::DhcpOption {
+        code: (*code).into(),
+        content: content.clone(),
+    });
+    options.collect()
+}
+
+/// Those whose code is none of the family's are an error.
+fn options_in<C: Ord + TryFrom<u32>>(
+    field: &'static str,
+    options: &[v1::DhcpOption],
+) -> Result<BTreeMap<C, Vec<u8>>, Malformed> {
+    let options = options.iter().map(|option| {
+        let code = C::try_from(option.code).map_err(|_| Malformed::Range {
+            field,
+            value: u64::from(option.code),
+        })?;
+        Ok((code, option.content.clone()))
+    });
+    options.collect()
 }
 
 fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
@@ -333,6 +366,14 @@ fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
         admin_state_up: port.admin_state_up,
         port_security_enabled: !port.unguarded,
         fixed_ips: fixed_ips.collect::<Result<_, Malformed>>()?,
+        dhcp_options: DhcpOptions {
+            v4: options_in("port.dhcpv4_options.code", &port.dhcpv4_options)?,
+            v6: options_in("port.dhcpv6_options.code", &port.dhcpv6_options)?,
+            boot_server: match port.boot_server.as_slice() {
+                [] => None,
+                octets => Some(any_address("port.boot_server", octets)?),
+            },
+        },
     })
 }
 

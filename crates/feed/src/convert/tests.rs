@@ -162,6 +162,7 @@ fn a_report_survives_the_wire() {
 
 fn port() -> PlanEntry {
     PlanEntry::Port(PortPlan {
+        dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
         id: PortId(Uuid::from_u128(7)),
         number: PortNumber(3),
         vni: Vni(5),

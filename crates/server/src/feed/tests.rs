@@ -392,6 +392,7 @@ fn network() -> Network {
 
 fn port(number: u32) -> Port {
     Port {
+        extra_dhcp_opts: Vec::new(),
         id: port_id(number),
         name: String::new(),
         description: String::new(),

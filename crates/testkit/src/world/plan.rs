@@ -130,6 +130,7 @@ impl World {
             }
         }
         let port = PortPlan {
+            dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
             id,
             number: PortNumber(number),
             vni: VNI,

@@ -146,6 +146,7 @@ fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dh
         fast_dad: true,
     };
     let port = PortPlan {
+        dhcp_options: crate::dhcp::DhcpOptions::default(),
         id: PORT,
         number: PortNumber(1),
         vni: VNI,

@@ -28,6 +28,7 @@ fn subnet(cidr: &str, vni: u32, learned: bool) -> SubnetPlan {
 #[test]
 fn prefixes_are_those_whose_mode_lets_guests_choose_and_that_the_port_has_an_address_of() {
     let port = PortPlan {
+        dhcp_options: crate::dhcp::DhcpOptions::default(),
         id: PortId(Uuid::nil()),
         number: PortNumber(1),
         vni: Vni(5),

@@ -280,6 +280,7 @@ fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
 
 fn port(n: u8, network: u8, host: Option<u8>) -> Port {
     Port {
+        extra_dhcp_opts: Vec::new(),
         id: PortId(uuid(2, n)),
         name: String::new(),
         description: String::new(),
