@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hextet_core::link::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 use hextet_wire::dhcpv4::{
-    Boot, ClientHeader, ClientMessage, Lease, Question, ServerMessage, ServerMessageKind, StaticRoute, code,
+    Boot, ClientHeader, ClientMessage, Lease, Question, ServerMessage, ServerMessageKind,
+    StaticRoute, code,
 };
 
 use crate::counters::DropReason;

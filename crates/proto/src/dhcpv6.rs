@@ -324,11 +324,13 @@ fn with_options(
 /// The port's own options, whoever asks; those that the client asks for come first, as a small link may have no room for all.
 /// The refresh time is for Information-requests alone (RFC 9915 §21.23).
 fn extra(plan: &Dhcpv6Plan, requested: &[u16]) -> Vec<(u16, Vec<u8>)> {
-    let said = plan.options.iter().filter(|(code, content)| {
-        **code != code::INFORMATION_REFRESH_TIME && !content.is_empty()
-    });
-    let mut extra: Vec<(u16, Vec<u8>)> =
-        said.map(|(code, content)| (*code, content.clone())).collect();
+    let said = plan
+        .options
+        .iter()
+        .filter(|(code, content)| **code != code::INFORMATION_REFRESH_TIME && !content.is_empty());
+    let mut extra: Vec<(u16, Vec<u8>)> = said
+        .map(|(code, content)| (*code, content.clone()))
+        .collect();
     extra.sort_by_key(|(code, _)| !requested.contains(code));
     extra
 }

@@ -40,7 +40,7 @@ impl Committed {
 fn newest_member(kind: &str) -> &'static str {
     match kind {
         NETWORK => "\"hextet:fast_dad\":",
-        PORT => "\"port_security_enabled\":",
+        PORT => "\"extra_dhcp_opts\":",
         SUBNET => "\"service_types\":",
         _ => "\"tags\":",
     }

@@ -558,7 +558,6 @@ fn learned_by(number: u8, address: Ipv6Addr) -> LearnedAddress {
 }
 
 fn port(number: u8) -> PortPlan {
-    dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
     PortPlan {
         dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
         id: PortId(Uuid::from_u128(u128::from(number) << 96)),

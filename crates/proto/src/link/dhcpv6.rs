@@ -12,6 +12,8 @@ use crate::dhcpv6::Given;
 use crate::event::LinkEvent;
 use crate::history::{Exchange, Note};
 
+/// Bytes of an IPv6 and a UDP header.
+const HEADERS_BYTES: usize = 48;
 /// Hop limit of DHCPv6 datagrams, which never leave the link.
 const DHCPV6_HOP_LIMIT: u8 = 64;
 
@@ -80,10 +82,15 @@ impl Link {
             destination: to.source,
             hop_limit: DHCPV6_HOP_LIMIT,
         };
+        let room = (self.plan.mtu as usize).saturating_sub(HEADERS_BYTES);
+        let (data, left_out) = message.emit_within(room);
+        for _ in 0..left_out {
+            self.counters.drop(DropReason::Dhcpv6NoRoom);
+        }
         let frame = reply.udp(Udp {
             source_port: dhcpv6::SERVER_PORT,
             destination_port: dhcpv6::CLIENT_PORT,
-            data: &message.emit(),
+            data: &data,
         });
         self.transmit(frame, kind);
     }

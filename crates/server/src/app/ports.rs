@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use hextet_core::dhcp::{self, ExtraDhcpOptRequest};
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
 use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
@@ -54,6 +55,8 @@ pub struct NewPort {
     pub profile: Map<String, Json>,
     /// Whether its guest is guarded; as the network says by default.
     pub port_security_enabled: Option<bool>,
+    /// What its guest is told by DHCP.
+    pub extra_dhcp_opts: Vec<ExtraDhcpOptRequest>,
 }
 
 impl NewPort {
@@ -88,6 +91,8 @@ pub struct PortPatch {
     pub data_plane_status: Option<Option<PortStatus>>,
     /// Whether its guest is guarded.
     pub port_security_enabled: Option<bool>,
+    /// What of that which its guest is told by DHCP changes.
+    pub extra_dhcp_opts: Vec<ExtraDhcpOptRequest>,
 }
 
 /// What is asked of one port.
@@ -121,6 +126,7 @@ async fn create_one(
     RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
     quotas::check(tx, &ask.quotas, PORT, &project_id).await?;
     tags::check(&asked.tags)?;
+    let extra_dhcp_opts = dhcp::merge(&[], &asked.extra_dhcp_opts)?;
     let subnets = tx.subnets_of(network.id).await?;
     check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;
     let id = new_id(tx).await?;
@@ -162,6 +168,7 @@ async fn create_one(
         ip_allocation: ip_allocation(asked.fixed_ips.as_deref()),
         data_plane_status: None,
         port_security_enabled: asked.guarded(&network),
+        extra_dhcp_opts,
         revision_number: 1,
         created_at: now.clone(),
         updated_at: now.clone(),
@@ -219,6 +226,7 @@ pub(crate) fn update(
         if_match.check(before.revision_number)?;
         let mut after = before.clone();
         patch.say(&mut after);
+        after.extra_dhcp_opts = dhcp::merge(&before.extra_dhcp_opts, &patch.extra_dhcp_opts)?;
         if patch.mac_address.is_some() || patch.fixed_ips.is_some() {
             readdress(tx, &before, &mut after, patch, ask.base_mac).await?;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use hextet_core::dhcp::{MAY_BE_BLANK, OPT_NAME_CHARS_MAX, OPT_VALUE_CHARS_MAX};
 use hextet_core::mac::Mac;
 use hextet_core::modes::Ipv6Mode;
 use hextet_core::network::AddressPolicy;
@@ -324,6 +325,38 @@ pub(super) fn fixed_ips(value: &Json) -> Result<Json, String> {
         Ok(Json::Object(entry))
     });
     entries.collect()
+}
+
+/// DHCP options; null is none. What they are and whether their values fit is judged in core.
+pub(super) fn extra_dhcp_opts(value: &Json) -> Result<Json, String> {
+    let entries = list_or_null(value)?.iter().map(|entry| {
+        let given = members(entry, &["opt_name", "opt_value", "ip_version"])?;
+        let (Some(name), Some(value)) = (given.get("opt_name"), given.get("opt_value")) else {
+            return Err(format!(
+                "an option needs 'opt_name' and 'opt_value': '{entry}'"
+            ));
+        };
+        line(name, OPT_NAME_CHARS_MAX)?;
+        let blank = value == "" && MAY_BE_BLANK.iter().any(|known| name == known);
+        if !value.is_null() && !blank {
+            line(value, OPT_VALUE_CHARS_MAX)?;
+        }
+        let version = given.get("ip_version").map_or(Ok(json!(4)), ip_version)?;
+        Ok(json!({"opt_name": name, "opt_value": value, "ip_version": version}))
+    });
+    entries.collect()
+}
+
+/// A text of 1 to so many characters, none of which is a control character, without a space at either end.
+fn line(value: &Json, chars_max: usize) -> Result<(), String> {
+    let text = value.as_str().unwrap_or_default();
+    let plain = !text.chars().any(char::is_control) && text.trim() == text;
+    if plain && (1..=chars_max).contains(&text.chars().count()) {
+        return Ok(());
+    }
+    Err(format!(
+        "'{value}' is not a text of 1 to {chars_max} characters in one line, without spaces at its ends"
+    ))
 }
 
 /// A member that is there, even if it is null: for the types that requests are read into.

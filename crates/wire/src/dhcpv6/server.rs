@@ -162,6 +162,22 @@ impl ServerMessage {
 
     /// The message's bytes: a datagram's data.
     pub fn emit(&self) -> Vec<u8> {
+        self.emit_with(&self.extra)
+    }
+
+    /// The same without the last of the further options as far as it is longer than this many bytes; and how many were left out.
+    pub fn emit_within(&self, message_bytes_max: usize) -> (Vec<u8>, usize) {
+        let mut said = self.extra.as_slice();
+        loop {
+            let out = self.emit_with(said);
+            match said.split_last() {
+                Some((_, rest)) if out.len() > message_bytes_max => said = rest,
+                _ => return (out, self.extra.len() - said.len()),
+            }
+        }
+    }
+
+    fn emit_with(&self, extra: &[(u16, Vec<u8>)]) -> Vec<u8> {
         let mut out = vec![match self.kind {
             ServerMessageKind::Advertise => ADVERTISE,
             ServerMessageKind::Reply => REPLY,
@@ -214,7 +230,7 @@ impl ServerMessage {
                 });
             }
         }
-        for (code, content) in &self.extra {
+        for (code, content) in extra {
             options::emit(&mut out, *code, |out| out.extend_from_slice(content));
         }
         out

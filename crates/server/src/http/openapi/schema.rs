@@ -64,10 +64,11 @@ const FORMS: [(&str, &str); 8] = [
 /// Words that stand for themselves.
 const WORDS: [&str; 5] = ["true", "false", "ACTIVE", "DOWN", DOMAIN_ID];
 /// Members that objects have together.
-const SHAPES: [&[&str]; 3] = [
+const SHAPES: [&[&str]; 4] = [
     &["start", "end"],
     &["destination", "nexthop"],
     &["subnet_id", "ip_address", "delete_subnet"],
+    &["opt_name", "opt_value", "ip_version"],
 ];
 /// A name: no control characters, no space at either end.
 const NAME: &str = "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$";
@@ -219,7 +220,7 @@ fn sample(
         return takes(&Json::Object(before.clone())).then(|| before.clone());
     };
     let texts = FORMS.iter().map(|(sample, _)| json!(sample));
-    texts.chain([json!(true)]).find_map(|value| {
+    texts.chain([json!(true), json!(4)]).find_map(|value| {
         let mut object = before.clone();
         object.insert((*name).to_owned(), value);
         sample(takes, rest, &object)

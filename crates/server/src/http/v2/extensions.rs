@@ -33,6 +33,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A filter with an empty value matches the empty text.",
     ),
     (
+        "extra_dhcp_opt",
+        "Neutron Extra DHCP options",
+        "A port says by extra_dhcp_opts what its guest is told by DHCPv4 and DHCPv6 besides, or instead of, what the subnets say.",
+    ),
+    (
         "filter-validation",
         "Filter parameters validation",
         "A filter by what is no attribute to filter by is refused.",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use hextet_core::dhcp::ExtraDhcpOptRequest;
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
 use hextet_core::port::{FixedIpRequest, PortStatus};
@@ -139,12 +140,10 @@ const ATTRIBUTES: &[Attribute] = &[
         Shown::Always("[]"),
         None,
     ),
-    neutral(
-        "extra_dhcp_opts",
-        &["[]", "null"],
-        Shown::Always("[]"),
-        None,
-    ),
+    Attribute {
+        filter: None,
+        ..writable("extra_dhcp_opts", convert::extra_dhcp_opts, Filter::Text)
+    },
     Attribute {
         filter: None,
         ..writable("port_security_enabled", convert::boolean, Filter::Boolean)
@@ -206,6 +205,8 @@ pub(super) struct Post {
     #[serde(rename = "binding:profile", default)]
     profile: Map<String, Json>,
     port_security_enabled: Option<bool>,
+    #[serde(default)]
+    extra_dhcp_opts: Vec<ExtraDhcpOptRequest>,
 }
 
 /// A PUT's object after the table's check.
@@ -226,6 +227,8 @@ pub(super) struct Put {
     #[serde(default, deserialize_with = "given")]
     data_plane_status: Option<Option<PortStatus>>,
     port_security_enabled: Option<bool>,
+    #[serde(default)]
+    extra_dhcp_opts: Vec<ExtraDhcpOptRequest>,
 }
 
 /// An entry of `fixed_ips` after the table's check.
@@ -266,6 +269,7 @@ impl Resource for Ports {
             host_id: post.host_id.map(host),
             profile: post.profile,
             port_security_enabled: post.port_security_enabled,
+            extra_dhcp_opts: post.extra_dhcp_opts,
         })
     }
 
@@ -282,6 +286,7 @@ impl Resource for Ports {
             profile: put.profile,
             data_plane_status: put.data_plane_status,
             port_security_enabled: put.port_security_enabled,
+            extra_dhcp_opts: put.extra_dhcp_opts,
         })
     }
 }
