@@ -17,9 +17,13 @@
 //! An IPv4 subnet is `subnet b 10.0.0.0/24 ipv4 gateway=10.0.0.1 dns=… route=DESTINATION,NEXTHOP` or `… nodhcp`, its
 //! guests' clients `guest g1 up dhcp4 broadcast4 rapid4 id4=HEX held4=10.0.0.5`, what they hold `expect g1 dhcpv4 …`.
 //!
+//! `port g1 told 4 NAME=VALUE` is an entry of its `extra_dhcp_opts`, which goes by `NAME=`; `expect g1 dhcpv6 option59=TEXT` is what
+//! the guest was told last.
+//!
 //! `#` begins a comment. Steps are numbered without a gap, so that a failure's number finds its line.
 
 mod ipv4;
+mod options;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -93,6 +97,9 @@ impl Runner {
             ["port", name, "up"] => self.world.set_admin_state(name, true),
             ["port", name, "detached"] => self.world.cease(name),
             ["port", name, "moves", "to", address] => self.world.readdress(name, parse(address)?),
+            ["port", name, "told", version, option] => {
+                self.world.tell(name, options::request(version, option)?)?;
+            }
             ["port", name, mac, addresses @ ..] => {
                 let mac: Mac = parse(mac)?;
                 let addresses = addresses.iter().map(|text| parse(text));
@@ -192,6 +199,7 @@ impl Runner {
                     Err(format!("seen: {:?}", guest.dns))
                 }
             }
+            ["dhcpv6", wanted @ ..] => options::expect(guest, wanted),
             ["dhcpv4", wanted @ ..] => ipv4::expect(guest, wanted),
             ["neighbour", address, mac] => expect_neighbour(guest, address, mac),
             _ => Err("no such expectation".to_owned()),

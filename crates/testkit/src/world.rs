@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
+use hextet_core::dhcp::ExtraDhcpOpt;
 use hextet_core::ids::{NetworkId, PortId, SubnetId, Vni};
 use hextet_core::link::link_plan;
 use hextet_core::mac::Mac;
@@ -51,6 +52,7 @@ pub struct World {
     plan: HostPlan,
     subnets: BTreeMap<String, (SubnetId, AddressSource)>,
     withdrawn: Vec<Ipv6Net>,
+    told: BTreeMap<PortId, Vec<ExtraDhcpOpt>>,
     /// Ports by name.
     pub ports: BTreeMap<String, Port>,
 }
@@ -90,6 +92,7 @@ impl World {
             plan,
             subnets: BTreeMap::new(),
             withdrawn: Vec::new(),
+            told: BTreeMap::new(),
             ports: BTreeMap::new(),
         }
     }

@@ -122,7 +122,12 @@ impl Dhcpv4Client {
                 ciaddr: source,
                 chaddr,
                 client_id: self.config.client_id.clone(),
-                requested: vec![code::SUBNET_MASK, code::CLASSLESS_ROUTES, code::ROUTER],
+                requested: vec![
+                    code::SUBNET_MASK,
+                    code::CLASSLESS_ROUTES,
+                    code::ROUTER,
+                    code::HOST_NAME,
+                ],
                 packet_bytes_max: PACKET_BYTES_MIN,
             },
             question,

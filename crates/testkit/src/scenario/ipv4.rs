@@ -65,7 +65,8 @@ pub(super) fn client_option(client: &mut ClientConfig, option: &str) -> Result<b
 }
 
 /// `answers 2`, `refusals 1`, `broadcasts 0` count; `none`: no lease; else what is leased:
-/// `10.0.0.5/24 router=10.0.0.1 dns=… mtu=1430 lease=5400 t1=2700 t2=4725 search=… server=… route=DESTINATION,NEXTHOP routes=2`.
+/// `10.0.0.5/24 router=10.0.0.1 dns=… mtu=1430 lease=5400 t1=2700 t2=4725 search=… server=… route=DESTINATION,NEXTHOP routes=2
+/// name=host-10-0-0-5 boot=192.0.2.69 boot-name=… boot-file=pxelinux.0 option66=TEXT`.
 pub(super) fn expect(guest: &Guest, wanted: &[&str]) -> Result<(), String> {
     let client = guest.dhcpv4.as_ref().ok_or("no DHCPv4 client runs")?;
     let count = |filter: fn(&(bool, ServerMessage)) -> bool| {
@@ -115,6 +116,10 @@ fn expect_field(lease: &ServerMessage, word: &str) -> Result<(), String> {
         "t2" => times.rebinding_time_s.to_string(),
         "search" => lease.dns_search.join(","),
         "server" => lease.server.to_string(),
+        "name" => lease.host_name.clone(),
+        "boot" => lease.boot.server.to_string(),
+        "boot-name" => super::options::text(&lease.boot.server_name),
+        "boot-file" => super::options::text(&lease.boot.file),
         "routes" => lease.routes.len().to_string(),
         "route" => {
             let texts = lease
@@ -127,7 +132,10 @@ fn expect_field(lease: &ServerMessage, word: &str) -> Result<(), String> {
             }
             texts.join(" ")
         }
-        _ => return Err(format!("no such field: {key}")),
+        _ => match key.strip_prefix("option").map(str::parse) {
+            Some(Ok(code)) => super::options::seen(lease.extra.get(&code)),
+            _ => return Err(format!("no such field: {key}")),
+        },
     };
     if seen == value {
         Ok(())

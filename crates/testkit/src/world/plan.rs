@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hextet_core::dhcp::{self, DhcpOptions, ExtraDhcpOptRequest};
 use hextet_core::ids::{PortId, PortNumber, SubnetId};
 use hextet_core::link::link_plan;
 use hextet_core::mac::Mac;
@@ -77,6 +78,22 @@ impl World {
             });
         }
         self.announce();
+    }
+
+    /// What the port's guest is told by DHCP changes, as the API has it.
+    ///
+    /// # Errors
+    /// What the API says to it.
+    pub fn tell(&mut self, name: &str, option: ExtraDhcpOptRequest) -> Result<(), String> {
+        let id = self.ports[name].id;
+        let told = self.told.entry(id).or_default();
+        *told = dhcp::merge(told, &[option]).map_err(|refusal| refusal.to_string())?;
+        let options = DhcpOptions::of(told);
+        for port in self.port_plans_mut().filter(|port| port.id == id) {
+            port.dhcp_options = options.clone();
+        }
+        self.announce();
+        Ok(())
     }
 
     fn ipv4_subnet_of(&self, address: Ipv4Addr) -> SubnetId {

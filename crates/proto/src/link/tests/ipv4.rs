@@ -187,7 +187,9 @@ fn a_large_answer_keeps_to_what_the_client_takes_and_to_the_links_mtu() {
     let mut plan = plan();
     let dhcpv4 = plan.dhcpv4.as_mut().unwrap();
     dhcpv4.mtu = 1000;
-    dhcpv4.dns_search = (0..60).map(|at| format!("name-{at}.example.org")).collect();
+    dhcpv4.dns_search = (0..60)
+        .map(|at| format!("name-{at}.example-{at}.org"))
+        .collect();
     for (takes, most, dropped) in [(PACKET_BYTES_MIN, 548, 1), (1500, 972, 1), (300, 548, 1)] {
         let now = start();
         let mut link = Link::new(plan.clone(), 1);
