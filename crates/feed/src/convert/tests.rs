@@ -1,3 +1,4 @@
+use hextet_core::dhcp::DhcpOptions;
 use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
 use hextet_core::plan::{Ipv4Route, Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
@@ -26,6 +27,39 @@ fn a_port_that_lacks_a_field_is_refused_by_its_name() {
         |port| port.fixed_ips[0].address.clear(),
         "port.fixed_ips.address has 0 octets instead of 16",
     );
+}
+
+#[test]
+fn dhcp_options_have_codes_of_their_family() {
+    let PlanEntry::Port(port) = port() else {
+        panic!("a port");
+    };
+    for boot_server in ["192.0.2.69", "2001:db8::69"] {
+        let port = PlanEntry::Port(PortPlan {
+            dhcp_options: DhcpOptions {
+                v4: [(3, vec![]), (67, b"pxelinux.0".to_vec())].into(),
+                v6: [(59, b"tftp://[2001:db8::69]/x".to_vec()), (65535, vec![1])].into(),
+                boot_server: Some(boot_server.parse().unwrap()),
+            },
+            ..port.clone()
+        });
+        let bytes = v1::Entry::from(&port).encode_to_vec();
+        let entry = v1::Entry::decode(bytes.as_slice()).unwrap();
+        assert_eq!(PlanEntry::try_from(&entry), Ok(port));
+    }
+    let option = |code| v1::DhcpOption {
+        code,
+        content: vec![1],
+    };
+    check(
+        |port| port.dhcpv4_options.push(option(256)),
+        "port.dhcpv4_options.code",
+    );
+    check(
+        |port| port.dhcpv6_options.push(option(65536)),
+        "port.dhcpv6_options.code",
+    );
+    check(|port| port.boot_server = vec![1], "port.boot_server");
 }
 
 #[test]
@@ -162,7 +196,7 @@ fn a_report_survives_the_wire() {
 
 fn port() -> PlanEntry {
     PlanEntry::Port(PortPlan {
-        dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
+        dhcp_options: DhcpOptions::default(),
         id: PortId(Uuid::from_u128(7)),
         number: PortNumber(3),
         vni: Vni(5),

@@ -388,6 +388,36 @@ fn an_information_request_gets_options_and_when_to_ask_again() {
     }
 }
 
+#[test]
+fn a_ports_own_options_are_told_whoever_asks_and_come_instead_of_the_usual_ones() {
+    let mut plan = Cloud::default().plan();
+    plan.options = [
+        (code::DNS_SERVERS, vec![1; 16]),
+        (code::INFORMATION_REFRESH_TIME, vec![0, 0, 16, 0]),
+        (59, b"http://boot.example/x".to_vec()),
+        (60, b"\0\x05quiet".to_vec()),
+    ]
+    .into();
+    let mut asked = asked(&[(7, &[])]);
+    asked.requested = vec![60];
+    let reply = answer(&plan, &request(asked)).unwrap().message;
+    let codes: Vec<u16> = reply.extra.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, [60, code::DNS_SERVERS, 59]);
+    let heard = ServerMessage::parse(&reply.emit()).unwrap();
+    assert_eq!(heard.dns_servers, [Ipv6Addr::from([1; 16])]);
+    assert_eq!(heard.dns_search, ["example.org"]);
+    assert_eq!(heard.information_refresh_time_s, None);
+    let question = ClientMessage::InformationRequest(InformationRequest {
+        transaction: [1, 2, 3],
+        client: None,
+        server: None,
+        requested: vec![],
+    });
+    let reply = answer(&plan, &question).unwrap().message;
+    assert_eq!(reply.information_refresh_time_s, Some(4096));
+    assert_eq!(reply.extra.len(), 3);
+}
+
 struct Cloud {
     addresses: Vec<Ipv6Addr>,
     silence: bool,

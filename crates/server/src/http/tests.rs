@@ -24,6 +24,7 @@ use crate::identity::{Bootstrap, Identity, IdentityConfig};
 
 mod attributes;
 mod availability;
+mod dhcp_options;
 mod dual_stack;
 mod edge;
 mod generic;

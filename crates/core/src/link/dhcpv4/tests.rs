@@ -80,6 +80,35 @@ fn host_routes_are_told_with_the_default_route_behind_them() {
 }
 
 #[test]
+fn a_ports_own_router_is_the_default_route_too_and_a_blank_one_is_none() {
+    let subnets = [subnet(1, "10.0.0.0/24", Some("10.0.0.1"), &[])];
+    let addresses = ["10.0.0.5"];
+    for (own, router) in [
+        (&[10, 0, 0, 7, 10, 0, 0, 8][..], Some("10.0.0.7")),
+        (&[], None),
+    ] {
+        let options = DhcpOptions {
+            v4: [(ROUTER, own.to_vec())].into(),
+            boot_server: Some(IpAddr::V4(ip("192.0.2.69"))),
+            ..DhcpOptions::default()
+        };
+        let plan = link(&subnets, &addresses, 1430, options.clone()).unwrap();
+        let lease = &plan.leases[0];
+        assert_eq!(lease.router, router.map(ip));
+        let default = lease
+            .routes
+            .iter()
+            .find(|route| route.destination.prefix_len() == 0);
+        assert_eq!(default.map(|route| route.nexthop), router.map(ip));
+        assert_eq!(
+            (&plan.options, plan.boot_server),
+            (&options.v4, options.boot_server)
+        );
+        assert_eq!(lease.host_name, "host-10-0-0-5");
+    }
+}
+
+#[test]
 fn the_networks_other_subnets_are_on_the_link() {
     let subnets = [
         subnet(2, "10.0.1.0/24", None, &[]),
@@ -137,6 +166,15 @@ fn only_lease(subnets: &[Ipv4SubnetPlan], address: &str) -> Dhcpv4Lease {
 }
 
 fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dhcpv4Plan> {
+    link(subnets, addresses, mtu, DhcpOptions::default())
+}
+
+fn link(
+    subnets: &[Ipv4SubnetPlan],
+    addresses: &[&str],
+    mtu: u32,
+    dhcp_options: DhcpOptions,
+) -> Option<Dhcpv4Plan> {
     let network = NetworkPlan {
         vni: VNI,
         id: NetworkId(Uuid::from_u128(9)),
@@ -146,7 +184,7 @@ fn dhcpv4(subnets: &[Ipv4SubnetPlan], addresses: &[&str], mtu: u32) -> Option<Dh
         fast_dad: true,
     };
     let port = PortPlan {
-        dhcp_options: crate::dhcp::DhcpOptions::default(),
+        dhcp_options,
         id: PORT,
         number: PortNumber(1),
         vni: VNI,

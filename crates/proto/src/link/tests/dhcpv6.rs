@@ -6,6 +6,25 @@ use super::*;
 use crate::history::Topic;
 
 #[test]
+fn a_ports_own_options_are_left_out_as_far_as_the_link_has_no_room() {
+    let mut plan = plan();
+    let asking = dhcpv6(&solicit());
+    plan.dhcpv6.as_mut().unwrap().options = (200..203).map(|code| (code, vec![0; 250])).collect();
+    for (mtu, said) in [(1280, 3), (800, 2), (400, 0)] {
+        let now = start();
+        plan.mtu = mtu;
+        let mut link = Link::new(plan.clone(), 1);
+        link.handle_frame(&asking, &Book::default(), now);
+        let frames = drain(&mut link, now);
+        let (_, message) = dhcpv6_of(&frames[0]);
+        assert_eq!(message.extra.len(), said, "{mtu}");
+        assert!(frames[0].len() <= 14 + mtu as usize, "{mtu}");
+        let left_out = link.counters().dropped(DropReason::Dhcpv6NoRoom);
+        assert_eq!(left_out, 3 - said as u64, "{mtu}");
+    }
+}
+
+#[test]
 fn dhcpv6_that_is_not_answered_is_counted_and_told_by_its_reason() {
     let now = start();
     let mut link = heard(now);

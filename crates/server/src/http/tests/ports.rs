@@ -60,7 +60,7 @@ const OBSERVED: &[(&str, &str, u16, &str)] = &[
     ("no port security, nor a word on security groups", r#"{"port_security_enabled": false, "security_groups": []}"#, 201, ""),
     ("vnic_type", r#"{"binding:vnic_type": "direct"}"#, 400, "HTTPBadRequest"),
     ("vnic_type normal", r#"{"binding:vnic_type": "normal"}"#, 201, ""),
-    ("DHCP options", r#"{"extra_dhcp_opts": [{"opt_name": "23", "opt_value": "x"}]}"#, 400, "HTTPBadRequest"),
+    ("a DHCP option of another form", r#"{"extra_dhcp_opts": [{"opt_name": "23", "opt_value": "x"}]}"#, 400, "InvalidInput"),
     ("unknown network", r#"{"network_id": "00000000-0000-4000-8000-000000000009"}"#, 404, "NetworkNotFound"),
 ];
 
