@@ -187,7 +187,8 @@ impl Guest {
         let log = File::create(self.directory.join("client.log"))?;
         let process = namespace
             .command("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            // Clients give the machine the name that they are told: they have one of their own.
+            .args(["--mount", "--uts", "--propagation", "private", "sh", "-c"])
             .arg(PRIVATE_FILES)
             .arg(&self.directory)
             .args(client)

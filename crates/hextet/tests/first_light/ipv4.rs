@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, Namespace, kill, until};
 
-/// What a client's script does: writes what it was told where the test reads it, and does what any script does.
+/// What a client's script does, which never names the machine: writes what it was told where the test reads it, and does what any script does.
 const DHCLIENT_SCRIPT: &str = r#"#!/bin/sh
 case "$reason" in
 PREINIT) ip link set "$interface" up ;;
+PREINIT6)
+  ip link set "$interface" up
+  until ip -6 addr show dev "$interface" scope link -tentative | grep -q inet6; do sleep 0.1; done ;;
 BOUND|RENEW|REBIND|REBOOT) ip addr replace "$new_ip_address/24" dev "$interface" ;;
 esac
 env >"$0.$reason.new" && mv "$0.$reason.new" "$0.$reason"
@@ -40,18 +43,18 @@ request subnet-mask, broadcast-address, routers, domain-name-servers, interface-
 ";
 
 /// A client in a guest, ended when dropped.
-struct Client {
+pub(crate) struct Client {
     process: Child,
     script: PathBuf,
 }
 
 impl Client {
-    /// `dhclient -4` in the foreground.
-    fn dhclient(cloud: &Cloud, guest: &Namespace) -> Self {
+    /// `dhclient -4` or `-6` in the foreground, with this configuration.
+    pub(crate) fn dhclient(cloud: &Cloud, guest: &Namespace, family: &str, conf: &str) -> Self {
         let (script, file) = files(cloud, guest, DHCLIENT_SCRIPT);
-        fs::write(file("conf"), DHCLIENT_CONF).unwrap();
+        fs::write(file("conf"), conf).unwrap();
         let mut command = Command::new("dhclient");
-        command.args(["-4", "-d", "-cf"]).arg(file("conf"));
+        command.args([family, "-d", "-cf"]).arg(file("conf"));
         command.arg("-lf").arg(file("leases"));
         command.arg("-pf").arg(file("pid"));
         command.arg("-sf").arg(&script).arg("eth0");
@@ -76,7 +79,7 @@ impl Client {
     }
 
     /// What the script was told when this happened; each is told once.
-    fn told(&self, event: &str) -> BTreeMap<String, String> {
+    pub(crate) fn told(&self, event: &str) -> BTreeMap<String, String> {
         let path = PathBuf::from(format!("{}.{event}", self.script.display()));
         let text = until(&format!("the client's script hears {event}"), || {
             fs::read_to_string(&path).ok()
@@ -115,7 +118,7 @@ fn files(cloud: &Cloud, guest: &Namespace, script: &str) -> (PathBuf, impl Fn(&s
 }
 
 /// A network with a SLAAC subnet and this IPv4 one besides.
-fn dual_stack(cloud: &Cloud, ipv4: Value) -> String {
+pub(crate) fn dual_stack(cloud: &Cloud, ipv4: Value) -> String {
     let network = cloud.network();
     let mut subnet = json!({ "network_id": network, "ip_version": 4 });
     for (key, value) in ipv4.as_object().unwrap() {
@@ -160,7 +163,7 @@ fn real_clients_are_told_what_the_api_has_and_reach_each_other() {
     let (one, first_id, first) = guest(&cloud, &network, "one");
     let (two, second_id, second) = guest(&cloud, &network, "two");
 
-    let dhclient = Client::dhclient(&cloud, &one);
+    let dhclient = Client::dhclient(&cloud, &one, "-4", DHCLIENT_CONF);
     let told = dhclient.told("BOUND");
     for (name, wanted) in [
         ("new_ip_address", first.to_string().as_str()),

@@ -2,6 +2,7 @@
 //! everything happens in network namespaces of its own.
 
 mod commands;
+mod dhcp_options;
 mod explain;
 mod guests;
 mod ipv4;
