@@ -51,6 +51,33 @@ def test_the_command_line_makes_shows_changes_lists_and_deletes_a_port(cloud, ne
     assert made["id"] in str(refused.value)
 
 
+def test_the_command_line_gives_and_changes_dhcp_options(cloud, demo, network, name):
+    def options(port):
+        return sorted(
+            (option["ip_version"], option["opt_name"], option["opt_value"]) for option in port["extra_dhcp_opts"]
+        )
+
+    url = "tftp://[2001:db8::69]/x.efi"
+    made = cloud.openstack(
+        "port", "create", "--network", network.name,
+        "--extra-dhcp-option", "name=bootfile-name,value=pxelinux.0",
+        "--extra-dhcp-option", f"name=bootfile-url,value={url},ip-version=6", name,
+    )
+    assert options(made) == [(4, "bootfile-name", "pxelinux.0"), (6, "bootfile-url", url)]
+    cloud.openstack(
+        "port", "set", "--extra-dhcp-option", "name=bootfile-name,value=pxelinux.77",
+        "--extra-dhcp-option", "name=server-ip-address,value=192.0.2.69", name, json_output=False,
+    )
+    # The command line cannot take one away: the SDK says null.
+    gone = {"opt_name": "bootfile-url", "opt_value": None, "ip_version": 6}
+    demo.network.update_port(made["id"], extra_dhcp_opts=[gone])
+    shown = cloud.openstack("port", "show", name)
+    assert options(shown) == [(4, "bootfile-name", "pxelinux.77"), (4, "server-ip-address", "192.0.2.69")]
+    with pytest.raises(Refused) as refused:
+        cloud.openstack("port", "set", "--extra-dhcp-option", "name=mtu,value=9", name)
+    assert "a number of 68 to 65535" in str(refused.value)
+
+
 def test_the_command_line_gives_and_takes_addresses(cloud, network, subnets, name):
     _, stateful = subnets
     wanted = "2001:db8:b::77"
@@ -106,6 +133,8 @@ def test_an_address_is_one_ports_alone_until_that_port_is_gone(demo, network, su
     ({"security_groups": ["5a1a4b8e-6f3a-4a39-8c58-0a7d1e0f0001"]}, 400, "HTTPBadRequest"),
     ({"allowed_address_pairs": [{"ip_address": "2001:db8::/32"}]}, 400, "HTTPBadRequest"),
     ({"port_security_enabled": "shut"}, 400, "HTTPBadRequest"),
+    ({"extra_dhcp_opts": [{"opt_name": "no-such-option", "opt_value": "x"}]}, 400, "InvalidInput"),
+    ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": ""}]}, 400, "HTTPBadRequest"),
     ({"shoe": 1}, 400, "HTTPBadRequest"),
 ])
 def test_a_refused_port_is_not_made(demo, network, subnets, attributes, status, error):

@@ -55,7 +55,7 @@ impl Client {
         fs::write(file("conf"), conf).unwrap();
         let mut command = Command::new("dhclient");
         command.args([family, "-d", "-cf"]).arg(file("conf"));
-        command.arg("-lf").arg(file("leases"));
+        command.arg("-lf").arg(file(&format!("leases{family}")));
         command.arg("-pf").arg(file("pid"));
         command.arg("-sf").arg(&script).arg("eth0");
         Self::start(guest, command, script)
