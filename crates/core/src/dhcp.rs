@@ -2,7 +2,7 @@
 //!
 //! Names are those that Neutron hands to dnsmasq, ISC's beside them, or numbers; [`table`] has them all with the form of their
 //! values. What the server says by itself, and what only clients say, is not to be had
-//! (`docs/decisions/0039-extra-dhcp-options.md`).
+//! (`docs/decisions/0040-extra-dhcp-options.md`).
 
 mod form;
 mod table;

@@ -126,7 +126,6 @@ async fn create_one(
     RULES.may_create(caller, &Target::on(&network, &project_id), demands)?;
     quotas::check(tx, &ask.quotas, PORT, &project_id).await?;
     tags::check(&asked.tags)?;
-    let extra_dhcp_opts = dhcp::merge(&[], &asked.extra_dhcp_opts)?;
     let subnets = tx.subnets_of(network.id).await?;
     check_subnets_exist(tx, asked.fixed_ips.as_deref()).await?;
     let id = new_id(tx).await?;
@@ -168,7 +167,7 @@ async fn create_one(
         ip_allocation: ip_allocation(asked.fixed_ips.as_deref()),
         data_plane_status: None,
         port_security_enabled: asked.guarded(&network),
-        extra_dhcp_opts,
+        extra_dhcp_opts: dhcp::merge(&[], &asked.extra_dhcp_opts)?,
         revision_number: 1,
         created_at: now.clone(),
         updated_at: now.clone(),
