@@ -11,6 +11,44 @@ const POINTER: u16 = 0xc000;
 /// Pointers reach no farther.
 const POINTED_MAX: usize = 0x3fff;
 
+/// Most domains of a search list.
+const SEARCH_MAX: usize = 8;
+/// Most octets of a search list that is not compressed: so it fits an RA and an answer of DHCPv6 with all that these say besides.
+const SEARCH_BYTES_MAX: usize = 512;
+
+/// Checks the domains that guests search.
+///
+/// # Errors
+/// What is wrong, and what is allowed.
+pub fn check_search(domains: &[String]) -> Result<(), (String, String)> {
+    if domains.len() > SEARCH_MAX {
+        let allowed = format!("up to {SEARCH_MAX} domains are allowed");
+        return Err((domains.len().to_string(), allowed));
+    }
+    if let Some(domain) = domains.iter().find(|domain| !is_domain(domain)) {
+        let allowed =
+            "domain names of letters, digits and hyphens, without a dot at the end, are allowed";
+        return Err((domain.clone(), allowed.to_owned()));
+    }
+    // A length octet before each label instead of the dots, and a zero at the end.
+    let octets: usize = domains.iter().map(|domain| domain.len() + 2).sum();
+    if octets > SEARCH_BYTES_MAX {
+        let allowed = format!("domains of {SEARCH_BYTES_MAX} octets together are allowed");
+        return Err((format!("{octets} octets"), allowed));
+    }
+    Ok(())
+}
+
+/// Labels of 1 to 63 octets, 253 together (RFC 1035 §2.3.4), as host names have them (RFC 1123 §2.1).
+fn is_domain(domain: &str) -> bool {
+    let host = |label: &&str| {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let labels = labels(domain).filter(|_| !domain.ends_with('.'));
+    labels.is_some_and(|labels| labels.iter().all(host))
+}
+
 /// Whether this is a name of labels of letters, digits, `-` and `_`, with or without a dot at the end.
 pub fn is_name(name: &str) -> bool {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');

@@ -308,10 +308,16 @@ fn dhcpv6_plan(
     })
 }
 
+/// Most name servers that a guest is told: of a network with many subnets, those of the first. Resolvers use three.
+const DNS_SERVERS_MAX: usize = 16;
+
 /// The name servers of these subnets in order, each once. `::` means "announce none" and is left out.
 fn dns_union<'a>(subnets: impl Iterator<Item = &'a SubnetPlan>) -> Vec<Ipv6Addr> {
     let mut union = Vec::new();
     for server in subnets.flat_map(|subnet| &subnet.dns_nameservers) {
+        if union.len() == DNS_SERVERS_MAX {
+            break;
+        }
         if !server.is_unspecified() && !union.contains(server) {
             union.push(*server);
         }

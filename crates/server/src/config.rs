@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hextet_core::domain::check_search;
 use hextet_core::ids::Vni;
 use hextet_core::mac::BaseMac;
 use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
@@ -32,8 +33,6 @@ const LIFETIME_MAX: u32 = 31_536_000;
 const LINK_MTU_MAX: u32 = 65_535;
 /// Longest name of a physical network, characters (Neutron's limit).
 const PHYSICAL_NETWORK_CHARS_MAX: usize = 64;
-/// Most search domains; more do not fit the option that carries them.
-const DNS_SEARCH_MAX: usize = 8;
 
 /// The file, key by key.
 #[derive(Debug, Deserialize)]
@@ -434,20 +433,7 @@ fn settings(
         &valid,
         "seconds, not below lifetimes.preferred_s,",
     )?;
-    if dns_search.len() > DNS_SEARCH_MAX {
-        return Err(wrong(
-            "dns_search",
-            dns_search.len(),
-            &format!("up to {DNS_SEARCH_MAX} domains are allowed"),
-        ));
-    }
-    if let Some(domain) = dns_search.iter().find(|domain| !is_domain(domain)) {
-        return Err(wrong(
-            "dns_search",
-            domain,
-            "domain names of letters, digits and hyphens, without a dot at the end, are allowed",
-        ));
-    }
+    check_search(&dns_search).map_err(|(value, allowed)| wrong("dns_search", value, &allowed))?;
     Ok(CloudSettings {
         max_rtr_adv_interval_s: interval,
         preferred_lifetime_s: lifetimes.preferred_s,
@@ -456,19 +442,6 @@ fn settings(
         dns_search,
         ..CloudSettings::with_defaults(Uuid::new_v4())
     })
-}
-
-/// Labels of 1 to 63 octets, 253 together (RFC 1035 §2.3.4).
-fn is_domain(domain: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-    };
-    domain.len() <= 253 && domain.split('.').all(label)
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(

@@ -18,6 +18,42 @@ fn a_name_is_labels_with_their_lengths() {
     assert!(!is_name("a b") && !is_name("ä.org"));
 }
 
+#[test]
+fn a_search_list_is_of_host_names_and_fits_its_options() {
+    let list = |domains: &[&str]| {
+        domains
+            .iter()
+            .map(|domain| (*domain).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let label = "x".repeat(61);
+    let longest = [label.as_str(); 4].join(".");
+    assert_eq!(check_search(&list(&["a.b.example", "example-1"])), Ok(()));
+    for (domains, says) in [
+        (list(&["example"; 9]), "up to 8"),
+        (list(&["example."]), "without a dot"),
+        (list(&["a..b"]), "letters"),
+        (list(&["-a"]), "letters"),
+        (list(&["a-.b"]), "letters"),
+        (list(&["_a.b"]), "letters"),
+        (list(&[&longest, &longest, "1234567890123"]), "512 octets"),
+    ] {
+        let (_, allowed) = check_search(&domains).unwrap_err();
+        assert!(allowed.contains(says), "{domains:?}: {allowed}");
+    }
+    let fits = list(&[&longest, &longest, "12345678"]);
+    assert_eq!(check_search(&fits), Ok(()));
+    let mut emitted = Vec::new();
+    for domain in &fits {
+        emit(domain, &mut emitted);
+    }
+    assert!(
+        (500..=SEARCH_BYTES_MAX).contains(&emitted.len()),
+        "{}",
+        emitted.len()
+    );
+}
+
 /// RFC 3397 §2's own example, with its offsets.
 #[test]
 fn a_search_list_is_compressed_as_in_rfc_3397() {

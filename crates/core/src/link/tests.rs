@@ -120,6 +120,24 @@ fn one_ra_names_every_subnet_of_ours_in_order_of_creation() {
 }
 
 #[test]
+fn no_more_name_servers_are_told_than_an_option_and_a_packet_have_room_for() {
+    let subnets: Vec<SubnetPlan> = (0..5_u8)
+        .map(|at| {
+            let cidr = format!("2001:db8:{at}::/64");
+            let mut subnet = subnet(at + 1, &cidr, both(Ipv6Mode::Dhcpv6Stateful));
+            let servers = (0..5).map(|server| format!("2001:db8:{at}::{server}").parse().unwrap());
+            subnet.dns_nameservers = servers.collect();
+            subnet
+        })
+        .collect();
+    let link = link(&subnets, &["2001:db8:1::7"], &[]);
+    let ra = link.ra.expect("they are ours");
+    assert_eq!(ra.rdnss.len(), DNS_SERVERS_MAX);
+    assert_eq!(ra.rdnss[15], "2001:db8:3::".parse::<Ipv6Addr>().unwrap());
+    assert_eq!(link.dhcpv6.expect("it is on").dns_servers, ra.rdnss);
+}
+
+#[test]
 fn a_withdrawn_prefix_is_advertised_with_lifetime_zero_until_it_is_back() {
     let gone: Ipv6Net = "2001:db8:9::/64".parse().unwrap();
     let ra = link(&[], &[], &[gone])
