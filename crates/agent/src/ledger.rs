@@ -1,18 +1,20 @@
-//! What the agent must not forget: plan, declarations, learned addresses, withdrawn prefixes. One file, replaced whole,
-//! so that a crash leaves the old one or the new one.
+//! What the agent must not forget: plan, declarations, learned addresses, DHCPv6 clients that are told of changes,
+//! withdrawn prefixes. One file, replaced whole, so that a crash leaves the old one or the new one. It holds those clients'
+//! keys, so nobody else may read it.
 
 mod encode;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::Ipv6Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use hextet_core::ids::PortId;
 use hextet_core::modes::RaSender;
 use hextet_core::plan::{HostPlan, PlanKey};
 use hextet_feed::sync::PlanDelta;
-use hextet_proto::{LEARNED_GLOBAL_MAX, LEARNED_LINK_LOCAL_MAX};
+use hextet_proto::{LEARNED_GLOBAL_MAX, LEARNED_LINK_LOCAL_MAX, Reconfigurable};
 use ipnet::Ipv6Net;
 
 pub use encode::Unreadable;
@@ -73,6 +75,8 @@ pub struct State {
     /// Addresses that guests formed themselves, at most [`LEARNED_LINK_LOCAL_MAX`] and [`LEARNED_GLOBAL_MAX`] a port, in the
     /// order in which they were learned: of two ports of a network with the same one, the first holds it.
     pub learned: Vec<LearnedAddress>,
+    /// The DHCPv6 client of each port that follows a Reconfigure, if one does.
+    pub reconfigurable: BTreeMap<PortId, Reconfigurable>,
     /// Prefixes that are no longer in the plan, and until when (Unix time, seconds) they are advertised with lifetime
     /// zero.
     pub withdrawn: BTreeMap<PortId, BTreeMap<Ipv6Net, u64>>,
@@ -173,11 +177,23 @@ impl State {
         self.learned.len() != before
     }
 
+    /// Notes which client of a port follows a Reconfigure; false when nothing changed.
+    pub fn reconfigure(&mut self, port: PortId, client: Option<Reconfigurable>) -> bool {
+        match client.filter(|_| self.plan.port(port).is_some()) {
+            None => self.reconfigurable.remove(&port).is_some(),
+            Some(client) => {
+                let before = self.reconfigurable.insert(port, client);
+                before.as_ref() != self.reconfigurable.get(&port)
+            }
+        }
+    }
+
     /// Everything about a port that is not in the plan.
     pub fn forget(&mut self, port: PortId) {
         self.declarations.remove(&port);
         self.released.remove(&port);
         self.learned.retain(|known| known.port != port);
+        self.reconfigurable.remove(&port);
         self.withdrawn.remove(&port);
     }
 
@@ -286,7 +302,9 @@ impl Ledger {
     /// The disk's.
     pub fn write(&self, state: &State) -> Result<(), LedgerError> {
         let new = self.path.with_extension("new");
-        let mut file = std::fs::File::create(&new).map_err(fail("make", &new))?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&new).map_err(fail("make", &new))?;
         file.write_all(&encode::encode(state))
             .and_then(|()| file.sync_all())
             .map_err(fail("write", &new))?;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, Vni};
 use hextet_core::link::LinkPlan;
-use hextet_proto::{Known, LinkEvent};
+use hextet_proto::{Known, LinkEvent, Reconfigurable};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc;
 use tracing::{debug, error, trace};
@@ -65,6 +65,8 @@ pub struct LinkView {
     pub resumed: bool,
     /// What was learned of it.
     pub learned: Vec<Known>,
+    /// Its DHCPv6 client, if that follows a Reconfigure.
+    pub reconfigurable: Option<Reconfigurable>,
 }
 
 /// Drops of the machines, by port and reason.

@@ -38,10 +38,8 @@ pub enum Malformed {
     HostBits(&'static str),
 }
 
-pub(crate) fn octets<const N: usize>(
-    field: &'static str,
-    bytes: &[u8],
-) -> Result<[u8; N], Malformed> {
+/// As many octets as a field has.
+pub fn octets<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], Malformed> {
     bytes.try_into().map_err(|_| Malformed::Size {
         field,
         wanted: N,
@@ -112,7 +110,8 @@ pub fn prefix(field: &'static str, bytes: &[u8], len: u32) -> Result<Ipv6Net, Ma
     Ok(net)
 }
 
-pub(crate) fn mac(field: &'static str, bytes: &[u8]) -> Result<Mac, Malformed> {
+/// A MAC from its 6 octets.
+pub fn mac(field: &'static str, bytes: &[u8]) -> Result<Mac, Malformed> {
     octets(field, bytes).map(Mac)
 }
 

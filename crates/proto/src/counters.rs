@@ -79,6 +79,8 @@ reasons!(
         Dhcpv6Silence = "dhcpv6_silence",
         /// A Confirm with no address to judge (RFC 9915 §18.3.3).
         Dhcpv6NothingToConfirm = "dhcpv6_nothing_to_confirm",
+        /// A client that follows a Reconfigure did not: eight of them had no answer (RFC 9915 §18.3.11).
+        Dhcpv6NotReconfigured = "dhcpv6_not_reconfigured",
         /// DHCPv6 is off on every subnet of the network.
         Dhcpv6Off = "dhcpv6_off",
         /// Not valid as RFC 2131 has it.
@@ -121,6 +123,8 @@ reasons!(
         Dhcpv6Reply = "dhcpv6_reply",
         /// DHCPv6 Reply that tells a client to use multicast.
         Dhcpv6UseMulticast = "dhcpv6_use_multicast",
+        /// DHCPv6 Reconfigure: the client is to ask again.
+        Dhcpv6Reconfigure = "dhcpv6_reconfigure",
         /// DHCPOFFER.
         Dhcpv4Offer = "dhcpv4_offer",
         /// DHCPACK.

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use hextet_core::link::Dhcpv6Plan;
 use hextet_core::modes::SolicitWithoutAddress;
 use hextet_wire::dhcpv6::{
-    Asked, ClientMessage, Duid, Ia, IaAddress, IaKind, IaReply, InformationRequest, ServerMessage,
-    ServerMessageKind, Status, StatusCode, code,
+    Asked, ClientMessage, Duid, Ia, IaAddress, IaKind, IaReply, InformationRequest,
+    ReconfigureKind, ServerMessage, ServerMessageKind, Status, StatusCode, code,
 };
 
 use crate::counters::DropReason;
@@ -296,6 +296,38 @@ fn information(plan: &Dhcpv6Plan, request: &InformationRequest) -> ServerMessage
     let usual = plan.preferred_lifetime_s.max(IRT_MINIMUM_S);
     reply.information_refresh_time_s = Some(own.map_or(usual, u32::from_be_bytes));
     reply
+}
+
+/// All that a client is told that would ask this now, whoever it is.
+pub(crate) fn content(plan: &Dhcpv6Plan, kind: ReconfigureKind) -> ServerMessage {
+    let client = Duid::from_uuid([0; 16]);
+    match kind {
+        ReconfigureKind::InformationRequest => {
+            let request = InformationRequest {
+                transaction: [0; 3],
+                client: Some(client),
+                server: None,
+                requested: Vec::new(),
+                reconfigure_accept: false,
+            };
+            information(plan, &request)
+        }
+        ReconfigureKind::Renew | ReconfigureKind::Rebind => {
+            let ia = Ia {
+                kind: IaKind::Na,
+                iaid: 0,
+                addresses: Vec::new(),
+            };
+            let asked = Asked {
+                transaction: [0; 3],
+                client,
+                ias: vec![ia],
+                requested: Vec::new(),
+                reconfigure_accept: false,
+            };
+            extend(plan, &asked)
+        }
+    }
 }
 
 fn reply(plan: &Dhcpv6Plan, asked: &Asked) -> ServerMessage {

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use hextet_core::ids::PortId;
 
+use crate::reconfigure::Reconfigurable;
+
 /// Something that the agent must act on or report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
@@ -36,5 +38,11 @@ pub enum LinkEvent {
     Declined {
         /// What the message named of the port's.
         addresses: Vec<IpAddr>,
+    },
+    /// Which DHCPv6 client follows a Reconfigure and what it was told last; `None`: none does. To be kept for the next
+    /// process.
+    Reconfigurable {
+        /// The client.
+        client: Option<Box<Reconfigurable>>,
     },
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::PortId;
-use hextet_wire::dhcpv6::Duid;
+use hextet_wire::dhcpv6::{Duid, ReconfigureKind};
 
 use crate::counters::{DropReason, Sent};
 
@@ -53,6 +53,8 @@ pub enum Note {
     },
     /// A message of a DHCPv6 client.
     Dhcpv6(Exchange),
+    /// The DHCPv6 client was told to send this, as something changed.
+    Reconfigured(ReconfigureKind),
     /// A message of a DHCPv4 client.
     Dhcpv4(Exchange),
 }
@@ -102,6 +104,8 @@ pub enum Topic {
     NeighborSolicit,
     /// DHCPv6.
     Dhcpv6,
+    /// DHCPv6 Reconfigure.
+    Reconfigure,
     /// DHCPv4.
     Dhcpv4,
 }
@@ -116,6 +120,7 @@ impl Topic {
             Topic::Probe => "duplicate address check",
             Topic::NeighborSolicit => "neighbour solicitation",
             Topic::Dhcpv6 => "DHCPv6",
+            Topic::Reconfigure => "DHCPv6 Reconfigure",
             Topic::Dhcpv4 => "DHCPv4",
         }
     }
@@ -131,6 +136,7 @@ impl Note {
             Note::Probed { .. } => Topic::Probe,
             Note::Asked { .. } => Topic::NeighborSolicit,
             Note::Dhcpv6(_) => Topic::Dhcpv6,
+            Note::Reconfigured(_) => Topic::Reconfigure,
             Note::Dhcpv4(_) => Topic::Dhcpv4,
         }
     }
@@ -156,6 +162,7 @@ impl std::fmt::Display for Note {
                 let known = if *known { "answered" } else { "nobody has it" };
                 write!(f, "for {target}: {known}")
             }
+            Note::Reconfigured(kind) => write!(f, "the client is asked for a {}", kind.name()),
             Note::Dhcpv6(exchange) | Note::Dhcpv4(exchange) => write!(f, "{exchange}"),
         }
     }

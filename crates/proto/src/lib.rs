@@ -18,6 +18,7 @@ mod link;
 mod nd;
 mod ra;
 mod random;
+mod reconfigure;
 mod segment;
 
 pub use counters::{DropReason, LinkCounters, Sent};
@@ -31,4 +32,5 @@ pub use link::{EVENTS_MAX, Known, Link, TRANSMITS_MAX};
 pub use ra::{
     MAX_INITIAL_RTR_ADVERT_INTERVAL, MAX_INITIAL_RTR_ADVERTISEMENTS, MIN_DELAY_BETWEEN_RAS,
 };
+pub use reconfigure::{Reconfigurable, ReconfigureSeed};
 pub use segment::{PREFIXES_MAX, RaSenderSeen, SENDERS_MAX, Segment, SegmentRules, SegmentSeen};

@@ -25,6 +25,7 @@ use crate::event::LinkEvent;
 use crate::history::{History, Note};
 use crate::learned::{CANDIDATES_MAX, LEARNED_MAX, Neighbours};
 use crate::ra::{Advertiser, Change};
+use crate::reconfigure::{Reconfigurable, ReconfigureSeed, Reconfigurer};
 
 /// Frames that wait to be polled.
 pub const TRANSMITS_MAX: usize = 32;
@@ -54,6 +55,7 @@ pub struct Link {
     /// A frame of the guest was seen since the link came up.
     guest_seen: bool,
     advertiser: Advertiser,
+    reconfigurer: Reconfigurer,
     neighbours: Neighbours,
     transmits: VecDeque<Vec<u8>>,
     /// Addresses that the physical segment is to be asked for.
@@ -68,6 +70,7 @@ impl Link {
     pub fn new(plan: LinkPlan, seed: u64) -> Link {
         Link {
             advertiser: Advertiser::new(plan.ra.clone(), seed),
+            reconfigurer: Reconfigurer::new(seed),
             plan,
             guest_seen: false,
             neighbours: Neighbours::default(),
@@ -79,8 +82,16 @@ impl Link {
         }
     }
 
+    /// The same, which tells DHCPv6 clients of changes if they listen to that (RFC 9915 §18.3.11).
+    #[must_use]
+    pub fn reconfiguring(mut self, seed: ReconfigureSeed) -> Link {
+        self.reconfigurer.enable(seed);
+        self
+    }
+
     /// The plan changed. A guest that was heard hears at once what changed in the advertisement; where nothing is left
-    /// to advertise, the old content is taken back. What addresses DHCPv6 assigns takes effect with the next message.
+    /// to advertise, the old content is taken back. What DHCPv6 assigns takes effect with the next message, for which a
+    /// client that follows a Reconfigure is asked.
     pub fn handle_plan(&mut self, plan: LinkPlan, now: Instant) {
         let was_up = self.plan.admin_state_up;
         if self.guest_seen && was_up && self.plan.advertiser() != plan.advertiser() {
@@ -88,6 +99,8 @@ impl Link {
         }
         self.plan = plan;
         let is_up = self.plan.admin_state_up;
+        self.reconfigurer
+            .handle_plan(self.plan.dhcpv6.as_ref().filter(|_| is_up), now);
         let heard = self.guest_seen && was_up && is_up;
         let change = self
             .advertiser
@@ -114,6 +127,11 @@ impl Link {
     pub fn handle_up(&mut self, now: Instant) {
         for address in self.neighbours.forget_all() {
             self.events.push_back(LinkEvent::Forgotten { address });
+        }
+        if self.reconfigurer.is_enabled() {
+            // Whatever the agent kept of it, too.
+            self.reconfigurer.forget();
+            self.event(LinkEvent::Reconfigurable { client: None });
         }
         self.questions.clear();
         self.guest_seen = false;
@@ -153,6 +171,14 @@ impl Link {
         }
     }
 
+    /// The DHCPv6 client that was known before this process began. What changed meanwhile it is told at once.
+    pub fn handle_reconfigurable(&mut self, client: Reconfigurable, now: Instant) {
+        self.reconfigurer.restore(client);
+        let plan = self.plan.dhcpv6.as_ref();
+        let plan = plan.filter(|_| self.plan.admin_state_up);
+        self.reconfigurer.handle_plan(plan, now);
+    }
+
     /// A frame of the guest that the fast path did not answer.
     pub fn handle_frame(&mut self, frame: &[u8], directory: &dyn Directory, now: Instant) {
         if !self.plan.admin_state_up {
@@ -177,6 +203,7 @@ impl Link {
     /// The port leaves this link for good, or nothing is served here any more: what was advertised is taken back. Not
     /// for a restart. Nothing is advertised again until [`Link::handle_up`] or a plan that differs.
     pub fn handle_cease(&mut self, now: Instant) {
+        self.reconfigurer.handle_plan(None, now);
         let adverts = self.advertiser.handle_cease();
         if self.plan.admin_state_up {
             self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFinal, now);
@@ -190,6 +217,7 @@ impl Link {
             let all_nodes = multicast_mac(ALL_NODES);
             self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic, now);
             self.handle_tests(now);
+            self.poll_reconfigure(now);
         }
         self.transmits.pop_front()
     }
@@ -198,8 +226,11 @@ impl Link {
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let tests = self.neighbours.poll_timeout().map(|at| (at, "address"));
         let tests = tests.filter(|_| self.plan.admin_state_up);
+        let reconfigure = self.reconfigurer.poll_timeout();
+        let reconfigure = reconfigure.map(|at| (at, "reconfigure"));
         let adverts = self.advertiser.poll_timeout();
-        adverts.into_iter().chain(tests).min_by_key(|(at, _)| *at)
+        let all = adverts.into_iter().chain(tests).chain(reconfigure);
+        all.min_by_key(|(at, _)| *at)
     }
 
     /// The next event.
@@ -234,6 +265,11 @@ impl Link {
     /// The plan that is served.
     pub fn plan(&self) -> &LinkPlan {
         &self.plan
+    }
+
+    /// The DHCPv6 client that is told of changes, if there is one.
+    pub fn reconfigurable(&self) -> Option<&Reconfigurable> {
+        self.reconfigurer.client()
     }
 
     /// The learned addresses, with who learned them first if another port did.

@@ -389,6 +389,7 @@ impl Guest {
                 addresses: addresses.collect(),
             }],
             requested: vec![dhcpv6::code::DNS_SERVERS],
+            reconfigure_accept: false,
         }
     }
 
@@ -408,6 +409,7 @@ impl Guest {
                 client: Some(asked.client),
                 server: None,
                 requested: asked.requested,
+                reconfigure_accept: false,
             })),
             Client::Idle | Client::Bound(_) | Client::Informed => None,
         }

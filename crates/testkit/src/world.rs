@@ -419,7 +419,9 @@ impl World {
                     LinkEvent::Conflict { address, holder } => {
                         contests.extend(holder.map(|holder| (holder, *address)));
                     }
-                    LinkEvent::Released { .. } | LinkEvent::Declined { .. } => {}
+                    LinkEvent::Released { .. }
+                    | LinkEvent::Declined { .. }
+                    | LinkEvent::Reconfigurable { .. } => {}
                 }
                 port.events.push(event);
             }

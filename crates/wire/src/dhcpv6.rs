@@ -1,16 +1,18 @@
 //! DHCPv6 (RFC 9915; the wire format is that of RFC 8415): what clients send to a server, and what a server answers.
 //!
 //! Options are walked in place, without recursion and with their order kept, so that a hostile message costs no more
-//! than its length. Left out: relays (a port's link has none; their messages are discarded by name), Reconfigure,
-//! authentication, and the obsolete Server Unicast.
+//! than its length. Left out: relays (a port's link has none; their messages are discarded by name), authentication but for
+//! Reconfigure's, and the obsolete Server Unicast.
 
 mod client;
 mod options;
+mod reconfigure;
 mod server;
 
 use std::net::Ipv6Addr;
 
 pub use client::{Asked, ClientMessage, Discard, Ia, InformationRequest, parse};
+pub use reconfigure::{GivenKey, Reconfigure, ReconfigureError, ReconfigureKey, ReconfigureKind};
 pub use server::{IaReply, ServerError, ServerMessage, ServerMessageKind, Status, StatusCode};
 
 /// UDP port that clients listen on (RFC 9915 §7.2).
@@ -42,10 +44,16 @@ pub mod code {
     pub const PREFERENCE: u16 = 7;
     /// Elapsed Time.
     pub const ELAPSED_TIME: u16 = 8;
+    /// Authentication.
+    pub const AUTHENTICATION: u16 = 11;
     /// Status Code.
     pub const STATUS_CODE: u16 = 13;
     /// Rapid Commit.
     pub const RAPID_COMMIT: u16 = 14;
+    /// Reconfigure Message.
+    pub const RECONFIGURE_MESSAGE: u16 = 19;
+    /// Reconfigure Accept.
+    pub const RECONFIGURE_ACCEPT: u16 = 20;
     /// DNS Recursive Name Server (RFC 3646 §3).
     pub const DNS_SERVERS: u16 = 23;
     /// Domain Search List (RFC 3646 §4).

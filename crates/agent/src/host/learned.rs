@@ -1,4 +1,4 @@
-//! What guests were heard to use and to claim: addresses learned, in use or not, and conflicts.
+//! What guests were heard to use, to claim and to follow: addresses learned, in use or not, conflicts, Reconfigure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -101,6 +101,12 @@ impl Host {
                     let holder = holder.map(|id| id.to_string());
                     let holder = holder.as_deref().unwrap_or("the service or the segment");
                     warn!(%port, holder, "a guest claims an address that is not its own");
+                }
+                false
+            }
+            LinkEvent::Reconfigurable { client } => {
+                if self.state.reconfigure(port, client.map(|client| *client)) {
+                    self.unwritten_since.get_or_insert_with(Instant::now);
                 }
                 false
             }

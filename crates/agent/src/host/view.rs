@@ -52,6 +52,7 @@ impl Host {
                 id,
                 LinkView {
                     learned: learned.collect(),
+                    reconfigurable: self.state.reconfigurable.get(&id).cloned(),
                     plan,
                     ifindex: carrier.ifindex,
                     incarnation: carrier.incarnation,

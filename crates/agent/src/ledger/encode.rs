@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use hextet_core::ids::PortId;
 use hextet_core::plan::{HostPlan, PlanEntry};
-use hextet_feed::convert::{Malformed, address, prefix, uuid};
+use hextet_feed::convert::{Malformed, address, mac, octets, prefix, uuid};
 use hextet_feed::digest::key_of;
 use hextet_feed::v1;
+use hextet_proto::Reconfigurable;
+use hextet_wire::dhcpv6::{Duid, ReconfigureKey, ReconfigureKind};
 use prost::Message;
 
 use super::{LearnedAddress, State, Target};
@@ -57,6 +59,11 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
                 since_s: known.since_s,
                 seen_s: known.seen_s,
             })
+            .collect(),
+        reconfigurable: state
+            .reconfigurable
+            .iter()
+            .map(reconfigurable_out)
             .collect(),
         withdrawn: state
             .withdrawn
@@ -117,12 +124,45 @@ pub(super) fn decode(bytes: &[u8]) -> Result<State, Unreadable> {
             seen_s: learned.seen_s,
         });
     }
+    for client in &message.reconfigurable {
+        let (port, client) = reconfigurable_in(client)?;
+        state.reconfigurable.insert(port, client);
+    }
     for withdrawn in &message.withdrawn {
         let net = prefix("withdrawn.prefix", &withdrawn.prefix, withdrawn.prefix_len)?;
         let list = state.withdrawn.entry(port(&withdrawn.port)?).or_default();
         list.insert(net, withdrawn.until_s);
     }
     Ok(state)
+}
+
+fn reconfigurable_out((port, client): (&PortId, &Reconfigurable)) -> v1::Reconfigurable {
+    v1::Reconfigurable {
+        port: port.0.as_bytes().to_vec(),
+        client: client.client.as_bytes().to_vec(),
+        address: client.address.octets().to_vec(),
+        mac: client.mac.0.to_vec(),
+        key: client.key.as_bytes().to_vec(),
+        kind: u32::from(client.kind.number()),
+        told: client.told.to_vec(),
+    }
+}
+
+fn reconfigurable_in(known: &v1::Reconfigurable) -> Result<(PortId, Reconfigurable), Malformed> {
+    let kind = u8::try_from(known.kind).ok();
+    let kind = kind.and_then(ReconfigureKind::from_number);
+    let client = Reconfigurable {
+        client: Duid::new(&known.client).ok_or(Malformed::Missing("reconfigurable.client"))?,
+        address: address("reconfigurable.address", &known.address)?,
+        mac: mac("reconfigurable.mac", &known.mac)?,
+        key: ReconfigureKey::new(octets("reconfigurable.key", &known.key)?),
+        kind: kind.ok_or(Malformed::Range {
+            field: "reconfigurable.kind",
+            value: u64::from(known.kind),
+        })?,
+        told: octets("reconfigurable.told", &known.told)?,
+    };
+    Ok((port(&known.port)?, client))
 }
 
 impl From<&Target> for v1::Target {

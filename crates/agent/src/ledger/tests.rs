@@ -5,6 +5,7 @@ use hextet_core::mac::Mac;
 use hextet_core::modes::{Dhcpv6Service, SolicitWithoutAddress};
 use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PortPlan, SubnetPlan};
 use hextet_core::settings::CloudSettings;
+use hextet_wire::dhcpv6::{Duid, ReconfigureKey, ReconfigureKind};
 use uuid::Uuid;
 
 use super::*;
@@ -59,6 +60,7 @@ fn a_port_that_goes_takes_its_declaration_along_but_one_not_yet_planned_keeps_it
     assert_eq!(gone, BTreeSet::from([planned]));
     assert!(!state.declarations.contains_key(&planned));
     assert!(state.learned.is_empty());
+    assert!(state.reconfigurable.is_empty());
     assert!(state.declarations.contains_key(&other));
 }
 
@@ -175,6 +177,17 @@ fn full() -> State {
         since_s: NOW_S,
         seen_s: NOW_S + 1,
     });
+    state.reconfigurable.insert(
+        port_id(1),
+        Reconfigurable {
+            client: Duid::new(&[0, 3, 9]).unwrap(),
+            address: "fe80::1".parse().unwrap(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            key: ReconfigureKey::new([7; 16]),
+            kind: ReconfigureKind::InformationRequest,
+            told: [8; 16],
+        },
+    );
     state.released.insert(port_id(9));
     state.withdrawn.insert(
         port_id(1),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::{PortNumber, Vni};
-use hextet_proto::{Holder, Link, LinkCounters};
+use hextet_proto::{Holder, Link, LinkCounters, ReconfigureSeed};
+use hextet_wire::dhcpv6::ReconfigureKey;
 use tracing::error;
 
 use super::{LinkView, PlanDirectory};
@@ -120,10 +121,19 @@ impl Served {
 }
 
 fn machine(view: &LinkView, now: Instant) -> Link {
-    let mut link = Link::new(view.plan.clone(), rand::random());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seed = ReconfigureSeed {
+        secret: ReconfigureKey::new(rand::random()),
+        // Beyond what any process before sent, until the year 2554.
+        replay: since.map_or(0, |since| since.as_nanos() as u64),
+    };
+    let mut link = Link::new(view.plan.clone(), rand::random()).reconfiguring(seed);
     if view.resumed {
         link.handle_learned(&view.learned, now);
         link.handle_resume(now);
+        if let Some(client) = &view.reconfigurable {
+            link.handle_reconfigurable(client.clone(), now);
+        }
     } else {
         link.handle_up(now);
     }

@@ -199,6 +199,7 @@ fn another_servers_messages_are_left_to_it() {
             client: None,
             server: Some(server.clone()),
             requested: vec![],
+            reconfigure_accept: false,
         }),
     ] {
         assert_eq!(
@@ -379,6 +380,7 @@ fn an_information_request_gets_options_and_when_to_ask_again() {
             client: client.clone(),
             server: None,
             requested: vec![code::DNS_SERVERS],
+            reconfigure_accept: false,
         });
         let message = answered(&Cloud::default(), &message);
         assert_eq!(message.client, client);
@@ -510,6 +512,7 @@ fn asked(ias: &[(u32, &[&str])]) -> Asked {
         client: client(),
         ias: ias.collect(),
         requested: vec![],
+        reconfigure_accept: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
+use hextet_core::mac::Mac;
 use hextet_wire::dhcpv6::{self, Discard, ServerMessage, ServerMessageKind};
 use hextet_wire::frame::{Envelope, Packet, Udp};
 
@@ -11,6 +12,7 @@ use crate::counters::{DropReason, Sent};
 use crate::dhcpv6::Given;
 use crate::event::LinkEvent;
 use crate::history::{Exchange, Note};
+use crate::reconfigure::{Due, Reconfigurable};
 
 /// Bytes of an IPv6 and a UDP header.
 const HEADERS_BYTES: usize = 48;
@@ -56,7 +58,11 @@ impl Link {
             self.send_dhcpv6(&reply, envelope, Sent::Dhcpv6UseMulticast);
             return Ok((Sent::Dhcpv6UseMulticast, Vec::new()));
         }
-        let answer = crate::dhcpv6::answer(plan, &message)?;
+        let mut answer = crate::dhcpv6::answer(plan, &message)?;
+        let from = (envelope.mac_source, envelope.source);
+        let before = self.reconfigurer.client().cloned();
+        self.reconfigurer
+            .handle_answer(plan, &message, from, &mut answer.message);
         let kind = match answer.message.kind {
             ServerMessageKind::Advertise => Sent::Dhcpv6Advertise,
             ServerMessageKind::Reply => Sent::Dhcpv6Reply,
@@ -68,29 +74,59 @@ impl Link {
             Some(Given::Declined(addresses)) => self.event(LinkEvent::Declined { addresses }),
             None => {}
         }
+        self.tell_reconfigurable(before.as_ref());
         let ias = answer.message.ias.iter().flat_map(|ia| &ia.addresses);
         let given = ias.filter(|given| given.valid_lifetime_s > 0);
         Ok((kind, given.map(|given| given.address).collect()))
     }
 
+    /// Tells the client that something changed, when it is due.
+    pub(super) fn poll_reconfigure(&mut self, now: Instant) {
+        let Some(plan) = &self.plan.dhcpv6 else {
+            return;
+        };
+        match self.reconfigurer.poll(plan, now) {
+            None => {}
+            Some(Due::Send(client, datagram)) => {
+                self.history.note(Note::Reconfigured(client.kind), now);
+                let to = (client.mac, client.address);
+                self.send_datagram(&datagram, to, Sent::Dhcpv6Reconfigure);
+            }
+            Some(Due::GivenUp) => self.counters.drop(DropReason::Dhcpv6NotReconfigured),
+        }
+    }
+
+    /// Tells the agent who may be reconfigured, if that changed.
+    pub(super) fn tell_reconfigurable(&mut self, before: Option<&Reconfigurable>) {
+        let client = self.reconfigurer.client();
+        if client != before {
+            let client = client.cloned().map(Box::new);
+            self.event(LinkEvent::Reconfigurable { client });
+        }
+    }
+
     /// To whoever sent the message in this envelope.
     fn send_dhcpv6(&mut self, message: &ServerMessage, to: &Envelope, kind: Sent) {
-        let reply = Envelope {
-            mac_destination: to.mac_source,
-            mac_source: self.plan.service_mac(),
-            source: self.plan.service_link_local(),
-            destination: to.source,
-            hop_limit: DHCPV6_HOP_LIMIT,
-        };
         let room = (self.plan.mtu as usize).saturating_sub(HEADERS_BYTES);
         let (data, left_out) = message.emit_within(room);
         for _ in 0..left_out {
             self.counters.drop(DropReason::Dhcpv6NoRoom);
         }
-        let frame = reply.udp(Udp {
+        self.send_datagram(&data, (to.mac_source, to.source), kind);
+    }
+
+    fn send_datagram(&mut self, data: &[u8], to: (Mac, Ipv6Addr), kind: Sent) {
+        let envelope = Envelope {
+            mac_destination: to.0,
+            mac_source: self.plan.service_mac(),
+            source: self.plan.service_link_local(),
+            destination: to.1,
+            hop_limit: DHCPV6_HOP_LIMIT,
+        };
+        let frame = envelope.udp(Udp {
             source_port: dhcpv6::SERVER_PORT,
             destination_port: dhcpv6::CLIENT_PORT,
-            data: &data,
+            data,
         });
         self.transmit(frame, kind);
     }

@@ -593,6 +593,7 @@ proptest! {
             client: Duid::new(&duid).unwrap(),
             ias: ias.collect(),
             requested: vec![],
+            reconfigure_accept: false,
         };
         let message = match kind {
             0 => ClientMessage::Solicit { asked, rapid_commit: false },
@@ -771,6 +772,7 @@ fn solicit() -> ClientMessage {
                 addresses: vec![],
             }],
             requested: vec![],
+            reconfigure_accept: false,
         },
         rapid_commit: false,
     }

@@ -114,6 +114,14 @@ impl ClientMessage {
         }
     }
 
+    /// Whether the client follows a Reconfigure (RFC 9915 §21.20).
+    pub fn reconfigure_accept(&self) -> bool {
+        match self {
+            ClientMessage::InformationRequest(request) => request.reconfigure_accept,
+            _ => self.asked().is_some_and(|asked| asked.reconfigure_accept),
+        }
+    }
+
     /// Who sent it, as far as it says so.
     pub fn client(&self) -> Option<&Duid> {
         match self {
@@ -134,6 +142,8 @@ pub struct Asked {
     pub ias: Vec<Ia>,
     /// Codes in the Option Request option.
     pub requested: Vec<u16>,
+    /// The client follows a Reconfigure (RFC 9915 §21.20).
+    pub reconfigure_accept: bool,
 }
 
 /// An Information-request (RFC 9915 §18.2.6).
@@ -147,6 +157,8 @@ pub struct InformationRequest {
     pub server: Option<Duid>,
     /// Codes in the Option Request option.
     pub requested: Vec<u16>,
+    /// The client follows a Reconfigure (RFC 9915 §21.20).
+    pub reconfigure_accept: bool,
 }
 
 /// An identity association in a client's message.
@@ -168,6 +180,7 @@ struct Options {
     ias: Vec<Ia>,
     requested: Vec<u16>,
     rapid_commit: bool,
+    reconfigure_accept: bool,
 }
 
 /// Parses and validates the data of a datagram to a server's port.
@@ -196,6 +209,7 @@ pub fn parse(message: &[u8]) -> Result<ClientMessage, Discard> {
             client: options.client,
             server: options.server,
             requested: options.requested,
+            reconfigure_accept: options.reconfigure_accept,
         }));
     }
     let asked = Asked {
@@ -203,6 +217,7 @@ pub fn parse(message: &[u8]) -> Result<ClientMessage, Discard> {
         client: options.client.ok_or(Discard::ClientId)?,
         ias: options.ias,
         requested: options.requested,
+        reconfigure_accept: options.reconfigure_accept,
     };
     let nobody = |server: &Option<Duid>| match server {
         None => Ok(()),
@@ -263,6 +278,7 @@ fn parse_options(reader: &mut Reader<'_>) -> Result<Options, Discard> {
                     .collect();
             }
             code::RAPID_COMMIT => options.rapid_commit = true,
+            code::RECONFIGURE_ACCEPT => options.reconfigure_accept = true,
             // RFC 9915 §16: what is not known is ignored.
             _ => {}
         }
@@ -297,6 +313,7 @@ impl ClientMessage {
         out.extend_from_slice(&asked.transaction);
         emit_ids(&mut out, Some(&asked.client), server);
         emit_requested(&mut out, &asked.requested);
+        emit_accept(&mut out, asked.reconfigure_accept);
         if rapid_commit {
             options::emit(&mut out, code::RAPID_COMMIT, |_| {});
         }
@@ -335,6 +352,7 @@ impl InformationRequest {
         out.extend_from_slice(&self.transaction);
         emit_ids(&mut out, self.client.as_ref(), self.server.as_ref());
         emit_requested(&mut out, &self.requested);
+        emit_accept(&mut out, self.reconfigure_accept);
         out
     }
 }
@@ -344,6 +362,12 @@ pub(super) fn emit_ids(out: &mut Vec<u8>, client: Option<&Duid>, server: Option<
         if let Some(duid) = duid {
             options::emit(out, option, |out| out.extend_from_slice(duid.as_bytes()));
         }
+    }
+}
+
+pub(super) fn emit_accept(out: &mut Vec<u8>, reconfigure_accept: bool) {
+    if reconfigure_accept {
+        options::emit(out, code::RECONFIGURE_ACCEPT, |_| {});
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-use super::client::emit_ids;
+use super::client::{emit_accept, emit_ids};
 use super::options::{self, RawIa};
-use super::{Duid, IaAddress, IaKind, MESSAGE_BYTES_MAX, code};
+use super::{Duid, GivenKey, IaAddress, IaKind, MESSAGE_BYTES_MAX, code};
 use crate::bytes::Reader;
 
 const ADVERTISE: u8 = 2;
@@ -34,6 +34,10 @@ pub struct ServerMessage {
     pub preference: Option<u8>,
     /// The Reply answers a Solicit (RFC 9915 §21.14).
     pub rapid_commit: bool,
+    /// The server sends Reconfigure to this client (RFC 9915 §21.20).
+    pub reconfigure_accept: bool,
+    /// The key of these (RFC 9915 §20.4.2).
+    pub reconfigure_key: Option<GivenKey>,
     /// Identity associations in the client's order.
     pub ias: Vec<IaReply>,
     /// The message's own status.
@@ -149,6 +153,8 @@ impl ServerMessage {
             server,
             preference: None,
             rapid_commit: false,
+            reconfigure_accept: false,
+            reconfigure_key: None,
             ias: Vec::new(),
             status: None,
             dns_servers: Vec::new(),
@@ -189,6 +195,10 @@ impl ServerMessage {
         }
         if self.rapid_commit {
             options::emit(&mut out, code::RAPID_COMMIT, |_| {});
+        }
+        emit_accept(&mut out, self.reconfigure_accept);
+        if let Some(given) = &self.reconfigure_key {
+            given.emit(&mut out);
         }
         for ia in &self.ias {
             let status = ia.status.as_ref();
@@ -282,6 +292,9 @@ impl ServerMessage {
             code::SERVER_ID => self.server = Duid::new(content)?,
             code::PREFERENCE => self.preference = Some(reader.u8()?),
             code::RAPID_COMMIT => self.rapid_commit = true,
+            code::RECONFIGURE_ACCEPT => self.reconfigure_accept = true,
+            // Of another protocol it is not for us (RFC 9915 §20.1).
+            code::AUTHENTICATION => self.reconfigure_key = GivenKey::parse(content),
             code::STATUS_CODE => self.status = Some(Status::from(options::status(content)?)),
             code::DNS_SERVERS => self.dns_servers = options::addresses(content)?,
             code::DOMAIN_LIST => self.dns_search = options::names(content)?,

@@ -106,6 +106,7 @@ fn the_order_of_identity_associations_is_kept() {
             client: Duid::new(&[0, 3, 1]).unwrap(),
             ias: iaids.iter().copied().map(ia).collect(),
             requested: vec![],
+            reconfigure_accept: false,
         },
     };
     assert_eq!(parse(&message.emit()), Ok(message));
@@ -179,12 +180,13 @@ fn any_asked() -> impl Strategy<Value = Asked> {
     });
     let ias = proptest::collection::vec(ia, 0..4);
     let requested = proptest::collection::vec(any::<u16>(), 0..8);
-    (any::<[u8; 3]>(), any_duid(), ias, requested).prop_map(
-        |(transaction, client, ias, requested)| Asked {
+    (any::<[u8; 3]>(), any_duid(), ias, requested, any::<bool>()).prop_map(
+        |(transaction, client, ias, requested, reconfigure_accept)| Asked {
             transaction,
             client,
             ias,
             requested,
+            reconfigure_accept,
         },
     )
 }
@@ -207,6 +209,7 @@ fn any_client_message() -> impl Strategy<Value = ClientMessage> {
                 client: flag.then_some(asked.client),
                 server: (!flag).then_some(server),
                 requested: asked.requested,
+                reconfigure_accept: asked.reconfigure_accept,
             }),
         },
     )
@@ -240,6 +243,7 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
             any::<[u8; 3]>(),
             proptest::option::of(any_duid()),
             any_duid(),
+            any::<(bool, Option<([u8; 16], u64)>)>(),
         ),
         any::<(Option<u8>, bool, [Option<u32>; 3])>(),
         proptest::collection::vec(ia, 0..4),
@@ -248,7 +252,11 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
         names,
     )
         .prop_map(|(head, fixed, ias, status, dns_servers, dns_search)| {
-            let (is_reply, transaction, client, server) = head;
+            let (is_reply, transaction, client, server, (reconfigure_accept, key)) = head;
+            let reconfigure_key = key.map(|(key, replay)| GivenKey {
+                key: ReconfigureKey::new(key),
+                replay,
+            });
             let (preference, rapid_commit, times) = fixed;
             let [information_refresh_time_s, sol_max_rt_s, inf_max_rt_s] = times;
             let kind = if is_reply {
@@ -260,6 +268,8 @@ fn any_server_message() -> impl Strategy<Value = ServerMessage> {
                 client,
                 preference,
                 rapid_commit,
+                reconfigure_accept,
+                reconfigure_key,
                 ias,
                 status,
                 dns_servers,

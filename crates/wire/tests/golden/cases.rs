@@ -4,9 +4,9 @@ use std::net::Ipv6Addr;
 
 use hextet_core::mac::Mac;
 use hextet_wire::dhcpv6::{
-    ALL_DHCP_RELAY_AGENTS_AND_SERVERS, Asked, CLIENT_PORT, ClientMessage, Duid, Ia, IaAddress,
-    IaKind, IaReply, InformationRequest, SERVER_PORT, ServerMessage, ServerMessageKind, Status,
-    StatusCode, code,
+    ALL_DHCP_RELAY_AGENTS_AND_SERVERS, Asked, CLIENT_PORT, ClientMessage, Duid, GivenKey, Ia,
+    IaAddress, IaKind, IaReply, InformationRequest, ReconfigureKey, SERVER_PORT, ServerMessage,
+    ServerMessageKind, Status, StatusCode, code,
 };
 use hextet_wire::frame::{ALL_NODES, ALL_ROUTERS, Envelope, Udp, multicast_mac, solicited_node};
 use hextet_wire::ndp::{
@@ -365,6 +365,7 @@ fn asked(addresses: &[&str]) -> Asked {
             addresses: addresses.collect(),
         }],
         requested: vec![code::DNS_SERVERS, code::DOMAIN_LIST],
+        reconfigure_accept: false,
     }
 }
 
@@ -393,6 +394,17 @@ fn client_cases() -> Vec<Case> {
             "Request",
             ClientMessage::Request {
                 asked: held(),
+                server: server(),
+            },
+        ),
+        (
+            "request-accept",
+            "Request of a client that follows Reconfigure",
+            ClientMessage::Request {
+                asked: Asked {
+                    reconfigure_accept: true,
+                    ..held()
+                },
                 server: server(),
             },
         ),
@@ -438,6 +450,7 @@ fn client_cases() -> Vec<Case> {
                     code::DOMAIN_LIST,
                     code::INFORMATION_REFRESH_TIME,
                 ],
+                reconfigure_accept: false,
             }),
         ),
     ];
@@ -516,6 +529,29 @@ fn server_cases() -> Vec<Case> {
             ServerMessage {
                 ias: vec![ia(vec![ours()])],
                 ..reply()
+            },
+        ),
+        (
+            "reply-key",
+            "Reply with the key that Reconfigure is signed by",
+            ServerMessage {
+                ias: vec![ia(vec![ours()])],
+                reconfigure_accept: true,
+                reconfigure_key: Some(GivenKey {
+                    key: ReconfigureKey::new([0xc5; 16]),
+                    replay: 7,
+                }),
+                ..reply()
+            },
+        ),
+        (
+            "advertise-times",
+            "Advertise to a client that asks how often to ask",
+            ServerMessage {
+                ias: vec![ia(vec![ours()])],
+                sol_max_rt_s: Some(3600),
+                inf_max_rt_s: Some(3600),
+                ..advertise()
             },
         ),
         (

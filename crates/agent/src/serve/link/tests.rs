@@ -67,5 +67,6 @@ fn view() -> LinkView {
         incarnation: 1,
         resumed: false,
         learned: Vec::new(),
+        reconfigurable: None,
     }
 }
