@@ -3,6 +3,7 @@
 
 mod commands;
 mod dhcp_options;
+mod dhcpv6;
 mod explain;
 mod guests;
 mod ipv4;

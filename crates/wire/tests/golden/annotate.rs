@@ -302,6 +302,10 @@ fn dhcpv6_option(lines: &mut Lines<'_>) {
         }
         59 => lines.put(4 + length, "boot file URL (RFC 5970 §3.1)"),
         60 => lines.put(4 + length, "boot file parameters (RFC 5970 §3.2)"),
+        11 => lines.put(4 + length, "authentication"),
+        20 => lines.put(4 + length, "reconfigure accept"),
+        82 => lines.put(4 + length, "SOL_MAX_RT"),
+        83 => lines.put(4 + length, "INF_MAX_RT"),
         other => lines.put(4 + length, &format!("option {other}")),
     };
 }

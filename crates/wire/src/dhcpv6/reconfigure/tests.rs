@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// RFC 2202 §2, the second test case's style of input with a key of 16 bytes: its first.
+/// RFC 2202 §2, its first case.
 #[test]
 fn the_digest_is_that_of_rfc_2202() {
     let key = ReconfigureKey::new([0x0b; 16]);
