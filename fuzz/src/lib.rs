@@ -9,7 +9,7 @@ mod mutate;
 
 use hextet_core::ids::Vni;
 use hextet_core::mac::Mac;
-use hextet_wire::dhcpv6::{self, ServerMessage};
+use hextet_wire::dhcpv6::{self, Reconfigure, ReconfigureKey, ServerMessage};
 use hextet_wire::frame::{self, Envelope};
 use hextet_wire::ndp::{self, HOP_LIMIT};
 use hextet_wire::{capture, craft, dhcpv4, ipv4};
@@ -123,6 +123,11 @@ pub fn parse_dhcpv6(bytes: &[u8]) -> bool {
         // Only what is unknown was left out.
         assert!(again.len() <= bytes.len());
         assert_eq!(dhcpv6::parse(&again), Ok(message));
+        return true;
+    }
+    let key = ReconfigureKey::new([7; 16]);
+    if let Ok(message) = Reconfigure::parse(bytes, &key) {
+        assert_eq!(Reconfigure::parse(&message.emit(&key), &key), Ok(message));
         return true;
     }
     let Ok(message) = ServerMessage::parse(bytes) else {

@@ -9,7 +9,11 @@ use hextet_core::link::{
 };
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
-use hextet_proto::{Directory, EVENTS_MAX, Holder, HolderKind, LEARNED_MAX, Link, TRANSMITS_MAX};
+use hextet_core::settings::RenewalTimes;
+use hextet_proto::{
+    Directory, EVENTS_MAX, Holder, HolderKind, LEARNED_MAX, Link, ReconfigureSeed, TRANSMITS_MAX,
+};
+use hextet_wire::dhcpv6::{self, Reconfigure, ReconfigureKey};
 use hextet_wire::frame;
 use hextet_wire::ndp::{self, NdpMessage};
 use hextet_wire::{dhcpv4, ipv4};
@@ -42,7 +46,11 @@ impl Directory for Neighbours {
 )]
 pub fn link_handle_frame(bytes: &[u8]) -> bool {
     let now = Instant::now();
-    let mut link = Link::new(plan(), 1);
+    let seed = ReconfigureSeed {
+        secret: ReconfigureKey::new([7; 16]),
+        replay: 0,
+    };
+    let mut link = Link::new(plan(), 1).reconfiguring(seed);
     link.handle_frame(bytes, &Neighbours, now);
     link.handle_source(bytes, &Neighbours, now);
     if let Ok(packet) = frame::parse(bytes)
@@ -55,10 +63,16 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
     if frame::ethertype(bytes) == Some(ipv4::ETHERTYPE_IPV4) {
         link.handle_frame(&crate::sealed(bytes), &Neighbours, now);
     }
+    // Whoever follows a Reconfigure is told that its addresses went, and nobody else.
+    let told = link.reconfigurable().cloned();
+    let mut changed = plan();
+    let dhcpv6 = changed.dhcpv6.as_mut();
+    dhcpv6.expect("it is served").dns_servers.clear();
+    link.handle_plan(changed, now);
     assert!(link.learned().count() <= LEARNED_MAX);
     let events = std::iter::from_fn(|| link.poll_event()).count();
     assert!(events <= EVENTS_MAX);
-    let mut frames = 0;
+    let (mut frames, mut reconfigures) = (0, 0);
     while let Some(frame) = link.poll_transmit(now + Duration::from_secs(1)) {
         frames += 1;
         if frame::ethertype(&frame) == Some(ipv4::ETHERTYPE_IPV4) {
@@ -68,7 +82,13 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
         }
         let packet = frame::parse(&frame).expect("a link sends valid frames");
         assert!(packet.payload.len() <= 2048);
-        if packet.udp().is_none() {
+        if let Some(udp) = packet.udp() {
+            if dhcpv6::ServerMessage::parse(udp.data).is_err() {
+                let client = told.as_ref().expect("it follows a Reconfigure");
+                Reconfigure::parse(udp.data, &client.key).expect("a link sends valid DHCPv6");
+                reconfigures += 1;
+            }
+        } else {
             let message = ndp::parse(&packet).expect("a link sends valid Neighbor Discovery");
             match message {
                 NdpMessage::RouterAdvert(_) | NdpMessage::NeighborAdvert(_) => {}
@@ -83,6 +103,7 @@ pub fn link_handle_frame(bytes: &[u8]) -> bool {
         }
     }
     assert!(frames <= TRANSMITS_MAX);
+    assert_eq!(reconfigures > 0, told.is_some());
     // The first frame alone has one answer: more says that the link understood what it was told.
     frames > 1 || events > 0
 }
@@ -128,6 +149,7 @@ fn plan() -> LinkPlan {
             addresses: vec![address],
             solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
             preferred_lifetime_s: 2700,
+            times: RenewalTimes::of_preferred_lifetime(2700),
             valid_lifetime_s: 5400,
             dns_servers: vec![dns],
             dns_search: vec!["example.org".to_owned()],
@@ -143,6 +165,7 @@ fn plan() -> LinkPlan {
                 host_name: "host-10-0-0-5".to_owned(),
             }],
             lease_time_s: 5400,
+            times: RenewalTimes::of_lease(5400),
             mtu: 1430,
             dns_search: vec!["example.org".to_owned()],
             options: [(67, b"pxelinux.0".to_vec())].into(),

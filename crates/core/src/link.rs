@@ -16,7 +16,7 @@ use crate::ids::{PortId, PortNumber, Vni};
 use crate::mac::Mac;
 use crate::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
 use crate::plan::{HostPlan, NetworkPlan, PortPlan, SubnetPlan};
-use crate::settings::CloudSettings;
+use crate::settings::{CloudSettings, RenewalTimes};
 
 pub use dhcpv4::{Dhcpv4Lease, Dhcpv4Plan, SERVICE_IPV4};
 pub use learnable::{Learnable, learnable};
@@ -138,8 +138,10 @@ pub struct Dhcpv6Plan {
     pub addresses: Vec<Ipv6Addr>,
     /// What a Solicit gets when there are none.
     pub solicit_without_address: SolicitWithoutAddress,
-    /// Preferred lifetime, seconds. T1 is half of it, T2 four fifths (RFC 9915 §14.2).
+    /// Preferred lifetime, seconds.
     pub preferred_lifetime_s: u32,
+    /// T1 and T2 (RFC 9915 §14.2).
+    pub times: RenewalTimes,
     /// Valid lifetime, seconds.
     pub valid_lifetime_s: u32,
     /// Name servers (RFC 3646 §3), without repetition.
@@ -301,6 +303,7 @@ fn dhcpv6_plan(
             SolicitWithoutAddress::NoAddrsAvail
         },
         preferred_lifetime_s: settings.preferred_lifetime_s,
+        times: settings.dhcpv6_times,
         valid_lifetime_s: settings.valid_lifetime_s,
         dns_servers: dns_union(served.iter().copied()),
         dns_search: settings.dns_search.clone(),

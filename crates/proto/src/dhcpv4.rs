@@ -131,14 +131,12 @@ fn give(
     lease: &Dhcpv4Lease,
     kind: ServerMessageKind,
 ) -> ServerMessage {
-    // RFC 2131 §4.4.5: half and seven eighths.
-    let seconds = u64::from(plan.lease_time_s);
     let mut message = with_options(plan, header, lease, kind);
     message.yiaddr = lease.address;
     message.lease = Some(Lease {
         lease_time_s: plan.lease_time_s,
-        renewal_time_s: (seconds / 2) as u32,
-        rebinding_time_s: (seconds * 7 / 8) as u32,
+        renewal_time_s: plan.times.t1_s,
+        rebinding_time_s: plan.times.t2_s,
     });
     message
 }

@@ -234,12 +234,10 @@ fn ia_na(plan: &Dhcpv6Plan, ia: &Ia, addresses: &[Ipv6Addr], stale: Stale) -> Ia
     if given.is_empty() {
         return refused(ia, no_addresses());
     }
-    // RFC 9915 §21.4: half and four fifths of the shortest preferred lifetime; 0 leaves it to the client.
-    let (t1_s, t2_s) = if addresses.is_empty() {
-        (0, 0)
-    } else {
-        let preferred = u64::from(plan.preferred_lifetime_s);
-        ((preferred / 2) as u32, (preferred * 4 / 5) as u32)
+    // RFC 9915 §21.4: 0 leaves it to the client.
+    let (t1_s, t2_s) = match addresses.is_empty() {
+        true => (0, 0),
+        false => (plan.times.t1_s, plan.times.t2_s),
     };
     IaReply {
         kind: ia.kind,

@@ -10,6 +10,7 @@ use hextet_core::link::{
 };
 use hextet_core::mac::Mac;
 use hextet_core::modes::SolicitWithoutAddress;
+use hextet_core::settings::RenewalTimes;
 use hextet_wire::dhcpv6::{self, ClientMessage, ServerMessage};
 use hextet_wire::frame::{self, ALL_ROUTERS, Envelope, Udp, multicast_mac, solicited_node};
 use hextet_wire::ndp::{
@@ -54,6 +55,7 @@ pub(crate) fn dhcpv4_plan() -> Dhcpv4Plan {
             lease("10.0.1.5", "10.0.1.0/25", None),
         ],
         lease_time_s: 5400,
+        times: RenewalTimes::of_lease(5400),
         mtu: 1430,
         dns_search: vec!["example.org".to_owned()],
         options: BTreeMap::new(),
@@ -103,6 +105,7 @@ pub(crate) fn plan() -> LinkPlan {
             addresses: vec![ip("2001:db8:3::17")],
             solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
             preferred_lifetime_s: 2700,
+            times: RenewalTimes::of_preferred_lifetime(2700),
             valid_lifetime_s: 5400,
             dns_servers: vec![ip("2001:db8::53")],
             dns_search: vec!["example.org".to_owned()],

@@ -1,12 +1,13 @@
 //! `server.toml`: what the file says, and what it means once checked. `hextet.example.toml` lists every key.
 
+mod settings;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hextet_core::domain::check_search;
 use hextet_core::ids::Vni;
 use hextet_core::mac::BaseMac;
 use hextet_core::network::{MTU_MIN, OVERLAY_OVERHEAD};
@@ -14,21 +15,14 @@ use hextet_core::provider::Underlay;
 use hextet_core::settings::CloudSettings;
 use hextet_store::{Database, DatabaseError};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::app::quotas::{Defaults, LIMIT_MAX, UNLIMITED};
 use crate::feed::FeedConfig;
 use crate::http::TlsConfig;
 use crate::identity::IdentityConfig;
 
-/// MaxRtrAdvInterval (RFC 4861 §6.2.1), seconds.
-const MAX_RTR_ADV_INTERVAL: std::ops::RangeInclusive<u16> = 4..=1800;
-/// Longest Retrans Timer that makes sense, milliseconds: a minute.
-const RETRANS_TIMER_MAX: u32 = 60_000;
-/// Shortest lifetime of addresses, seconds: shorter ones run out between two advertisements.
-const LIFETIME_MIN: u32 = 30;
-/// Longest lifetime of addresses, seconds: a year.
-const LIFETIME_MAX: u32 = 31_536_000;
+use settings::{RawDhcpv4, RawDhcpv6, RawLifetimes, RawRa, RawSettings};
+
 /// Largest MTU of a Linux link, bytes.
 const LINK_MTU_MAX: u32 = 65_535;
 /// Longest name of a physical network, characters (Neutron's limit).
@@ -66,6 +60,10 @@ struct RawConfig {
     ra: RawRa,
     #[serde(default)]
     lifetimes: RawLifetimes,
+    #[serde(default)]
+    dhcpv6: RawDhcpv6,
+    #[serde(default)]
+    dhcpv4: RawDhcpv4,
 }
 
 /// How lines of the log are written.
@@ -119,24 +117,8 @@ struct RawQuotas {
     port: i64,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRa {
-    max_interval_s: u16,
-    retrans_timer_ms: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawLifetimes {
-    preferred_s: u32,
-    valid_s: u32,
-}
-
 mod defaults {
-    use super::{
-        CloudSettings, IdentityConfig, RawLifetimes, RawQuotas, RawRa, SocketAddr, Uuid, Vni,
-    };
+    use super::{IdentityConfig, RawQuotas, SocketAddr, Vni};
 
     pub(super) fn underlay_mtu() -> u32 {
         1500
@@ -168,26 +150,6 @@ mod defaults {
                 network: 100,
                 subnet: 100,
                 port: 500,
-            }
-        }
-    }
-
-    impl Default for RawRa {
-        fn default() -> Self {
-            let settings = CloudSettings::with_defaults(Uuid::nil());
-            Self {
-                max_interval_s: settings.max_rtr_adv_interval_s,
-                retrans_timer_ms: settings.retrans_timer_ms,
-            }
-        }
-    }
-
-    impl Default for RawLifetimes {
-        fn default() -> Self {
-            let settings = CloudSettings::with_defaults(Uuid::nil());
-            Self {
-                preferred_s: settings.preferred_lifetime_s,
-                valid_s: settings.valid_lifetime_s,
             }
         }
     }
@@ -305,7 +267,14 @@ impl ServerConfig {
             accounts: raw.identity.accounts,
             token_lifetime: token_lifetime(raw.identity.token_lifetime_s)?,
             quotas: quotas(&raw.quotas)?,
-            settings: settings(&raw.ra, &raw.lifetimes, raw.dns_search)?,
+            settings: RawSettings {
+                ra: raw.ra,
+                lifetimes: raw.lifetimes,
+                dhcpv6: raw.dhcpv6,
+                dhcpv4: raw.dhcpv4,
+                dns_search: raw.dns_search,
+            }
+            .check()?,
         })
     }
 }
@@ -398,50 +367,6 @@ fn quotas(raw: &RawQuotas) -> Result<Defaults, ConfigError> {
     within("quotas.subnet", raw.subnet, &allowed, "subnets")?;
     within("quotas.port", raw.port, &allowed, "ports")?;
     Ok(Defaults::new(raw.network, raw.port, raw.subnet))
-}
-
-fn settings(
-    ra: &RawRa,
-    lifetimes: &RawLifetimes,
-    dns_search: Vec<String>,
-) -> Result<CloudSettings, ConfigError> {
-    let interval = ra.max_interval_s;
-    within(
-        "ra.max_interval_s",
-        interval,
-        &MAX_RTR_ADV_INTERVAL,
-        "seconds",
-    )?;
-    let retrans = 0..=RETRANS_TIMER_MAX;
-    within(
-        "ra.retrans_timer_ms",
-        ra.retrans_timer_ms,
-        &retrans,
-        "milliseconds",
-    )?;
-    let preferred = LIFETIME_MIN..=LIFETIME_MAX;
-    within(
-        "lifetimes.preferred_s",
-        lifetimes.preferred_s,
-        &preferred,
-        "seconds",
-    )?;
-    let valid = lifetimes.preferred_s..=LIFETIME_MAX;
-    within(
-        "lifetimes.valid_s",
-        lifetimes.valid_s,
-        &valid,
-        "seconds, not below lifetimes.preferred_s,",
-    )?;
-    check_search(&dns_search).map_err(|(value, allowed)| wrong("dns_search", value, &allowed))?;
-    Ok(CloudSettings {
-        max_rtr_adv_interval_s: interval,
-        preferred_lifetime_s: lifetimes.preferred_s,
-        valid_lifetime_s: lifetimes.valid_s,
-        retrans_timer_ms: ra.retrans_timer_ms,
-        dns_search,
-        ..CloudSettings::with_defaults(Uuid::new_v4())
-    })
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use crate::dhcp::DhcpOptions;
 use crate::plan::{HostPlan, Ipv4Route, Ipv4SubnetPlan, PortPlan};
-use crate::settings::CloudSettings;
+use crate::settings::{CloudSettings, RenewalTimes};
 
 /// The network's service address in IPv4, the same on every network and host: DHCPv4's server identifier. It is
 /// link-local (RFC 3927), as the IPv6 one is, so that no subnet must give up an address for it. Guests are told a route
@@ -23,8 +23,10 @@ const ROUTER: u8 = 3;
 pub struct Dhcpv4Plan {
     /// What may be leased, at least one, in the order of the subnets' creation: the port's addresses, whoever asks.
     pub leases: Vec<Dhcpv4Lease>,
-    /// Lease time, seconds. T1 is half of it, T2 seven eighths (RFC 2131 §4.4.5).
+    /// Lease time, seconds.
     pub lease_time_s: u32,
+    /// T1 and T2 (RFC 2131 §4.4.5).
+    pub times: RenewalTimes,
     /// The interface's MTU, bytes.
     pub mtu: u16,
     /// Search list; its first name is the domain name.
@@ -80,7 +82,8 @@ pub(super) fn dhcpv4_plan(
     let mtu = u16::try_from(mtu.clamp(MTU_MIN, most)).expect("it was clamped to what a u16 holds");
     Some(Dhcpv4Plan {
         leases,
-        lease_time_s: settings.valid_lifetime_s,
+        lease_time_s: settings.dhcpv4_lease_s,
+        times: settings.dhcpv4_times,
         mtu,
         dns_search: settings.dns_search.clone(),
         options: port.dhcp_options.v4.clone(),

@@ -10,7 +10,7 @@ use hextet_core::plan::{
     SubnetPlan,
 };
 use hextet_core::port::FixedIp;
-use hextet_core::settings::CloudSettings;
+use hextet_core::settings::{CloudSettings, RenewalTimes};
 
 use super::{
     Malformed, address, any_address, any_octets, ipv4_address, ipv4_prefix, mac, narrow, prefix,
@@ -117,10 +117,22 @@ fn cloud_out(settings: &CloudSettings) -> v1::Cloud {
         valid_lifetime_s: settings.valid_lifetime_s,
         retrans_timer_ms: settings.retrans_timer_ms,
         dns_search: settings.dns_search.clone(),
+        dhcpv6_t1_s: Some(settings.dhcpv6_times.t1_s),
+        dhcpv6_t2_s: Some(settings.dhcpv6_times.t2_s),
+        dhcpv4_lease_s: Some(settings.dhcpv4_lease_s),
+        dhcpv4_t1_s: Some(settings.dhcpv4_times.t1_s),
+        dhcpv4_t2_s: Some(settings.dhcpv4_times.t2_s),
     }
 }
 
 fn cloud_in(cloud: &v1::Cloud) -> Result<CloudSettings, Malformed> {
+    let times = |t1_s: Option<u32>, t2_s: Option<u32>, default: RenewalTimes| RenewalTimes {
+        t1_s: t1_s.unwrap_or(default.t1_s),
+        t2_s: t2_s.unwrap_or(default.t2_s),
+    };
+    let dhcpv6 = RenewalTimes::of_preferred_lifetime(cloud.preferred_lifetime_s);
+    let dhcpv4_lease_s = cloud.dhcpv4_lease_s.unwrap_or(cloud.valid_lifetime_s);
+    let dhcpv4 = RenewalTimes::of_lease(dhcpv4_lease_s);
     Ok(CloudSettings {
         server_duid: uuid("cloud.server_duid", &cloud.server_duid)?,
         max_rtr_adv_interval_s: narrow(
@@ -129,6 +141,9 @@ fn cloud_in(cloud: &v1::Cloud) -> Result<CloudSettings, Malformed> {
         )?,
         preferred_lifetime_s: cloud.preferred_lifetime_s,
         valid_lifetime_s: cloud.valid_lifetime_s,
+        dhcpv6_times: times(cloud.dhcpv6_t1_s, cloud.dhcpv6_t2_s, dhcpv6),
+        dhcpv4_lease_s,
+        dhcpv4_times: times(cloud.dhcpv4_t1_s, cloud.dhcpv4_t2_s, dhcpv4),
         retrans_timer_ms: cloud.retrans_timer_ms,
         dns_search: cloud.dns_search.clone(),
     })

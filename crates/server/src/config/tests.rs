@@ -56,7 +56,7 @@ fn the_example_loads_and_its_commented_values_are_the_defaults() {
 /// Every key that the file can have, by asking the parser for each in turn what it misses or knows.
 #[test]
 fn the_example_lists_every_key() {
-    let sections: [(&str, &[&str]); 8] = [
+    let sections: [(&str, &[&str]); 10] = [
         (
             "",
             &[
@@ -78,6 +78,8 @@ fn the_example_lists_every_key() {
                 "quotas",
                 "ra",
                 "lifetimes",
+                "dhcpv6",
+                "dhcpv4",
             ],
         ),
         ("tls", &["cert", "key"]),
@@ -87,6 +89,8 @@ fn the_example_lists_every_key() {
         ("quotas", &["network", "subnet", "port"]),
         ("ra", &["max_interval_s", "retrans_timer_ms"]),
         ("lifetimes", &["preferred_s", "valid_s"]),
+        ("dhcpv6", &["renew_s", "rebind_s"]),
+        ("dhcpv4", &["lease_s", "renew_s", "rebind_s"]),
     ];
     let table: toml::Table = everything().parse().unwrap();
     for (section, keys) in sections {
@@ -163,6 +167,10 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
             "30 to 31536000",
         ),
         ("valid_s = 2699", "lifetimes.valid_s", "2700 to 31536000"),
+        ("renew_s = 2161", "dhcpv6.renew_s", "15 to 2160"),
+        ("rebind_s = 2701", "dhcpv6.rebind_s", "15 to 2700"),
+        ("lease_s = 29", "dhcpv4.lease_s", "30 to 31536000"),
+        ("lease_s = 4724", "dhcpv4.rebind_s", "15 to 4724"),
         (
             "token_lifetime_s = 59",
             "identity.token_lifetime_s",
