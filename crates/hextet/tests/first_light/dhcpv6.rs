@@ -1,4 +1,5 @@
 //! What real DHCPv6 clients make of several addresses, and of a Reconfigure.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::fs;
 use std::net::Ipv6Addr;

@@ -414,6 +414,7 @@ fn a_ports_own_options_are_told_whoever_asks_and_come_instead_of_the_usual_ones(
         client: None,
         server: None,
         requested: vec![],
+        reconfigure_accept: false,
     });
     let reply = answer(&plan, &question).unwrap().message;
     assert_eq!(reply.information_refresh_time_s, Some(4096));
