@@ -35,12 +35,14 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let store = Store::open(config).await.unwrap();
-        let writers = (0..WRITERS).map(|writer| write_for_ever(store.clone(), round, writer));
+        // Each a task of its own: some find the writer free and write at once, the others wait and are grouped.
+        let writers = (0..WRITERS)
+            .map(|writer| tokio::spawn(write_for_ever(store.clone(), round.clone(), writer)));
         futures::future::join_all(writers).await;
     });
 }
 
-async fn write_for_ever(store: Store, round: &str, writer: u64) {
+async fn write_for_ever(store: Store, round: String, writer: u64) {
     for count in 0.. {
         let id = format!("{round}-{writer}-{count}");
         let written = id.clone();

@@ -1,8 +1,11 @@
-//! SQLite: opening, and the thread that writes. Jobs run in one transaction that stays open over many groups of them. A
-//! group is stored when its record is in the redo file (`crate::redo`), and SQLite commits now and then.
+//! SQLite: opening, and the writer. Jobs run in one transaction that stays open over many groups of them. A group is stored
+//! when its record is in the redo file (`crate::redo`), and SQLite commits now and then.
+//!
+//! The writer has a thread, which takes the jobs that wait as one group. Where none waits and nobody writes, who has a job
+//! runs it alone and at once: two hand-overs between threads take longer than the job.
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -11,6 +14,7 @@ use futures::FutureExt;
 use hextet_core::settings::CloudSettings;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{error, info};
 
@@ -33,13 +37,70 @@ const STATEMENTS_KEPT: usize = 128;
 /// How long SQLite's transaction stays open, at most: what others see who read the file is not older.
 const BEHIND_MAX: Duration = Duration::from_secs(1);
 
+/// Where the writer is, for whose turn it is.
+struct Desk {
+    /// Nothing once it is closed.
+    writer: Mutex<Option<Writer>>,
+    /// When SQLite is to commit.
+    due: Mutex<Option<Instant>>,
+}
+
+impl Desk {
+    fn new(writer: Writer) -> Arc<Self> {
+        Arc::new(Self {
+            writer: Mutex::new(Some(writer)),
+            due: Mutex::new(None),
+        })
+    }
+
+    fn due(&self) -> Option<Instant> {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes when SQLite is to commit now; whether the thread, which sleeps, has to know.
+    fn note_due(&self, writer: &Writer) -> bool {
+        let due = writer.open_since.map(|since| since + BEHIND_MAX);
+        let mut noted = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = noted.is_none() && due.is_some();
+        *noted = due;
+        is_news
+    }
+}
+
+/// Lets who has a job run it, where nobody else writes.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    desk: Arc<Desk>,
+    thread: Thread,
+}
+
+impl Direct {
+    /// Runs a job here and now, to its end. Gives it back where somebody else writes, and where no other thread could
+    /// take over this one's tasks for the time of a sync.
+    pub(crate) fn try_write(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        let has_deputies = Handle::try_current()
+            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let Ok(mut writer) = self.desk.writer.try_lock() else {
+            return Err(job);
+        };
+        let Some(writer) = writer.as_mut().filter(|_| has_deputies) else {
+            return Err(job);
+        };
+        tokio::task::block_in_place(|| writer.commit(vec![job]));
+        if self.desk.note_due(writer) {
+            self.thread.unpark();
+        }
+        Ok(())
+    }
+}
+
 /// Opens a file, and starts its writer.
 pub(crate) fn start(
     path: &Path,
     config: &StoreConfig,
     inbox: mpsc::Receiver<Order>,
     committed: broadcast::Sender<Arc<Committed>>,
-) -> Result<Audience, OpenError> {
+) -> Result<(Audience, Direct), OpenError> {
     let lock = match DatabaseLock::take(path) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Err(OpenError::InUse { path: path.into() }),
@@ -61,11 +122,14 @@ pub(crate) fn start(
         audience: audience.clone(),
         open_since: None,
     };
-    std::thread::Builder::new()
+    let desk = Desk::new(writer);
+    let own = desk.clone();
+    let thread = std::thread::Builder::new()
         .name("store-writer".into())
-        .spawn(move || writer.run(inbox, lock))
+        .spawn(move || run_thread(&own, inbox, lock))
         .map_err(OpenError::Thread)?;
-    Ok(audience)
+    let thread = thread.thread().clone();
+    Ok((audience, Direct { desk, thread }))
 }
 
 fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable> {
@@ -119,7 +183,40 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     Ok((tx, redo, model))
 }
 
-/// The writer's thread.
+/// The writer's thread. Runs until told to close, or until every store handle is gone. The lock is given back once the
+/// database is closed.
+fn run_thread(desk: &Desk, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock) {
+    let waker = Waker::from(Arc::new(Alarm(std::thread::current())));
+    let mut closing = None;
+    loop {
+        let wait = wait(&mut orders, &waker, desk);
+        // Left by a panic it is of no use to anybody: later writes fail.
+        let Ok(mut held) = desk.writer.lock() else {
+            return;
+        };
+        let Some(writer) = held.as_mut() else { return };
+        let gone = matches!(wait, Wait::Gone);
+        match wait {
+            Wait::Order(first) => {
+                let group = gather(first, &mut orders, &mut closing);
+                writer.commit(group);
+            }
+            Wait::Due => writer.write_down_now(),
+            Wait::Gone => {}
+        }
+        desk.note_due(writer);
+        if gone || closing.is_some() {
+            if let Some(writer) = held.take() {
+                writer.close();
+            }
+            drop(lock);
+            drop(closing);
+            return;
+        }
+    }
+}
+
+/// What writes.
 struct Writer {
     tx: Tx,
     redo: Redo,
@@ -129,27 +226,12 @@ struct Writer {
 }
 
 impl Writer {
-    /// Runs until told to close, or until every store handle is gone. The lock is given back once the database is closed.
-    fn run(mut self, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock) {
-        let waker = Waker::from(Arc::new(Alarm(std::thread::current())));
-        let mut closing = None;
-        while closing.is_none() {
-            let due = self.open_since.map(|since| since + BEHIND_MAX);
-            match wait(&mut orders, &waker, due) {
-                Wait::Order(first) => {
-                    let group = gather(first, &mut orders, &mut closing);
-                    self.commit(group);
-                }
-                Wait::Due => self.write_down_now(),
-                Wait::Gone => break,
-            }
-        }
+    /// Ends in order: SQLite has everything, and the redo file is not needed any more.
+    fn close(mut self) {
         self.write_down_now();
         let Self { tx, redo, .. } = self;
         drop(tx);
         redo.close();
-        drop(lock);
-        drop(closing);
     }
 
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
@@ -309,15 +391,18 @@ enum Wait {
     Gone,
 }
 
-/// Waits for an order, until then at the latest.
-fn wait(orders: &mut mpsc::Receiver<Order>, waker: &Waker, due: Option<Instant>) -> Wait {
+/// Waits for an order, or until SQLite is to commit. Who opens its transaction beside the thread wakes it.
+fn wait(orders: &mut mpsc::Receiver<Order>, waker: &Waker, desk: &Desk) -> Wait {
     loop {
         match orders.poll_recv(&mut Context::from_waker(waker)) {
             Poll::Ready(Some(order)) => return Wait::Order(order),
             Poll::Ready(None) => return Wait::Gone,
             Poll::Pending => {}
         }
-        match due.map(|due| due.saturating_duration_since(Instant::now())) {
+        match desk
+            .due()
+            .map(|due| due.saturating_duration_since(Instant::now()))
+        {
             None => std::thread::park(),
             Some(Duration::ZERO) => return Wait::Due,
             Some(left) => std::thread::park_timeout(left),

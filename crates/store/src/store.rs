@@ -14,10 +14,10 @@ use crate::engine::EngineError;
 use crate::model::{Committed, Model};
 use crate::postgres::{self, Freshness};
 use crate::schema::{self, SCHEMA_VERSION, Unusable};
-use crate::sqlite;
+use crate::sqlite::{self, Direct};
 use crate::stats::Stats;
 use crate::tx::Tx;
-use crate::writer::{Order, Write};
+use crate::writer::{Job, Order, Write};
 
 /// Most writes that wait for the writer; whoever comes then waits to be let in.
 const WRITE_QUEUE_MAX: usize = 1024;
@@ -129,6 +129,8 @@ pub enum WriteError<E> {
 pub struct Store {
     orders: mpsc::Sender<Order>,
     audience: Audience,
+    /// The short way to write, on an engine that has one.
+    direct: Option<Direct>,
     /// How new the model is, where others write too.
     freshness: Option<Freshness>,
 }
@@ -142,14 +144,13 @@ impl Store {
     pub async fn open(config: StoreConfig) -> Result<Self, OpenError> {
         let (orders, inbox) = mpsc::channel(WRITE_QUEUE_MAX);
         let (committed, _) = broadcast::channel(COMMITS_BEHIND_MAX);
-        let (audience, freshness) = match config.database.clone() {
+        let (audience, direct, freshness) = match config.database.clone() {
             Database::Sqlite(path) => {
                 let open = move || sqlite::start(&path, &config, inbox, committed);
                 let opened = tokio::task::spawn_blocking(open).await;
-                (
-                    opened.map_err(|error| OpenError::Thread(error.into()))??,
-                    None,
-                )
+                let (audience, direct) =
+                    opened.map_err(|error| OpenError::Thread(error.into()))??;
+                (audience, Some(direct), None)
             }
             Database::Postgres(url) => {
                 let opening = postgres::Opening {
@@ -161,12 +162,13 @@ impl Store {
                 let opened = postgres::open(opening, inbox, committed).await;
                 let (audience, freshness) =
                     opened.map_err(|error| unusable(&config.database, error))?;
-                (audience, Some(freshness))
+                (audience, None, Some(freshness))
             }
         };
         Ok(Self {
             orders,
             audience,
+            direct,
             freshness,
         })
     }
@@ -184,9 +186,22 @@ impl Store {
     {
         let closed = || WriteError::Engine(EngineError::Closed);
         let (reply, answer) = oneshot::channel();
-        let order = Order::Write(Box::new(Write::new(make, reply)));
-        self.orders.send(order).await.map_err(|_| closed())?;
+        if let Some(job) = self.run_at_once(Box::new(Write::new(make, reply))) {
+            let order = Order::Write(job);
+            self.orders.send(order).await.map_err(|_| closed())?;
+        }
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Runs a job on the short way, if there is one and it is free: nobody who waits already is overtaken. Else gives the
+    /// job back.
+    fn run_at_once(&self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
+        match &self.direct {
+            Some(direct) if self.orders.capacity() == WRITE_QUEUE_MAX => {
+                direct.try_write(job).err()
+            }
+            _ => Some(job),
+        }
     }
 
     /// Shows the model, which holds every write that was acknowledged before. The closure should be quick: commits wait

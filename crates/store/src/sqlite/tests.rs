@@ -69,8 +69,8 @@ fn run<F>(writer: &mut Writer, job: F) -> bool
 where
     F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<bool, EngineError>> + Send + 'static,
 {
-    let (reply, mut answer) = oneshot::channel();
-    writer.commit(vec![Box::new(Write::new(job, reply))]);
+    let (job, mut answer) = boxed(job);
+    writer.commit(vec![job]);
     matches!(answer.try_recv(), Ok(Ok(true)))
 }
 
@@ -174,8 +174,82 @@ fn what_is_closed_is_whole_without_a_redo_file() {
     let path = bed.folder.path().join("hextet.db");
     let (orders, inbox) = mpsc::channel(1);
     drop(orders);
-    writer.run(inbox, DatabaseLock::take(&path).unwrap().unwrap());
+    run_thread(
+        &Desk::new(writer),
+        inbox,
+        DatabaseLock::take(&path).unwrap().unwrap(),
+    );
     let redo = crate::lock::beside(&path, redo::SUFFIX);
     assert!(!redo.exists());
     assert_eq!(bed.found(), bed.acknowledged);
+}
+
+type Answer = oneshot::Receiver<Result<bool, crate::store::WriteError<EngineError>>>;
+
+/// A job, and how it ends.
+fn boxed<F>(make: F) -> (Box<dyn Job>, Answer)
+where
+    F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<bool, EngineError>> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Write::new(make, reply)), answer)
+}
+
+/// A job that stores a document.
+fn insertion(id: &'static str) -> (Box<dyn Job>, Answer) {
+    boxed(move |tx| {
+        let value = BTreeMap::from([("text", "")]);
+        Box::pin(async move { tx.insert("thing", id, "", &value, Layout::default()).await })
+    })
+}
+
+/// A started engine, as a store has it.
+fn started(bed: &Bed) -> (Direct, mpsc::Sender<Order>) {
+    let path = bed.folder.path().join("hextet.db");
+    let config = StoreConfig::new(&path, CloudSettings::with_defaults(Uuid::from_u128(1)));
+    let (orders, inbox) = mpsc::channel(8);
+    let (committed, _) = broadcast::channel(8);
+    let (_, direct) = start(&path, &config, inbox, committed).unwrap();
+    (direct, orders)
+}
+
+#[test]
+fn who_finds_the_writer_free_writes_at_once_and_the_thread_commits_later() {
+    let bed = Bed::new();
+    let (direct, orders) = started(&bed);
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let stored = runtime.block_on(async {
+        let (job, mut answer) = insertion("first");
+        assert!(direct.try_write(job).is_ok());
+        matches!(answer.try_recv(), Ok(Ok(true)))
+    });
+    assert!(stored, "it is answered before `try_write` returns");
+    // Nobody orders anything, so the thread must know by itself that SQLite is to commit.
+    while direct.desk.due().is_some() {
+        std::thread::yield_now();
+    }
+    let (done, closed) = oneshot::channel();
+    orders.blocking_send(Order::Close(done)).unwrap();
+    assert!(closed.blocking_recv().is_err());
+    let late = runtime.block_on(async { direct.try_write(insertion("late").0).is_err() });
+    assert!(late, "nothing is written once it is closed");
+    assert_eq!(bed.found(), BTreeSet::from(["first".to_owned()]));
+}
+
+#[test]
+fn the_short_way_is_closed_while_another_writes_and_where_it_would_hold_up_all_tasks() {
+    let bed = Bed::new();
+    let (direct, _orders) = started(&bed);
+    let many = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let single = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let is_free = |runtime: &tokio::runtime::Runtime, id| {
+        runtime.block_on(async { direct.try_write(insertion(id).0).is_ok() })
+    };
+    let held = direct.desk.writer.lock().unwrap();
+    assert!(!is_free(&many, "busy"));
+    drop(held);
+    assert!(!is_free(&single, "single"));
+    assert!(is_free(&many, "free"));
 }
