@@ -40,7 +40,9 @@ struct Cli {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Rows {
-    /// Chains on SQLite, beside the disk.
+    /// Chains of one client on SQLite, beside the disk.
+    Chain,
+    /// The same, and chains of eight clients.
     Chains,
     /// Lists, shows, creations, memory.
     Ports,
@@ -105,8 +107,8 @@ fn run(cli: &Cli) -> Result<bool> {
         report: Report::new(!cli.quick),
     };
     let wanted = |rows| cli.rows.is_empty() || cli.rows.contains(&rows);
-    if wanted(Rows::Chains) {
-        bench.chains_sqlite()?;
+    if wanted(Rows::Chain) || wanted(Rows::Chains) {
+        bench.chains_sqlite(wanted(Rows::Chains))?;
     }
     if wanted(Rows::Ports) {
         bench.ports()?;

@@ -55,20 +55,28 @@ impl Bench {
         Server::start(&self.binary, &self.folder.join(name), database)
     }
 
-    /// Chains with 1 and with 8 clients on SQLite, beside the disk.
+    /// Chains with 1 and, unless that is all that is wanted, with 8 clients on SQLite, beside the disk.
     ///
     /// # Errors
     /// With the first answer that is wrong.
-    pub fn chains_sqlite(&mut self) -> Result<()> {
+    pub fn chains_sqlite(&mut self, eight: bool) -> Result<()> {
         let server = self.start("chains", None)?;
         let tally = Tally::default();
+        self.chains_alone(&server, &tally)?;
+        if eight {
+            self.chains_together(&server, &tally)?;
+        }
+        finish(server, &tally)
+    }
+
+    fn chains_alone(&mut self, server: &Server, tally: &Tally) -> Result<()> {
         let mut disk = Disk::new(server.folder())?;
         let mut alone = Vec::new();
         let (mut over, mut append) = (Vec::new(), Vec::new());
         for _ in 0..self.size.windows {
             over.push(disk.overwrite(SYNCED_WRITES)?.as_secs_f64() * 1e3);
             append.push(disk.append(SYNCED_WRITES)?.as_secs_f64() * 1e3);
-            alone.push(self.chains(&server, &tally, 1, Mode::Slaac)?);
+            alone.push(self.chains(server, tally, 1, Mode::Slaac)?);
         }
         let ratios = |disk: &[f64]| -> Vec<f64> {
             let pairs = alone.iter().zip(disk);
@@ -105,11 +113,15 @@ impl Bench {
             Unit::Times,
             to_over,
         ));
+        Ok(())
+    }
+
+    fn chains_together(&mut self, server: &Server, tally: &Tally) -> Result<()> {
         let mut together = Vec::new();
         let mut stateful = Vec::new();
         for _ in 0..self.size.windows {
-            together.push(self.chains(&server, &tally, 8, Mode::Slaac)?);
-            stateful.push(self.chains(&server, &tally, 8, Mode::Stateful)?);
+            together.push(self.chains(server, tally, 8, Mode::Slaac)?);
+            stateful.push(self.chains(server, tally, 8, Mode::Stateful)?);
         }
         self.report.add(
             rates("chains, SQLite, 8 clients", &together)
@@ -118,7 +130,7 @@ impl Bench {
         );
         self.report
             .add(rates("the same with stateful subnets", &stateful).against(neutron::CHAINS_8));
-        finish(server, &tally)
+        Ok(())
     }
 
     /// Chains and creations of ports on PostgreSQL.
