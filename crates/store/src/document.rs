@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 use crate::engine::EngineError;
 
@@ -47,28 +46,21 @@ impl Document {
             id: id.to_owned(),
             source,
         };
-        let Json::Object(members) = serde_json::to_value(value).map_err(fault)? else {
+        let text = serde_json::to_string(value).map_err(fault)?;
+        if !text.starts_with('{') {
             return Err(EngineError::Unsound("document: it is no object"));
-        };
-        let mut text = String::from("{");
+        }
         let (mut public_bytes, mut admin_bytes) = (None, None);
-        for (name, member) in &members {
+        each_member(&text, |begin, name| {
             if layout.first_admin == Some(name) {
-                public_bytes = Some(text.len());
+                public_bytes = Some(begin);
             }
             if layout.first_internal == Some(name) {
-                public_bytes = public_bytes.or(Some(text.len()));
-                admin_bytes = Some(text.len());
+                public_bytes = public_bytes.or(Some(begin));
+                admin_bytes = Some(begin);
             }
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(&serde_json::to_string(name).map_err(fault)?);
-            text.push(':');
-            text.push_str(&serde_json::to_string(member).map_err(fault)?);
-        }
-        let end = text.len();
-        text.push('}');
+        });
+        let end = text.len() - 1;
         Ok(Self {
             id: id.into(),
             project_id: project_id.into(),
@@ -151,6 +143,41 @@ impl Document {
             id: self.id.to_string(),
             source,
         })
+    }
+}
+
+/// Tells where each member of an object's text begins, with the comma before it, and its name as it is written.
+fn each_member<'a>(text: &'a str, mut tell: impl FnMut(usize, &'a str)) {
+    let (mut depth, mut quoted_from, mut escaped) = (0_usize, None, false);
+    let mut named_from = None;
+    for (at, octet) in text.bytes().enumerate() {
+        if let Some(from) = quoted_from {
+            match octet {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => {
+                    quoted_from = None;
+                    if let Some(begin) = named_from.take() {
+                        tell(begin, &text[from..at]);
+                    }
+                }
+                _ => {}
+            }
+            continue;
+        }
+        match octet {
+            b'"' => quoted_from = Some(at + 1),
+            b'{' | b'[' => {
+                depth += 1;
+                named_from = (depth == 1).then_some(1);
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                named_from = None;
+            }
+            b',' if depth == 1 => named_from = Some(at),
+            _ => {}
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::*;
 
@@ -41,4 +41,22 @@ fn a_member_that_is_named_like_a_cut_inside_another_cuts_nothing() {
         r#"{"id":{"secret":1},"name":"\"secret\":""#,
         r#"{"id":{"secret":1},"name":"\"secret\":","secret":2"#,
     );
+}
+
+#[test]
+fn values_of_any_form_before_a_cut_are_passed_over() {
+    check(
+        json!({"id": ["secret", [{}, {"inner": "]}"}]], "b\"": "\\", "c": {}, "secret": "}{", "d": 1.5, "inner": null, "e": []}),
+        r#"{"id":["secret",[{},{"inner":"]}"}]],"b\"":"\\","c":{}"#,
+        r#"{"id":["secret",[{},{"inner":"]}"}]],"b\"":"\\","c":{},"secret":"}{","d":1.5"#,
+    );
+    check(json!({"secret": 1, "id": 2}), "{", r#"{"secret":1,"id":2"#);
+    check(json!({}), "{", "{");
+}
+
+#[test]
+fn what_is_no_object_is_no_document() {
+    for value in [json!([1]), json!("{"), json!(null)] {
+        assert!(Document::render("thing", "1", "p", &value, LAYOUT, 1).is_err());
+    }
 }
