@@ -23,6 +23,7 @@ mod recover;
 mod request;
 mod role;
 mod secret;
+mod sessions;
 mod throttle;
 mod token;
 
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::ProjectId;
-use hextet_store::{EngineError, Store};
+use hextet_store::{EngineError, Model, Store};
 
 pub use bootstrap::{Bootstrap, BootstrapError, BootstrapUser};
 pub use caller::{AuthenticateError, Caller, Unauthorized};
@@ -49,6 +50,8 @@ use directory::{Directory, Session};
 use error::Failure;
 use password::Hasher;
 use query::Filters;
+use records::SigningKey;
+use sessions::Sessions;
 use throttle::Throttle;
 
 /// How the service is set up.
@@ -106,6 +109,7 @@ struct Inner {
     config: IdentityConfig,
     hasher: Hasher,
     throttle: Mutex<Throttle>,
+    sessions: Sessions,
     logins: logins::Counts,
     clock: Clock,
 }
@@ -153,6 +157,7 @@ impl Identity {
                 config,
                 hasher,
                 throttle,
+                sessions: Sessions::default(),
                 logins: logins::Counts::default(),
                 clock,
             }),
@@ -177,11 +182,11 @@ impl Identity {
     /// That the token opens nothing, or that the accounts cannot be read now: nobody gets in then.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthenticateError> {
         let session = self.session(token).await?.ok_or(Unauthorized)?;
-        let project = session.project.ok_or(Unauthorized)?;
+        let project = session.project.as_ref().ok_or(Unauthorized)?;
         Ok(Caller {
-            user_id: session.user.id,
-            project_id: ProjectId(project.id),
-            roles: session.roles,
+            user_id: session.user.id.clone(),
+            project_id: ProjectId(project.id.clone()),
+            roles: session.roles.clone(),
         })
     }
 
@@ -193,19 +198,49 @@ impl Identity {
     /// Whether a token may open something, so that its request is worth being read. True where the accounts cannot be
     /// had now: whoever answers the request says so.
     pub(crate) async fn may_open(&self, token: &str) -> bool {
-        let now = self.now_ms() / 1000;
-        let store = &self.inner.store;
-        let known = store.glance(|model| session_of(Directory(model), token, now));
+        let known = self
+            .inner
+            .store
+            .glance(|model| self.session_in(model, token));
         // Another server may have just made what the token stands on.
         matches!(known, Ok(Some(_))) || !matches!(self.session(token).await, Ok(None))
     }
 
     /// The session that a token opens now.
-    async fn session(&self, token: &str) -> Result<Option<Session>, EngineError> {
-        let now = self.now_ms() / 1000;
+    async fn session(&self, token: &str) -> Result<Option<Arc<Session>>, EngineError> {
         // In one read: what other servers wrote is waited for once, and holds for key, accounts and revocations alike.
-        self.directory(|directory| session_of(directory, token, now))
-            .await
+        let store = &self.inner.store;
+        store.read(|model| self.session_in(model, token)).await?
+    }
+
+    /// The session that a token opens now by these accounts.
+    fn session_in(&self, model: &Model, token: &str) -> Result<Option<Arc<Session>>, EngineError> {
+        let (sessions, now) = (&self.inner.sessions, self.now_ms() / 1000);
+        if let Some(known) = sessions.get(model, token, now) {
+            return Ok(Some(known));
+        }
+        let mut until = u64::MAX;
+        let verified = token::verify(token, now, |key| {
+            let key: Option<SigningKey> = Directory(model).get(key)?;
+            until = key
+                .as_ref()
+                .and_then(|key| key.verifies_until)
+                .unwrap_or(until);
+            Ok::<_, EngineError>(key)
+        })?;
+        let claims = match verified {
+            Ok(claims) => claims,
+            Err(discard) => {
+                tracing::debug!(%discard, "token refused");
+                return Ok(None);
+            }
+        };
+        until = until.min(claims.exp);
+        let session = Directory(model).session(claims)?.map(Arc::new);
+        if let Some(session) = &session {
+            sessions.keep(model, token, until, session.clone());
+        }
+        Ok(session)
     }
 
     async fn directory<R, E: From<EngineError>>(
@@ -243,21 +278,6 @@ impl Identity {
 
     fn now_ms(&self) -> u64 {
         (self.inner.clock)()
-    }
-}
-
-/// The session that a token opens at a time, seconds, by these accounts.
-fn session_of(
-    directory: Directory<'_>,
-    token: &str,
-    now: u64,
-) -> Result<Option<Session>, EngineError> {
-    match token::verify(token, now, |key| directory.get(key))? {
-        Ok(claims) => directory.session(claims),
-        Err(discard) => {
-            tracing::debug!(%discard, "token refused");
-            Ok(None)
-        }
     }
 }
 

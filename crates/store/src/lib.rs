@@ -34,7 +34,7 @@ pub use counter::Counter;
 pub use database::{Database, DatabaseError, PostgresUrl};
 pub use document::{Document, Layout};
 pub use engine::EngineError;
-pub use model::{Committed, Model};
+pub use model::{Committed, Marker, Model};
 pub use redo::redo_body;
 pub use schema::SCHEMA_VERSION;
 pub use stats::Stats;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::{NetworkId, PortId, SubnetId};
@@ -72,10 +73,24 @@ impl Progress {
     }
 }
 
+/// As long as it is the same, no document of the kinds that it was asked for has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    loading: u64,
+    revision: u64,
+}
+
+/// How often a database was read whole in this process.
+static LOADINGS: AtomicU64 = AtomicU64::new(0);
+
 /// Everything that is stored, in memory.
 #[derive(Clone, Debug)]
 pub struct Model {
     generation: Generation,
+    /// Which reading of the database this is.
+    loading: u64,
+    /// The revision of the last change since then, by kind.
+    changed: BTreeMap<Arc<str>, u64>,
     documents: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Document>>>,
     snapshot: Snapshot,
 }
@@ -109,6 +124,15 @@ impl Model {
         self.documents.get(kind).map_or(0, BTreeMap::len)
     }
 
+    /// What tells whether documents of these kinds have changed since.
+    pub fn marker(&self, kinds: &[&str]) -> Marker {
+        let changed = kinds.iter().filter_map(|kind| self.changed.get(*kind));
+        Marker {
+            loading: self.loading,
+            revision: changed.copied().max().unwrap_or(0),
+        }
+    }
+
     /// Reads the database whole.
     pub(crate) async fn load(
         tx: &mut Tx,
@@ -120,6 +144,8 @@ impl Model {
                 epoch,
                 revision: tx.newest_revision().await?,
             },
+            loading: LOADINGS.fetch_add(1, Ordering::Relaxed),
+            changed: BTreeMap::new(),
             documents: BTreeMap::new(),
             snapshot: Snapshot::new(settings),
         };
@@ -167,6 +193,7 @@ impl Model {
     pub(crate) fn apply(&mut self, revision: u64, logged: Vec<Logged>) -> Committed {
         let mut touched = Touched::new();
         for change in logged {
+            self.changed.insert(change.kind.clone(), revision);
             for (host, keys) in self.take(change) {
                 touched.entry(host).or_default().extend(keys);
             }

@@ -10,6 +10,7 @@ mod session;
 mod users;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -120,7 +121,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
 }
 
 /// The session of the caller's token; without one, 401.
-async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Session, Failure> {
+async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Arc<Session>, Failure> {
     let token = headers
         .get(X_AUTH_TOKEN)
         .and_then(|value| value.to_str().ok())
@@ -135,7 +136,11 @@ async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Session, Fai
 }
 
 /// The session of an administrator; without one 401 or 403.
-async fn admin(identity: &Identity, headers: &HeaderMap, rule: &str) -> Result<Session, Failure> {
+async fn admin(
+    identity: &Identity,
+    headers: &HeaderMap,
+    rule: &str,
+) -> Result<Arc<Session>, Failure> {
     let session = caller(identity, headers).await?;
     if session.is_admin() {
         Ok(session)
@@ -149,7 +154,7 @@ async fn own_or_admin(
     headers: &HeaderMap,
     id: &str,
     rule: &str,
-) -> Result<Session, Failure> {
+) -> Result<Arc<Session>, Failure> {
     let session = caller(identity, headers).await?;
     if session.is_admin() || session.user.id == id {
         Ok(session)

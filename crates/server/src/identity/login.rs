@@ -264,7 +264,7 @@ async fn by_token(identity: &Identity, proof: &TokenProof) -> Result<Proven, Fai
         user,
         credential,
         ..
-    } = session;
+    } = (*session).clone();
     let mut methods = claims.methods.clone();
     if !methods.iter().any(|method| method == "token") {
         methods.push("token".to_owned());

@@ -81,7 +81,7 @@ pub async fn create(
         roles,
         expires_at,
     } = request::new_credential(&body, now)?;
-    let Some(project) = session.project else {
+    let Some(project) = &session.project else {
         return Err(Failure::bad_request(
             "An application credential is for a project: log in to one.",
         ));
@@ -110,7 +110,7 @@ pub async fn create(
         name: wanted.name,
         description: wanted.description.unwrap_or_default(),
         user_id,
-        project_id: project.id,
+        project_id: project.id.clone(),
         roles,
         expires_at,
         unrestricted: wanted.unrestricted.unwrap_or(false),

@@ -1,5 +1,7 @@
 //! Tokens, and what a login opens.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -60,10 +62,10 @@ pub async fn revoke(
 ) -> Result<StatusCode, Failure> {
     let (_, session) = subject(&identity, &headers, "identity:revoke_token").await?;
     let revocation = Revocation {
-        audit_id: session.claims.jti,
+        audit_id: session.claims.jti.clone(),
         expires_at: session.claims.exp,
     };
-    let (user_id, now) = (session.user.id, identity.now_ms());
+    let (user_id, now) = (session.user.id.clone(), identity.now_ms());
     accounts::revoke(identity.store(), revocation, user_id, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -127,7 +129,7 @@ async fn subject(
     identity: &Identity,
     headers: &HeaderMap,
     rule: &str,
-) -> Result<(Secret, Session), Failure> {
+) -> Result<(Secret, Arc<Session>), Failure> {
     let own = caller(identity, headers).await?;
     let token = headers
         .get(X_SUBJECT_TOKEN)

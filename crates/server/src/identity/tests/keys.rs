@@ -216,3 +216,39 @@ async fn a_token_is_not_called_void_while_the_accounts_are_away() {
         "nobody can know now"
     );
 }
+
+/// The look-up of a token is spared while no account changes, and no longer.
+#[tokio::test]
+async fn what_a_token_opens_is_remembered_until_an_account_changes_or_its_time_is_over() {
+    let cloud = Cloud::new().await;
+    let admin = cloud.token("admin").await;
+    let token = cloud.token("demo").await;
+    let is_remembered = || {
+        let sessions = &cloud.identity.inner.sessions;
+        let now = cloud.now_ms.load(Ordering::SeqCst) / 1000;
+        let known = cloud.store.glance(|model| sessions.get(model, &token, now));
+        known.is_some()
+    };
+    assert!(!is_remembered(), "nobody has used it");
+    assert!(cloud.caller(&token).await.is_ok());
+    assert!(is_remembered());
+    cloud
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                let value = json!({});
+                tx.insert("thing", "1", "", &value, Default::default())
+                    .await
+            })
+        })
+        .await
+        .unwrap();
+    assert!(is_remembered(), "it is no account");
+    rotate(&cloud, &admin, false).await;
+    assert!(!is_remembered());
+    assert!(cloud.caller(&token).await.is_ok());
+    assert!(is_remembered());
+    cloud.pass(IdentityConfig::TOKEN_LIFETIME);
+    assert!(!is_remembered());
+    assert_eq!(cloud.caller(&token).await, Err(Unauthorized));
+}
