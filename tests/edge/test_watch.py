@@ -43,6 +43,7 @@ AGENT_TYPES = {
     "hextet_agent_unsent": "counter",
     "hextet_agent_machines_restarted": "counter",
     "hextet_agent_ports": "gauge",
+    "hextet_agent_claims": "gauge",
     "hextet_agent_learned_addresses": "gauge",
     "hextet_agent_table_rows": "gauge",
     "hextet_agent_table_rows_max": "gauge",

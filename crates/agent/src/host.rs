@@ -1,6 +1,7 @@
 //! The host's thread: the one owner of ledger, fast path and links. Everything that happens comes in as an [`Input`]; after
 //! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
 
+mod claims;
 mod explain;
 mod figures;
 mod find;
@@ -17,13 +18,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::{PortId, Vni};
 use hextet_core::plan::HostPlan;
-use hextet_core::report::HostReport;
+use hextet_core::report::{ClaimOutcome, HostReport};
 use hextet_feed::sync::PlanDelta;
 use hextet_feed::v1;
 use hextet_proto::{LinkEvent, SegmentSeen};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
+use crate::claims::Taps;
 use crate::config::Config;
 use crate::kernel::links::LinkChange;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
@@ -32,6 +34,7 @@ use crate::metrics::{Figures, Passes};
 use crate::reconcile::{Addresses, LinkProblem, Segments};
 use crate::serve::{PlanDirectory, Serve};
 use crate::uplink::FeedState;
+use claims::Claims;
 use learned::Conflicts;
 use pass::Carrier;
 
@@ -62,6 +65,8 @@ pub enum Input {
     Events(Vec<(PortId, LinkEvent)>),
     /// Routers of physical segments were heard, or no longer.
     Segments(BTreeMap<Vni, SegmentSeen>),
+    /// What the server says of a tap that was claimed.
+    Claimed(String, ClaimOutcome),
     /// The command line asks.
     Local(Local),
     /// The process ends; nothing is torn down.
@@ -121,6 +126,8 @@ pub struct Ports {
     pub plans: watch::Sender<Arc<HostPlan>>,
     /// Everything that there is to report.
     pub reports: watch::Sender<Arc<HostReport>>,
+    /// Taps that the server is to be asked for.
+    pub claims: watch::Sender<Taps>,
     /// Whether the server answers.
     pub feed: Arc<FeedState>,
 }
@@ -149,6 +156,7 @@ pub struct Host {
     /// Since when guests did something that the server is to hear of.
     untold_since: Option<Instant>,
     conflicts: Conflicts,
+    claims: Claims,
     /// When it was looked which learned addresses are in use.
     looked_at: Instant,
     passes: Passes,
@@ -199,6 +207,7 @@ impl Host {
             unwritten_since: None,
             untold_since: None,
             conflicts: Conflicts::default(),
+            claims: Claims::default(),
             looked_at: Instant::now(),
             passes: Passes::default(),
             ledger_failures: 0,
@@ -244,6 +253,7 @@ impl Host {
                         changed = true;
                         self.take_segments(seen);
                     }
+                    Input::Claimed(tap, outcome) => self.take_claim(&tap, outcome),
                     Input::Local(question) => questions.push(question),
                     Input::Stop => {
                         self.take_events(heard);
@@ -291,6 +301,7 @@ impl Host {
                 _ => None,
             })
             .collect();
+        gone.iter().for_each(|port| self.let_go(*port));
         self.serve.cease(gone);
         self.state.take(delta, now_s());
         // On disk before anybody is told.

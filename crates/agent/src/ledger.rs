@@ -72,6 +72,9 @@ pub struct State {
     pub declarations: BTreeMap<PortId, Target>,
     /// Ports that were detached here and are still in the plan: their links are left alone.
     pub released: BTreeSet<PortId>,
+    /// Taps, with their numbers, whose port was detached or unbound here while they stayed: they are not claimed until they
+    /// are made anew.
+    pub let_go: BTreeMap<String, u32>,
     /// Addresses that guests formed themselves, at most [`LEARNED_LINK_LOCAL_MAX`] and [`LEARNED_GLOBAL_MAX`] a port, in the
     /// order in which they were learned: of two ports of a network with the same one, the first holds it.
     pub learned: Vec<LearnedAddress>,

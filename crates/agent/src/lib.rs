@@ -1,6 +1,7 @@
 //! The agent: carries out one host's plan. It takes deltas from the server, keeps them on disk, brings links and the fast
 //! path to what they say, answers the guests, and reports.
 
+mod claims;
 pub mod config;
 pub mod handover;
 pub mod host;

@@ -24,6 +24,8 @@ pub struct Figures {
     pub tables: Vec<Table>,
     /// Ports by what there is to say of them.
     pub ports: PortsBy,
+    /// Taps that are named as ports are and carry none.
+    pub claims: ClaimsBy,
     /// Addresses that guests formed themselves.
     pub learned: usize,
     /// The revision of the plan that is held.
@@ -49,6 +51,17 @@ pub struct PortsBy {
     pub down: usize,
     /// Attached here, and not in the plan.
     pub unplanned: usize,
+}
+
+/// Taps that are named as ports are and carry none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimsBy {
+    /// For the server, or for their port to be made.
+    pub waiting: usize,
+    /// Their port is bound to another host, or this one may not claim.
+    pub refused: usize,
+    /// More than are claimed at once.
+    pub over: usize,
 }
 
 /// Passes since the process began.

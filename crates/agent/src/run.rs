@@ -68,6 +68,7 @@ pub async fn run(
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
     let (plans, plans_seen) = watch::channel(Arc::default());
     let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
+    let (claims, claims_seen) = watch::channel(Arc::default());
     let feed = Arc::new(FeedState::default());
     // Watched first, then dumped: nothing is missed between.
     let links = LinkWatch::new().map_err(io("watch links"))?;
@@ -76,6 +77,7 @@ pub async fn run(
         input: input.clone(),
         plans,
         reports,
+        claims,
         feed: feed.clone(),
     };
     let host = Host::new(config.clone(), ports)?;
@@ -85,9 +87,7 @@ pub async fn run(
     let (successors, mut successor) = mpsc::channel(1);
     let door = Door::new(config.clone(), input.clone(), successors);
     let mut beside = JoinSet::new();
-    if let Some(address) = config.metrics_listen {
-        beside.spawn(metrics::listen(address, input.clone()));
-    }
+    beside.spawn(metrics::listen(config.metrics_listen, input.clone()));
     let (stop, stopped) = oneshot::channel::<()>();
     let served = socket::serve(incoming, door, async {
         // Dropped, too, it says to stop.
@@ -99,6 +99,7 @@ pub async fn run(
         plans: plans_seen,
         reports: reports_seen,
         deltas: input.clone(),
+        claims: claims_seen,
         feed,
     };
     beside.spawn(uplink.run());

@@ -21,6 +21,7 @@ use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tracing::{debug, info, warn};
 
+use crate::claims::{self, Taps};
 use crate::config::{Config, ServerAddress};
 use crate::host::Input;
 
@@ -45,6 +46,8 @@ pub struct Uplink {
     pub reports: watch::Receiver<Arc<HostReport>>,
     /// Where deltas go; a full queue makes the server wait.
     pub deltas: mpsc::Sender<Input>,
+    /// Taps that are named as ports are and carry none.
+    pub claims: watch::Receiver<Taps>,
     /// Whether the server answers.
     pub feed: Arc<FeedState>,
 }
@@ -182,7 +185,16 @@ impl Uplink {
         let ((), stream) = tokio::try_join!(greet, open)?;
         self.feed.set(true);
         info!("connected to the server");
-        self.exchange(stream, outgoing).await
+        let claims = claims::follow(
+            client,
+            self.config.host.0.clone(),
+            self.claims.clone(),
+            self.deltas.clone(),
+        );
+        tokio::select! {
+            ended = self.exchange(stream, outgoing) => ended,
+            () = claims => Err(UplinkError::Ending),
+        }
     }
 
     async fn exchange(

@@ -50,6 +50,21 @@ impl PortId {
         name.truncate(11);
         format!("tap{name}")
     }
+
+    /// The first and the last id whose link has this name; `None` where none has.
+    pub fn of_tap_name(name: &str) -> Option<(PortId, PortId)> {
+        const REST_BITS: u32 = 128 - 40;
+        let (first, second) = name.strip_prefix("tap")?.split_once('-')?;
+        let plain = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if (first.len(), second.len()) != (8, 2) || !plain(first) || !plain(second) {
+            return None;
+        }
+        let digits = u128::from_str_radix(&format!("{first}{second}"), 16).ok()?;
+        let bits = digits << REST_BITS;
+        let rest = (1 << REST_BITS) - 1;
+        let id = |bits| PortId(Uuid::from_u128(bits));
+        Some((id(bits), id(bits | rest)))
+    }
 }
 
 /// A project's id, as identity gives it (32 hexadecimal digits in an embedded identity).
@@ -101,5 +116,38 @@ pub struct PortNumber(pub u32);
 impl fmt::Display for PortNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_links_name_says_which_ids_it_can_be_of() {
+        let id: Uuid = "1f2e3d4c-5b6a-4798-8897-a6b5c4d3e2f1"
+            .parse()
+            .expect("an id");
+        let id = PortId(id);
+        let (first, last) = PortId::of_tap_name(&id.tap_name()).expect("a port's name");
+        assert!(first <= id && id <= last);
+        assert_eq!(
+            [first, last].map(PortId::tap_name),
+            [id.tap_name(), id.tap_name()]
+        );
+        for name in [
+            "tap7",
+            "tap1f2e3d4c",
+            "tap1f2e3d4c-5",
+            "tap1f2e3d4c-5b6",
+            "tap1f2e3d4c-5g",
+            "TAP1f2e3d4c-5b",
+            "tap1F2E3D4C-5B",
+            "tap+f2e3d4c-5b",
+            "eth0",
+            "",
+        ] {
+            assert_eq!(PortId::of_tap_name(name), None, "{name}");
+        }
     }
 }

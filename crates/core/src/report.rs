@@ -50,6 +50,32 @@ pub struct AddressConflict {
     pub holder: Option<PortId>,
 }
 
+/// What became of a claim: of a tap with a port's name on a host that the port is not bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The port is bound to that host.
+    Bound,
+    /// There is none.
+    NoPort,
+    /// It is bound to another host.
+    Elsewhere,
+    /// The host may claim none.
+    NotAllowed,
+}
+
+impl std::fmt::Display for ClaimOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bound => "its port was bound to this host",
+            Self::NoPort => "no port has an id that begins so",
+            Self::Elsewhere => {
+                "its port is bound to another host: unbind it there first (hextet port detach)"
+            }
+            Self::NotAllowed => "this host may claim no ports (claim_hosts in server.toml)",
+        })
+    }
+}
+
 /// Whether a port works on its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortState {

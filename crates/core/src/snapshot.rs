@@ -89,6 +89,13 @@ impl Snapshot {
         self.ports.get(&id)
     }
 
+    /// The port whose link has this name. Two never have: the store keeps such names.
+    pub fn port_of_tap(&self, name: &str) -> Option<&Port> {
+        let (first, last) = PortId::of_tap_name(name)?;
+        let mut named = self.ports.range(first..=last);
+        named.next().map(|(_, port)| port)
+    }
+
     /// Every port, in the order of their ids.
     pub fn ports(&self) -> impl Iterator<Item = &Port> {
         self.ports.values()

@@ -8,6 +8,9 @@ pub mod sync;
 /// Largest message that either end takes, bytes: a part of a plan or a greeting is far below it.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
+/// Most taps that one host claims at once.
+pub const CLAIMS_MAX: usize = 1024;
+
 /// The generated messages and services.
 #[allow(missing_docs, clippy::all)]
 pub mod v1 {

@@ -54,7 +54,8 @@ pub enum PortCommand {
         virsh attach-device guest1 nic.xml --config\n\n\
         A tap of that name (tap and the first 11 characters of the port's id) needs no attach where the port is bound to\n\
         this host (openstack port set --host HOST port1): the agent adopts it when it appears, before the guest starts\n\
-        or after. So with --managed, which leaves the tap to libvirt (its system's, as root), binding is all there is to do.\n\n\
+        or after. Where the host may claim (claim_hosts in server.toml) the tap itself binds a port that is bound to none.\n\
+        So with --managed, which leaves the tap to libvirt (its system's, as root), there is nothing else to do.\n\n\
         Any user who may see the port may ask: with OS_* where OS_AUTH_URL is set, else as the administrator of\n\
         clouds.yaml in --dir."
     )]

@@ -1,6 +1,7 @@
 //! What the API does, without HTTP: authorise, check, choose, and one transaction for each request.
 
 pub mod address;
+pub mod claims;
 pub mod networks;
 mod observed;
 pub mod policy;

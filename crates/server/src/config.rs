@@ -17,7 +17,7 @@ use hextet_store::{Database, DatabaseError};
 use serde::Deserialize;
 
 use crate::app::quotas::{Defaults, LIMIT_MAX, UNLIMITED};
-use crate::feed::FeedConfig;
+use crate::feed::{ANY_HOST, FeedConfig};
 use crate::http::TlsConfig;
 use crate::identity::IdentityConfig;
 
@@ -27,6 +27,8 @@ use settings::{RawDhcpv4, RawDhcpv6, RawLifetimes, RawRa, RawSettings};
 const LINK_MTU_MAX: u32 = 65_535;
 /// Longest name of a physical network, characters (Neutron's limit).
 const PHYSICAL_NETWORK_CHARS_MAX: usize = 64;
+/// Length of a host's name, characters.
+const HOST_CHARS: RangeInclusive<usize> = 1..=255;
 
 /// The file, key by key.
 #[derive(Debug, Deserialize)]
@@ -83,6 +85,8 @@ struct RawFeed {
     #[serde(default = "defaults::feed_listen")]
     listen: SocketAddr,
     address_file: Option<PathBuf>,
+    #[serde(default)]
+    claim_hosts: BTreeSet<String>,
     tls: RawTls,
 }
 
@@ -263,6 +267,7 @@ impl ServerConfig {
                 cert: raw.feed.tls.cert,
                 key: raw.feed.tls.key,
                 address_file: raw.feed.address_file,
+                claim_hosts: claim_hosts(raw.feed.claim_hosts)?,
             },
             accounts: raw.identity.accounts,
             token_lifetime: token_lifetime(raw.identity.token_lifetime_s)?,
@@ -289,6 +294,20 @@ fn unquoted(mut error: toml::de::Error, text: &str) -> ConfigError {
         error.set_input(None);
     }
     ConfigError::Parse(error)
+}
+
+fn claim_hosts(hosts: BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
+    let wrong = |why| Err(wrong("feed.claim_hosts", format!("{hosts:?}"), why));
+    if !hosts
+        .iter()
+        .all(|host| HOST_CHARS.contains(&host.chars().count()))
+    {
+        return wrong("names of hosts, each of 1 to 255 characters");
+    }
+    if hosts.contains(ANY_HOST) && hosts.len() > 1 {
+        return wrong("names of hosts, or \"*\" alone");
+    }
+    Ok(hosts)
 }
 
 fn underlay(

@@ -1,24 +1,26 @@
 //! The feed: each agent's stream of what differs in its plan, and its reports. Mutual TLS; an agent's certificate names
 //! its host, and the host that it names is the only one whose plan it reads and whose ports it reports.
 
+mod claims;
 mod hosts;
 mod session;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use hextet_core::ids::HostId;
-use hextet_core::report::HostReport;
-use hextet_feed::v1;
+use hextet_core::ids::{HostId, PortId};
+use hextet_core::report::{ClaimOutcome, HostReport};
 use hextet_feed::v1::feed_server::{Feed, FeedServer};
+use hextet_feed::{CLAIMS_MAX, v1};
 use hextet_store::Store;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
@@ -48,7 +50,12 @@ pub struct FeedConfig {
     pub key: PathBuf,
     /// Where to write the address that was taken, for agents of the same machine.
     pub address_file: Option<PathBuf>,
+    /// The hosts that may claim ports which are bound to none; [`ANY_HOST`]: all.
+    pub claim_hosts: BTreeSet<String>,
 }
+
+/// Among the hosts that may claim: every one.
+pub const ANY_HOST: &str = "*";
 
 /// Why the feed cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +86,25 @@ pub enum FeedError {
 /// Who takes the reports. What it is given was checked: the host is the one that the certificate names.
 pub type Reports = Arc<dyn Fn(HostId, HostReport) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Who binds claimed ports to a host, and says what became of each. The host is the one that the certificate names.
+pub type Claims = Arc<
+    dyn Fn(HostId, Vec<PortId>) -> BoxFuture<'static, Result<Vec<(PortId, ClaimOutcome)>, Status>>
+        + Send
+        + Sync,
+>;
+
+/// Where the feed brings what hosts say.
+#[derive(Clone)]
+pub struct Takers {
+    /// Their reports.
+    pub reports: Reports,
+    /// Their claims.
+    pub claims: Claims,
+}
+
 /// A feed that listens and is not yet served.
 pub struct BoundFeed {
+    claim_hosts: BTreeSet<String>,
     listener: TcpListener,
     tls: ServerTlsConfig,
     /// Where it listens.
@@ -108,6 +132,7 @@ pub async fn bind(config: &FeedConfig) -> Result<BoundFeed, FeedError> {
         })?;
     }
     Ok(BoundFeed {
+        claim_hosts: config.claim_hosts.clone(),
         listener,
         tls,
         address,
@@ -122,15 +147,17 @@ impl BoundFeed {
     pub async fn serve(
         self,
         store: Store,
-        reports: Reports,
+        takers: Takers,
         hosts: Hosts,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), FeedError> {
         let service = FeedService {
             store,
-            reports,
+            takers,
+            claim_hosts: self.claim_hosts,
             hosts: hosts.clone(),
             agents: Arc::new(Semaphore::new(AGENTS_MAX)),
+            claiming: Arc::new(Semaphore::new(AGENTS_MAX)),
         };
         // A stream of a live agent never ends, so its connections are not waited for.
         let serving = Server::builder()
@@ -151,9 +178,11 @@ impl BoundFeed {
 
 struct FeedService {
     store: Store,
-    reports: Reports,
+    takers: Takers,
+    claim_hosts: BTreeSet<String>,
     hosts: Hosts,
     agents: Arc<Semaphore>,
+    claiming: Arc<Semaphore>,
 }
 
 #[tonic::async_trait]
@@ -164,19 +193,12 @@ impl Feed for FeedService {
         &self,
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
-        let permit = self
-            .agents
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("too many agents"))?;
-        let certificate = request
-            .peer_certs()
-            .and_then(|chain| chain.first().cloned())
-            .ok_or_else(|| Status::unauthenticated("no certificate"))?;
+        let permit = permit(&self.agents)?;
+        let certificate = certificate(&request)?;
         let (outgoing, answers) = mpsc::channel(OUTGOING_MAX);
         let session = session::Session::new(
             self.store.clone(),
-            self.reports.clone(),
+            self.takers.reports.clone(),
             self.hosts.clone(),
             certificate,
             request.into_inner(),
@@ -191,6 +213,56 @@ impl Feed for FeedService {
         );
         Ok(Response::new(ReceiverStream::new(answers)))
     }
+
+    type ClaimStream = ReceiverStream<Result<v1::ClaimReply, Status>>;
+
+    async fn claim(
+        &self,
+        request: Request<v1::ClaimRequest>,
+    ) -> Result<Response<Self::ClaimStream>, Status> {
+        let permit = permit(&self.claiming)?;
+        let certificate = certificate(&request)?;
+        let v1::ClaimRequest { host, taps } = request.into_inner();
+        if !names(&certificate, &host) {
+            return Err(Status::permission_denied(
+                "the certificate does not name this host",
+            ));
+        }
+        let is_name = |tap: &String| PortId::of_tap_name(tap).is_some();
+        if taps.len() > CLAIMS_MAX || !taps.iter().all(is_name) {
+            return Err(Status::invalid_argument(format!(
+                "taps: at most {CLAIMS_MAX}, each named tap and the first 11 characters of an id"
+            )));
+        }
+        let may = [ANY_HOST, &host].map(|name| self.claim_hosts.contains(name));
+        let (outgoing, replies) = mpsc::channel(OUTGOING_MAX);
+        let claiming = claims::Claiming {
+            store: self.store.clone(),
+            claims: may.contains(&true).then(|| self.takers.claims.clone()),
+            host: HostId(host),
+            taps: taps.into_iter().collect(),
+            outgoing,
+        };
+        tokio::spawn(
+            async move {
+                claiming.run().await;
+                drop(permit);
+            }
+            .in_current_span(),
+        );
+        Ok(Response::new(ReceiverStream::new(replies)))
+    }
+}
+
+fn permit(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+    let taken = places.clone().try_acquire_owned();
+    taken.map_err(|_| Status::resource_exhausted("too many agents"))
+}
+
+fn certificate<T>(request: &Request<T>) -> Result<CertificateDer<'static>, Status> {
+    let chain = request.peer_certs();
+    let first = chain.and_then(|chain| chain.first().cloned());
+    first.ok_or_else(|| Status::unauthenticated("no certificate"))
 }
 
 /// Whether a certificate names a host, as a DNS name of its subject alternative names.

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::app::claims;
 use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
-use crate::feed::{self, FeedError, Hosts, Reports};
+use crate::feed::{self, FeedError, Hosts, Takers};
 use crate::http::{self, ApiConfig, AppState, Bounds, ListTurns, Metrics, Site, Tls, TlsError};
 use crate::identity::{
     self, Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError, Recovered, Secret,
@@ -127,8 +128,8 @@ async fn serve(
         let metrics = metrics(listen, &state).await?;
         beside.spawn(metrics);
     }
-    let reports = reports_of(store.clone(), state.reported.clone());
-    let feed = bound.serve(store, reports, state.hosts.clone(), told(stopped.clone()));
+    let takers = takers(store.clone(), state.reported.clone());
+    let feed = bound.serve(store, takers, state.hosts.clone(), told(stopped.clone()));
     let mut feed = tokio::spawn(feed);
     let site = Site {
         bounds: state.api.bounds,
@@ -240,10 +241,20 @@ async fn state(
     })
 }
 
-/// Where the feed brings what hosts report.
-fn reports_of(store: Store, reported: Reported) -> Reports {
-    Arc::new(move |host, report| {
-        let (store, reported) = (store.clone(), reported.clone());
-        Box::pin(async move { reports::report(&store, &reported, host, report).await })
-    })
+/// Where the feed brings what hosts report and claim.
+fn takers(store: Store, reported: Reported) -> Takers {
+    let claimed = store.clone();
+    Takers {
+        reports: Arc::new(move |host, report| {
+            let (store, reported) = (store.clone(), reported.clone());
+            Box::pin(async move { reports::report(&store, &reported, host, report).await })
+        }),
+        claims: Arc::new(move |host, ports| {
+            let store = claimed.clone();
+            Box::pin(async move {
+                let done = claims::claim(&store, host, ports).await;
+                done.map_err(|_| tonic::Status::unavailable("the database failed"))
+            })
+        }),
+    }
 }

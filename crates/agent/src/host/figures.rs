@@ -31,6 +31,7 @@ impl Host {
             tables,
             served: self.serve.totals()?,
             ports: self.ports_by(),
+            claims: self.claims_by(),
             learned: self.state.learned.len(),
             revision: self.state.plan.generation.revision,
             connected: feed.is_connected(),

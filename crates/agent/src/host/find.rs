@@ -32,8 +32,12 @@ impl Host {
             .copied()
             .collect();
         let text: String = text.chars().take(SHOWN_MAX).collect();
+        let enough = (digits.len() >= BEGINNING_MIN).then_some(digits.as_str());
         match begin[..] {
             [id] => Ok(id),
+            [] if let Some(why) = self.why_unclaimed(&text, enough.unwrap_or_default()) => {
+                Err(Status::not_found(why))
+            }
             [] => Err(Status::not_found(format!(
                 "no port of this host has the link or the id {text:?}, nor an id that begins so ({BEGINNING_MIN} digits \
                  at least): `hextet port list` shows them"

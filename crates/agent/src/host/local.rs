@@ -122,6 +122,7 @@ impl Host {
         }
         info!(%port, "detached");
         self.serve.cease(BTreeSet::from([port]));
+        self.let_go(port);
         self.state.forget(port);
         if self.state.plan.port(port).is_some() {
             self.state.released.insert(port);
@@ -238,6 +239,7 @@ impl Host {
         let failed =
             |error: &dyn std::error::Error| Status::internal(hextet_core::errors::chain(error));
         self.down = true;
+        self.unclaim();
         self.carriers.clear();
         self.serve.view(std::sync::Arc::default());
         self.state = State::default();

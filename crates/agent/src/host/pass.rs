@@ -125,6 +125,7 @@ impl Host {
         count += self.attach_and_raise(&wanted, &seen);
         count += self.lead_to_segments(&before, &rows, &seen);
         self.problems = wanted.problems;
+        self.note_taps(&seen.links);
         Ok(count)
     }
 

@@ -50,6 +50,14 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
             .iter()
             .map(|port| port.0.as_bytes().to_vec())
             .collect(),
+        let_go: state
+            .let_go
+            .iter()
+            .map(|(tap, ifindex)| v1::LetGo {
+                tap: tap.clone(),
+                ifindex: *ifindex,
+            })
+            .collect(),
         learned: state
             .learned
             .iter()
@@ -115,6 +123,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<State, Unreadable> {
     }
     for released in &message.released {
         state.released.insert(port(released)?);
+    }
+    for let_go in &message.let_go {
+        state.let_go.insert(let_go.tap.clone(), let_go.ifindex);
     }
     for learned in &message.learned {
         state.learn(LearnedAddress {

@@ -189,6 +189,7 @@ fn full() -> State {
         },
     );
     state.released.insert(port_id(9));
+    state.let_go.insert("tap0a1b2c3d-4e".to_owned(), 7);
     state.withdrawn.insert(
         port_id(1),
         BTreeMap::from([("2001:db8:9::/64".parse().unwrap(), NOW_S + 9)]),

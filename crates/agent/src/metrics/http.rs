@@ -43,10 +43,13 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What a reader is told that it gets.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Listens there for as long as the agent runs. Guests do not depend on it: an address that cannot be had is logged once and
+/// Listens there, if anywhere, for as long as the agent runs. Guests do not depend on it: an address that cannot be had is logged once and
 /// tried again.
-pub(crate) async fn listen(address: SocketAddr, host: mpsc::Sender<Input>) {
+pub(crate) async fn listen(address: Option<SocketAddr>, host: mpsc::Sender<Input>) {
     started();
+    let Some(address) = address else {
+        return;
+    };
     let mut said = false;
     let listener = loop {
         match TcpListener::bind(address).await {

@@ -167,6 +167,17 @@ impl Shown {
             [("up", ports.up), ("down", ports.down), ("unplanned", ports.unplanned)]
                 .map(|(status, count)| ([("status", status)], count as u64)),
         )?;
+        let claims = self.figures.claims;
+        to.gauges(
+            "hextet_agent_claims",
+            "Taps that are named as ports are and carry none: waiting (for the server, or for their port to be made), refused (the port is another host's, or this one may not claim), over (more than are claimed at once)",
+            [
+                ("waiting", claims.waiting),
+                ("refused", claims.refused),
+                ("over", claims.over),
+            ]
+            .map(|(state, count)| ([("state", state)], count as u64)),
+        )?;
         to.gauge(
             "hextet_agent_learned_addresses",
             "Addresses of ports that their guests formed themselves",

@@ -1,7 +1,9 @@
 //! What a host tells the server.
 
 use hextet_core::ids::PortId;
-use hextet_core::report::{AddressConflict, HostReport, Observed, PortReport, PortState};
+use hextet_core::report::{
+    AddressConflict, ClaimOutcome, HostReport, Observed, PortReport, PortState,
+};
 
 use super::{Malformed, address, uuid};
 use crate::v1;
@@ -89,4 +91,29 @@ fn conflict_in(conflict: &v1::ClaimedAddress) -> Result<AddressConflict, Malform
             id => Some(PortId(uuid("report.ports.conflicts.holder", id)?)),
         },
     })
+}
+
+impl From<ClaimOutcome> for v1::ClaimOutcome {
+    fn from(outcome: ClaimOutcome) -> Self {
+        match outcome {
+            ClaimOutcome::Bound => Self::Bound,
+            ClaimOutcome::NoPort => Self::NoPort,
+            ClaimOutcome::Elsewhere => Self::Elsewhere,
+            ClaimOutcome::NotAllowed => Self::NotAllowed,
+        }
+    }
+}
+
+impl TryFrom<v1::ClaimOutcome> for ClaimOutcome {
+    type Error = Malformed;
+
+    fn try_from(outcome: v1::ClaimOutcome) -> Result<Self, Malformed> {
+        match outcome {
+            v1::ClaimOutcome::Unspecified => Err(Malformed::Missing("claim.outcome")),
+            v1::ClaimOutcome::Bound => Ok(Self::Bound),
+            v1::ClaimOutcome::NoPort => Ok(Self::NoPort),
+            v1::ClaimOutcome::Elsewhere => Ok(Self::Elsewhere),
+            v1::ClaimOutcome::NotAllowed => Ok(Self::NotAllowed),
+        }
+    }
 }

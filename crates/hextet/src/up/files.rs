@@ -57,7 +57,7 @@ pub fn ensure(paths: &Paths, asked: Option<SocketAddr>) -> Result<Door> {
     let host = host_name(paths)?;
     certificates::ensure(&paths.tls(), &host)?;
     once(&paths.server_toml(), 0o644, || {
-        Ok(server_toml(paths, door.listen))
+        Ok(server_toml(paths, door.listen, &host))
     })?;
     once(&paths.agent_toml(), 0o644, || Ok(agent_toml(paths, &host)))?;
     once(&paths.clouds_yaml(), 0o600, || {
@@ -86,7 +86,7 @@ fn host_name(paths: &Paths) -> Result<String> {
     }
 }
 
-fn server_toml(paths: &Paths, listen: SocketAddr) -> String {
+fn server_toml(paths: &Paths, listen: SocketAddr, host: &str) -> String {
     let dir = paths.dir.display();
     format!(
         "# Written by `hextet up`, once. hextet.example.toml explains every key.\n\
@@ -96,6 +96,7 @@ fn server_toml(paths: &Paths, listen: SocketAddr) -> String {
         [feed]\n\
         listen = \"[::1]:0\"\n\
         address_file = \"{}\"\n\
+        claim_hosts = [\"{host}\"]\n\
         \n\
         [feed.tls]\n\
         ca = \"{dir}/tls/ca.pem\"\n\

@@ -181,6 +181,9 @@ fn an_agent_leaves_the_socket_of_a_running_one_alone() {
         &format!("state_dir = \"{}\"", elsewhere.display()),
     );
     assert_ne!(text, config);
+    // Nor do they have the instance in common.
+    let instance = cloud.agent_config().instance;
+    let text = text.replace(&instance, &format!("{instance}x"));
     std::fs::write(&other, text).unwrap();
     let (code, _, error) = cloud.run(&["agent", "--config", other.to_str().unwrap()]);
     assert_eq!(code, 1);

@@ -1,6 +1,7 @@
 //! The whole system on this machine: `hextet up`, the API, `hextet port`, and guests that are the kernel's own SLAAC. Needs root;
 //! everything happens in network namespaces of its own.
 
+mod claims;
 mod commands;
 mod dhcp_options;
 mod dhcpv6;

@@ -343,7 +343,11 @@ fn renumber(before: &Port, after: &Port, subnets: &[Subnet]) -> Vec<hextet_core:
 
 /// Puts a port on a host, or takes it off. It is DOWN until the host that has it now says otherwise, of a plan in which
 /// it is bound.
-async fn bind(tx: &mut Tx, port: &mut Port, host: Option<HostId>) -> Result<(), Failure> {
+pub(super) async fn bind(
+    tx: &mut Tx,
+    port: &mut Port,
+    host: Option<HostId>,
+) -> Result<(), Failure> {
     if port.host_id != host {
         port.host_id = host;
         port.bound_at = tx.revision().await?;

@@ -259,7 +259,7 @@ fn gather(
 }
 
 /// The agent comes again by itself.
-fn away(error: EngineError) -> Status {
+pub(super) fn away(error: EngineError) -> Status {
     Status::unavailable(error.to_string())
 }
 

@@ -176,6 +176,113 @@ async fn an_agent_of_one_server_hears_of_what_is_written_through_another() {
     }
 }
 
+#[tokio::test]
+async fn a_claim_waits_for_its_port_and_says_whose_it_is() {
+    use v1::ClaimOutcome::{Bound, Elsewhere, NoPort};
+    let cloud = Cloud::start().await;
+    let tap = |number| port_id(number).tap_name();
+    let mut one = cloud.claim("host-1", "host-1", vec![tap(7)]).await.unwrap();
+    assert_eq!(one.next().await, (tap(7), NoPort), "the tap came first");
+    cloud.bind(7, "").await;
+    assert_eq!(one.next().await, (tap(7), Bound));
+    assert_eq!(cloud.host_of(7).await.as_deref(), Some("host-1"));
+    let mut two = cloud.claim("host-2", "host-2", vec![tap(7)]).await.unwrap();
+    assert_eq!(two.next().await, (tap(7), Elsewhere));
+    // The first claims it no more: whoever takes the binding away means it.
+    cloud.bind(7, "").await;
+    assert_eq!(two.next().await, (tap(7), Bound));
+    assert_eq!(cloud.host_of(7).await.as_deref(), Some("host-2"));
+    // A port that was there before its tap, and what a host has already.
+    cloud.bind(8, "").await;
+    let mut both = cloud
+        .claim("host-2", "host-2", vec![tap(7), tap(8)])
+        .await
+        .unwrap();
+    assert_eq!(both.next().await, (tap(7), Bound));
+    assert_eq!(both.next().await, (tap(8), Bound));
+    // The plan has it like any that was bound.
+    let mut agent = cloud.agent("host-2", "host-2", &HostPlan::default()).await;
+    agent.take().await;
+    assert_eq!(agent.ports(), [port_id(7), port_id(8)]);
+}
+
+#[tokio::test]
+async fn only_hosts_that_may_claim_do_and_only_for_themselves() {
+    let cloud = Cloud::start().await;
+    cloud.bind(7, "").await;
+    let tap = port_id(7).tap_name();
+    let mut third = cloud
+        .claim("host-3", "host-3", vec![tap.clone()])
+        .await
+        .unwrap();
+    let said = third.next().await;
+    assert_eq!(said, (tap.clone(), v1::ClaimOutcome::NotAllowed));
+    let code = |refused: Result<Claim, Status>| refused.err().map(|status| status.code());
+    let stranger = cloud.claim("host-3", "host-1", vec![tap.clone()]).await;
+    assert_eq!(code(stranger), Some(tonic::Code::PermissionDenied));
+    let many = (0..=CLAIMS_MAX).map(|number| format!("tap{number:08x}-00"));
+    for taps in [
+        many.collect(),
+        vec!["eth0".to_owned()],
+        vec![tap.to_uppercase()],
+    ] {
+        let refused = cloud.claim("host-1", "host-1", taps).await;
+        assert_eq!(code(refused), Some(tonic::Code::InvalidArgument));
+    }
+    assert_eq!(cloud.host_of(7).await, None);
+}
+
+/// Each of many ports is claimed by two hosts at once, through these servers.
+async fn race(near: &Cloud, far: &Cloud) {
+    use v1::ClaimOutcome::{Bound, Elsewhere};
+    for number in 10..30 {
+        near.bind(number, "").await;
+        let taps = vec![port_id(number).tap_name()];
+        let (one, two) = tokio::join!(
+            async {
+                near.claim("host-1", "host-1", taps.clone())
+                    .await
+                    .unwrap()
+                    .next()
+                    .await
+                    .1
+            },
+            async {
+                far.claim("host-2", "host-2", taps.clone())
+                    .await
+                    .unwrap()
+                    .next()
+                    .await
+                    .1
+            },
+        );
+        let winner = match (one, two) {
+            (Bound, Elsewhere) => "host-1",
+            (Elsewhere, Bound) => "host-2",
+            both => panic!("port {number}: {both:?}"),
+        };
+        assert_eq!(near.host_of(number).await.as_deref(), Some(winner));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hosts_that_claim_a_port_at_once_exactly_one_gets_it() {
+    let cloud = Cloud::start().await;
+    race(&cloud, &cloud).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hosts_that_claim_a_port_through_two_servers_exactly_one_gets_it() {
+    let url = Cluster::shared().database();
+    let on = async || {
+        let dir = tempfile::tempdir().unwrap();
+        Cloud::on(dir, url.parse().unwrap()).await
+    };
+    let (near, far) = (on().await, on().await);
+    near.network().await;
+    race(&near, &far).await;
+}
+
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -239,6 +346,7 @@ impl Cloud {
             cert: path("cert"),
             key: path("key"),
             address_file: Some(path("addr")),
+            claim_hosts: ["host-1", "host-2"].map(str::to_owned).into(),
         })
         .await
         .unwrap();
@@ -251,9 +359,21 @@ impl Cloud {
             heard.lock().unwrap().push((host, report));
             Box::pin(std::future::ready(()))
         });
+        let written_to = store.clone();
+        let claims: Claims = Arc::new(move |host, ports| {
+            let store = written_to.clone();
+            Box::pin(async move {
+                let done = crate::app::claims::claim(&store, host, ports).await;
+                done.map_err(|failure| Status::unavailable(format!("{failure:?}")))
+            })
+        });
+        let takers = Takers {
+            reports: take,
+            claims,
+        };
         tokio::spawn(bound.serve(
             store.clone(),
-            take,
+            takers,
             Hosts::default(),
             std::future::pending(),
         ));
@@ -302,13 +422,38 @@ impl Cloud {
             .unwrap()
     }
 
-    /// An agent with a certificate of one name that says it is a host, and what it holds.
-    async fn agent(&self, certificate: &str, host: &str, held: &HostPlan) -> Agent {
+    async fn channel(&self, certificate: &str) -> tonic::transport::Channel {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.authority.pem()))
             .identity(self.authority.identity(certificate))
             .domain_name("hextet-server");
-        let channel = self.endpoint(tls).connect().await.unwrap();
+        self.endpoint(tls).connect().await.unwrap()
+    }
+
+    /// A claim of a host's agent.
+    async fn claim(
+        &self,
+        certificate: &str,
+        host: &str,
+        taps: Vec<String>,
+    ) -> Result<Claim, Status> {
+        let mut client = FeedClient::new(self.channel(certificate).await);
+        let host = host.to_owned();
+        let replies = client.claim(v1::ClaimRequest { host, taps }).await?;
+        Ok(Claim(replies.into_inner()))
+    }
+
+    async fn host_of(&self, number: u32) -> Option<String> {
+        let read = self.store.read(|model| {
+            let port = model.snapshot().port(port_id(number)).cloned();
+            port.and_then(|port| port.host_id).map(|host| host.0)
+        });
+        read.await.unwrap()
+    }
+
+    /// An agent with a certificate of one name that says it is a host, and what it holds.
+    async fn agent(&self, certificate: &str, host: &str, held: &HostPlan) -> Agent {
+        let channel = self.channel(certificate).await;
         let (outgoing, requests) = mpsc::channel(8);
         let agent = |stream| Agent {
             outgoing: outgoing.clone(),
@@ -324,6 +469,18 @@ impl Cloud {
             .await
             .unwrap();
         agent(answer.into_inner())
+    }
+}
+
+struct Claim(Streaming<v1::ClaimReply>);
+
+impl Claim {
+    /// What is said next.
+    async fn next(&mut self) -> (String, v1::ClaimOutcome) {
+        let reply = tokio::time::timeout(BOUND, self.0.message()).await;
+        let reply = reply.expect("a reply in time").unwrap().expect("a reply");
+        let outcome = reply.outcome();
+        (reply.tap, outcome)
     }
 }
 
