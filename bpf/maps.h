@@ -130,20 +130,29 @@ struct nic {
 	__u32 flags; /* the agent's own notes */
 };
 
+/* Of a port's first fragments, in sets (stages/fragment.h). */
+#define FRAGMENT_SET_BITS 3
+#define FRAGMENT_WAYS 4
 struct fragment_key {
 	__u32 port;
+	__u32 place; /* below FRAGMENT_WAYS << FRAGMENT_SET_BITS */
+};
+
+struct fragment {
+	__u64 until; /* ns of CLOCK_MONOTONIC */
+	__u64 used; /* the same: when one of its packet came last */
+	__u32 end; /* offset behind what the first fragment holds */
 	__u32 id; /* as on the wire */
 	__u8 source[ADDR_LEN];
 	__u8 destination[ADDR_LEN];
 };
-_Static_assert(sizeof(struct fragment_key) == 40, "no hidden padding");
+_Static_assert(sizeof(struct fragment) == 56, "no hidden padding");
 
-struct fragment {
-	__u64 until; /* ns of CLOCK_MONOTONIC */
-	__u32 end; /* offset behind what the first fragment holds */
-	__u32 pad;
+/* What a port may show to the agent: when its next frame is due, ns of CLOCK_MONOTONIC (stages/punt.h). */
+struct budget {
+	__u64 due;
+	__u64 scarce; /* the same while room is scarce in the ring */
 };
-_Static_assert(sizeof(struct fragment) == 16, "no hidden padding");
 
 /* Stands for a network's physical segment where a port's number stands else; ports' numbers stay below. */
 #define SEGMENT 0x80000000u
@@ -225,14 +234,13 @@ MAP(members, BPF_MAP_TYPE_HASH, struct members_key, struct members, 16384, BPF_F
 MAP(uplinks, BPF_MAP_TYPE_HASH, __u32, struct uplink, 1024, BPF_F_NO_PREALLOC);
 MAP(nics, BPF_MAP_TYPE_HASH, __u32, struct nic, 1024, BPF_F_NO_PREALLOC);
 
-/* Written by the program, cleared by the agent. Key: the port's number. */
+/* Written by the program, cleared by the agent. Key of seen and budget: the port's number. */
 MAP(seen, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);
-MAP(budget, BPF_MAP_TYPE_HASH, __u32, __u64, 16384, BPF_F_NO_PREALLOC);
+MAP(budget, BPF_MAP_TYPE_HASH, __u32, struct budget, 16384, BPF_F_NO_PREALLOC);
+MAP(first_fragments, BPF_MAP_TYPE_HASH, struct fragment_key, struct fragment, 524288, BPF_F_NO_PREALLOC);
 MAP(counters, BPF_MAP_TYPE_PERCPU_HASH, struct counter_key, struct counter, 262144, BPF_F_NO_PREALLOC);
 
-/* Written by the program only. An old entry may give way: its later fragments are then dropped. */
-MAP(first_fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
-/* When somebody on a physical segment last advertised an address that no port of this host has: ns of CLOCK_MONOTONIC. */
+/* Written by the program only. When somebody on a physical segment last advertised an address that no port of this host has: ns of CLOCK_MONOTONIC. */
 MAP(objections, BPF_MAP_TYPE_LRU_HASH, struct neighbour_key, __u64, 8192, 0);
 
 struct {

@@ -6,10 +6,10 @@
 #pragma once
 
 #include "../frame.h"
+#include "fragment.h"
 #include "segment.h"
 
 #define MEMBERS_MAX (MEMBERS_PER_CHUNK * MEMBER_CHUNKS)
-#define FRAGMENT_NS 30000000000ull /* how long later fragments may follow their first */
 
 /* Whether this link carries an active port of this network. A reused ifindex or an old row does not. */
 INLINE int receives(__u32 ifindex, __u32 net)
@@ -118,22 +118,13 @@ STAGE int unicast(struct __sk_buff *skb)
 STAGE int deliver(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
-	struct fragment_key key = {};
-	struct fragment value = {};
 	int verdict;
 
 	if (!f)
 		return V_INTERNAL;
 	verdict = f->eth.destination[0] & 1 ? replicate(skb) : unicast(skb);
 	if (f->fragment == FIRST && (verdict == V_UNICAST || verdict == V_MULTICAST || verdict == V_UPLINK ||
-				     verdict == V_UPLINK_HOST)) {
-		key.port = f->port.port;
-		key.id = f->fragment_id;
-		copy_addr(key.source, f->ip.source);
-		copy_addr(key.destination, f->ip.destination);
-		value.until = bpf_ktime_get_ns() + FRAGMENT_NS;
-		value.end = f->part_end;
-		bpf_map_update_elem(&first_fragments, &key, &value, BPF_ANY);
-	}
+				     verdict == V_UPLINK_HOST))
+		note_first_fragment(f);
 	return verdict;
 }

@@ -7,14 +7,13 @@
 #pragma once
 
 #include "../frame.h"
+#include "fragment.h"
 #include "punt.h"
 
 STAGE int guard(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	struct source *source;
-	struct fragment_key key = {};
-	struct fragment *first;
 
 	if (!f)
 		return V_INTERNAL;
@@ -32,15 +31,5 @@ STAGE int guard(struct __sk_buff *skb)
 	/* Written once between two looks of the agent. By one instruction, as the row may be another's by then. */
 	if ((source->flags & (SOURCE_LEARNED | SOURCE_USED)) == SOURCE_LEARNED)
 		__sync_fetch_and_or(&source->flags, SOURCE_USED);
-	if (f->fragment != LATER)
-		return NEXT;
-	key.port = f->port.port;
-	key.id = f->fragment_id;
-	copy_addr(key.source, f->ip.source);
-	copy_addr(key.destination, f->ip.destination);
-	first = bpf_map_lookup_elem(&first_fragments, &key);
-	if (!first || first->until <= bpf_ktime_get_ns())
-		return V_ORPHAN_FRAGMENT;
-	/* The first was judged by its headers, which must not be written over. */
-	return f->part < first->end ? V_OVERLAPPING_FRAGMENT : NEXT;
+	return f->fragment == LATER ? follows_first(f) : NEXT;
 }

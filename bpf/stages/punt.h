@@ -13,25 +13,18 @@
 #define SOURCE_SHARE 4
 
 /*
- * One frame of the port's budget, or 0. The generic cell rate algorithm (ITU-T I.371): the row holds the time at which
- * the next frame is due at the steady rate, which may lie a burst ahead.
+ * The ring is everybody's. While half of it waits for the agent, which is busy then, or away, each port has this besides:
+ * those who say much leave room for those who say little.
  */
-INLINE int spend(__u32 port, __u32 reason, __u64 now)
+#define SCARCE_PER_SECOND 2
+#define SCARCE_BURST 8
+
+/*
+ * Takes one frame of a rate, or 0. The generic cell rate algorithm (ITU-T I.371): `due` is the time at which the next frame
+ * is due at the steady rate, which may lie a burst ahead.
+ */
+INLINE int take(__u64 *due, __u64 interval, __u64 tolerance, __u64 now)
 {
-	__u64 interval = SECOND / (punt_per_second ? punt_per_second : 1);
-	__u64 tolerance = interval * (punt_burst ? punt_burst - 1 : 0);
-	__u64 *due = bpf_map_lookup_elem(&budget, &port);
-
-	if (reason == R_SOURCE)
-		tolerance /= SOURCE_SHARE;
-	if (!due) {
-		__u64 fresh = 0;
-
-		bpf_map_update_elem(&budget, &port, &fresh, BPF_NOEXIST);
-		due = bpf_map_lookup_elem(&budget, &port);
-		if (!due)
-			return 0;
-	}
 	/* Another CPU may take a frame at the same moment; whoever loses four times has lost. */
 	for (int i = 0; i < 4; i++) {
 		__u64 old = *(volatile __u64 *)due;
@@ -43,6 +36,31 @@ INLINE int spend(__u32 port, __u32 reason, __u64 now)
 			return 1;
 	}
 	return 0;
+}
+
+/* One frame of the port's budget: NEXT, or why not. */
+INLINE int spend(__u32 port, __u32 reason, __u64 now)
+{
+	__u64 interval = SECOND / (punt_per_second ? punt_per_second : 1);
+	__u64 tolerance = interval * (punt_burst ? punt_burst - 1 : 0);
+	struct budget *row = bpf_map_lookup_elem(&budget, &port);
+
+	if (reason == R_SOURCE)
+		tolerance /= SOURCE_SHARE;
+	if (!row) {
+		struct budget fresh = {};
+
+		bpf_map_update_elem(&budget, &port, &fresh, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&budget, &port);
+		if (!row)
+			return V_PUNT_BUDGET;
+	}
+	if (!take(&row->due, interval, tolerance, now))
+		return V_PUNT_BUDGET;
+	if (bpf_ringbuf_query(&punt_ring, BPF_RB_AVAIL_DATA) <= bpf_ringbuf_query(&punt_ring, BPF_RB_RING_SIZE) / 2)
+		return NEXT;
+	interval = SECOND / SCARCE_PER_SECOND;
+	return take(&row->scarce, interval, interval * (SCARCE_BURST - 1), now) ? NEXT : V_PUNT_FULL;
 }
 
 STAGE int punt_small(struct __sk_buff *skb, __u32 length)
@@ -103,8 +121,9 @@ STAGE int punt(struct __sk_buff *skb, __u32 reason)
 	if (length > PUNT_LARGE)
 		return V_PUNT_TOO_LONG;
 	now = bpf_ktime_get_ns();
-	if (!spend(f->port.port, reason, now))
-		return V_PUNT_BUDGET;
+	verdict = spend(f->port.port, reason, now);
+	if (verdict)
+		return verdict;
 	f->punt.ktime = now;
 	f->punt.ifindex = skb->ifindex;
 	f->punt.port = f->port.port;

@@ -16,7 +16,7 @@ use std::net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hextet_agent::kernel::fastpath::PuntBudget;
+use hextet_agent::kernel::fastpath::{PuntBudget, SCHEMA};
 use hextet_agent::kernel::links::{self, LinkChange, LinkKind, LinkWatch, NewVeth};
 use hextet_agent::kernel::{
     Fastpath, FastpathConfig, Hook, Kind, MapOp, PortRow, PuntReason, Sender, SourceRow, Verdict,
@@ -537,7 +537,10 @@ fn pins(config: &FastpathConfig) -> BTreeSet<(String, u64)> {
     let mut roots = vec!["/sys/fs/bpf".into(), config.state_dir.join("bpf")];
     roots.retain(|root: &std::path::PathBuf| root.join("hextet").join(&config.instance).is_dir());
     let root = roots.pop().expect("pins are somewhere");
-    let schema = root.join("hextet").join(&config.instance).join("v1");
+    let schema = root
+        .join("hextet")
+        .join(&config.instance)
+        .join(format!("v{SCHEMA}"));
     fs::read_dir(schema)
         .unwrap()
         .map(|entry| {

@@ -14,7 +14,7 @@ use libbpf_rs::MapHandle;
 use super::maps::raw;
 use super::maps::{MapOp, Rows};
 use super::object::{self, Build, SHARED};
-use super::objections::{OBJECTIONS_MAX, Objections};
+use super::objections::Objections;
 use super::punt::Punt;
 use super::verdict::Verdict;
 use super::{bpffs, hooks, links};
@@ -24,17 +24,17 @@ use programs::{Programs, programs};
 mod counts;
 mod programs;
 mod rows;
+mod sizes;
 mod takeover;
 pub mod trace;
 
 pub use rows::ApplyError;
 use rows::Maps;
+pub use sizes::{FRAGMENTS_EACH, NICS_MAX, Sizes};
 
 /// Raised with every change of `bpf/maps.h` that rows written before do not fit: pins of another schema are not looked at.
 /// A map or a flag more is none.
-pub const SCHEMA: u32 = 1;
-/// Most NICs that lead to physical segments.
-pub const NICS_MAX: u32 = 1024;
+pub const SCHEMA: u32 = 2;
 
 /// In counters: what ports counted that are gone.
 pub const DEPARTED: PortNumber = PortNumber(raw::DEPARTED);
@@ -62,70 +62,6 @@ impl Default for PuntBudget {
         PuntBudget {
             per_second: 200,
             burst: 400,
-        }
-    }
-}
-
-/// How many rows each map holds at most. A full map refuses the newest row. What a map was made with stays until
-/// [`Fastpath::remove`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Guest links, and so ports with a budget or a first frame.
-    pub ports: u32,
-    /// Addresses of all ports, and prefixes of which their guests form addresses: each as many.
-    pub sources: u32,
-    /// Addresses that are answered for, and MACs that are delivered to: each as many.
-    pub neighbours: u32,
-    /// Chunks of 64 ports that get one network's multicast.
-    pub member_chunks: u32,
-    /// Pairs of port and verdict that are counted.
-    pub counters: u32,
-    /// Fragmented packets under way; the only map that lets the oldest go.
-    pub fragments: u32,
-    /// Bytes of frames that wait for the agent, a power of two, at least a page.
-    pub punt_bytes: u32,
-}
-
-impl Default for Sizes {
-    fn default() -> Sizes {
-        Sizes {
-            ports: 16_384,
-            sources: 65_536,
-            neighbours: 262_144,
-            member_chunks: 16_384,
-            counters: 262_144,
-            fragments: 8_192,
-            punt_bytes: 1 << 20,
-        }
-    }
-}
-
-impl Sizes {
-    /// What loads and holds next to nothing.
-    fn smallest() -> Sizes {
-        Sizes {
-            ports: 1,
-            sources: 1,
-            neighbours: 1,
-            member_chunks: 1,
-            counters: 1,
-            fragments: 1,
-            punt_bytes: 4096,
-        }
-    }
-
-    /// Of the map of this name in [`SHARED`].
-    pub(super) fn entries(&self, map: &str) -> u32 {
-        match map {
-            "sources" | "learnable" => self.sources,
-            "neigh" | "fdb" => self.neighbours,
-            "members" => self.member_chunks,
-            "counters" => self.counters,
-            "first_fragments" => self.fragments,
-            "objections" => OBJECTIONS_MAX,
-            "punt_ring" => self.punt_bytes,
-            "uplinks" | "nics" => NICS_MAX,
-            _ => self.ports,
         }
     }
 }

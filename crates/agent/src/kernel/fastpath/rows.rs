@@ -8,11 +8,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use hextet_core::ids::{PortNumber, Vni};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::FastpathError;
+use super::{FRAGMENTS_EACH, FastpathError};
 use crate::kernel::maps::batches::each_row;
 use crate::kernel::maps::raw::{
-    CounterKey, Fdb, FdbKey, LearnableKey, LearnableValue, MEMBER_CHUNKS, MEMBERS_PER_CHUNK,
-    Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source, SourceKey, Uplink,
+    CounterKey, Fdb, FdbKey, FragmentKey, LearnableKey, LearnableValue, MEMBER_CHUNKS,
+    MEMBERS_PER_CHUNK, Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source,
+    SourceKey, Uplink,
 };
 use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
 use crate::kernel::object::fault;
@@ -48,6 +49,7 @@ pub(super) struct Maps {
     pub(super) nics: MapHandle,
     pub(super) seen: MapHandle,
     pub(super) budget: MapHandle,
+    pub(super) first_fragments: MapHandle,
     pub(super) counters: MapHandle,
     pub(super) objections: MapHandle,
     pub(super) punt_ring: MapHandle,
@@ -77,6 +79,7 @@ impl Maps {
             nics: get("nics")?,
             seen: get("seen")?,
             budget: get("budget")?,
+            first_fragments: get("first_fragments")?,
             counters: get("counters")?,
             objections: get("objections")?,
             punt_ring: get("punt_ring")?,
@@ -259,6 +262,13 @@ impl Maps {
         };
         remove(&self.seen, port.0.bytes());
         remove(&self.budget, port.0.bytes());
+        for place in 0..FRAGMENTS_EACH {
+            let key = FragmentKey {
+                port: port.0,
+                place,
+            };
+            remove(&self.first_fragments, key.bytes());
+        }
         for verdict in Verdict::ALL {
             let key = CounterKey {
                 port: port.0,
@@ -377,7 +387,8 @@ fn write_one(step: &Step<'_>) -> io::Result<()> {
     match -result {
         0 => Ok(()),
         libc::ENOENT if step.value.is_none() => Ok(()),
-        libc::E2BIG => Err(io::Error::new(
+        // Of a hash and of a trie.
+        libc::E2BIG | libc::ENOSPC => Err(io::Error::new(
             io::ErrorKind::StorageFull,
             "the map is full",
         )),

@@ -10,7 +10,7 @@ use libbpf_rs::{HasSize, MapCore, MapFlags, MapHandle, Object, ProgramInput};
 
 use super::object::{self, Build};
 use super::rows::Maps;
-use super::{PuntBudget, Sizes};
+use super::{FRAGMENTS_EACH, PuntBudget, Sizes};
 use crate::kernel::maps::{MEMBERS_MAX, MapOp, NeighRow, PortRow, Rows, SourceRow, raw};
 use crate::kernel::punt::{Drained, Punt, PuntReason};
 use crate::kernel::verdict::{Kind, Verdict};
@@ -1103,6 +1103,48 @@ fn later_fragments_follow_their_first_and_nothing_else_does() {
     );
 }
 
+/// Another port with A's MAC and address on the asking link.
+fn stand_in(bench: &Bench) -> PortNumber {
+    let other = PortNumber(77);
+    let source = SourceRow {
+        local_only: false,
+        learned: false,
+    };
+    let ops = [
+        MapOp::SetPort(ASKING, port(other, A, true)),
+        MapOp::SetSource((other, global(0xa)), source),
+    ];
+    bench.maps.apply(&ops).unwrap();
+    other
+}
+
+#[test]
+fn a_guest_pushes_out_its_own_first_fragments_alone_and_none_that_is_followed() {
+    let bench = Bench::usual();
+    let datagram = udp_bytes(global(0xa), global(0xb), 1, 2, &[7; 24]);
+    let first = |id| bench.run(&fragment(0, true, id, 17, &datagram)).verdict;
+    let later = |id| bench.run(&fragment(32, false, id, 17, &[7; 8])).verdict;
+    assert_eq!(first(1), Verdict::Unicast);
+    let other = stand_in(&bench);
+    for id in 2..1000 {
+        assert_eq!(first(id), Verdict::Unicast);
+    }
+    let own = MapOp::SetPort(ASKING, port(PORT_A, A, true));
+    bench.maps.apply(&[own]).unwrap();
+    assert_eq!(later(1), Verdict::Unicast, "another port's are another's");
+    for id in 2..1000 {
+        assert_eq!(first(id), Verdict::Unicast);
+        assert_eq!(later(id), Verdict::Unicast);
+        assert_eq!(later(1), Verdict::Unicast, "it is followed");
+    }
+    let rows = || Bench::map(&bench.object, "first_fragments").keys().count();
+    assert_eq!(rows(), 2 * FRAGMENTS_EACH as usize);
+    for port in [other, PORT_A] {
+        bench.maps.apply(&[MapOp::Forget(port)]).unwrap();
+    }
+    assert_eq!(rows(), 0);
+}
+
 #[test]
 fn the_mtu_is_of_the_segments_that_leave_not_of_the_whole() {
     let bench = Bench::usual();
@@ -1217,10 +1259,10 @@ fn a_port_is_shown_no_more_than_its_budget_and_others_do_not_suffer() {
         Sizes::default(),
     );
     let frame = rs(A.link_local(), &[]);
-    // The first frame takes one of the three.
-    let verdicts: Vec<_> = (0..4).map(|_| bench.run(&frame).verdict).collect();
+    // The first frame takes one of the three; more come free where a second passes.
+    let verdicts: Vec<_> = (0..100).map(|_| bench.run(&frame).verdict).collect();
     assert_eq!(verdicts[..2], [Verdict::Punted; 2]);
-    assert_eq!(verdicts[2..], [Verdict::PuntBudget; 2]);
+    assert!(verdicts.contains(&Verdict::PuntBudget));
     let row = port(PortNumber(77), A, true);
     bench.maps.apply(&[MapOp::SetPort(ASKING, row)]).unwrap();
     assert_eq!(
@@ -1238,9 +1280,14 @@ fn a_first_frame_beyond_the_budget_is_shown_later() {
         },
         Sizes::default(),
     );
-    bench.run(&data());
-    bench.maps.apply(&[MapOp::Unsee(PORT_A)]).unwrap();
-    bench.run(&data());
+    // Where a second passes between two of them there is room for the next.
+    for _ in 0..100 {
+        bench.run(&data());
+        if bench.counted(PORT_A, Verdict::FirstFrameUnseen) == 1 {
+            break;
+        }
+        bench.maps.apply(&[MapOp::Unsee(PORT_A)]).unwrap();
+    }
     assert_eq!(bench.counted(PORT_A, Verdict::FirstFrameUnseen), 1);
     assert!(bench.maps.dump().unwrap().seen.is_empty());
 }
@@ -1266,10 +1313,39 @@ fn a_full_ring_refuses_the_newest_and_counts_it() {
     assert!(bench.counted(PORT_A, Verdict::PuntFull) > 0);
     let drained = bench.punt().drain(|_| ()).unwrap();
     assert_eq!(
-        drained.shown as u64,
+        (drained.shown + drained.discarded) as u64,
         bench.counted(PORT_A, Verdict::Punted) + 1
     );
     assert_eq!(bench.run(&rs(A.link_local(), &[])).verdict, Verdict::Punted);
+}
+
+#[test]
+fn who_says_much_while_the_agent_is_away_leaves_room_in_the_ring_for_others() {
+    let sizes = Sizes {
+        punt_bytes: 1 << 18,
+        ..Sizes::default()
+    };
+    let endless = PuntBudget {
+        per_second: 1_000_000,
+        burst: 1_000_000,
+    };
+    let bench = Bench::new(endless, sizes);
+    let large = || bench.run(&dhcpv6(A.link_local(), 1300)).verdict;
+    let mut shown = 0;
+    while large() == Verdict::Punted {
+        shown += 1;
+    }
+    let half = (1 << 17) / 2048;
+    assert!((half..2 * half - 20).contains(&shown), "{shown} records");
+    assert!(bench.counted(PORT_A, Verdict::PuntFull) > 0);
+    stand_in(&bench);
+    for _ in 0..4 {
+        assert_eq!(large(), Verdict::Punted, "another port has its own share");
+    }
+    bench.punt().drain(|_| ()).unwrap();
+    for _ in 0..20 {
+        assert_eq!(large(), Verdict::Punted, "there is room again");
+    }
 }
 
 #[test]
@@ -1528,6 +1604,7 @@ fn c_and_rust_agree_on_every_struct() {
         ("members", raw::Members::layout()),
         ("uplink", raw::Uplink::layout()),
         ("nic", raw::Nic::layout()),
+        ("fragment_key", raw::FragmentKey::layout()),
         ("counter_key", raw::CounterKey::layout()),
         ("counter", raw::Counter::layout()),
         ("punt_head", raw::PuntHead::layout()),

@@ -165,7 +165,6 @@ fn sizes(rows: &Rows) -> Sizes {
         neighbours: entries(rows.neigh.len().max(rows.fdb.len())),
         member_chunks: entries(MEMBERS_MAX),
         counters: 64,
-        fragments: 64,
         punt_bytes: 4096,
     }
 }

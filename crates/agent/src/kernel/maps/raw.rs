@@ -129,6 +129,10 @@ raw!(
     Nic { net: u32, mtu: u32, flags: u32 }
 );
 raw!(
+    /// struct fragment_key.
+    FragmentKey { port: u32, place: u32 }
+);
+raw!(
     /// struct counter_key.
     CounterKey { port: u32, verdict: u32 }
 );
