@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hextet_core::ids::HostId;
 use serde::Deserialize;
+
+use crate::kernel::fastpath::Sizes;
 
 /// Longest name of an instance.
 const INSTANCE_LEN_MAX: usize = 32;
@@ -14,6 +17,12 @@ const INSTANCE_LEN_MAX: usize = 32;
 const PHYSICAL_NETWORK_LEN_MAX: usize = 64;
 /// Most physical networks of a host.
 const PHYSICAL_NETWORKS_MAX: usize = 64;
+/// Rows that a map may be made for.
+const MAP_ROWS: RangeInclusive<u32> = 1..=1 << 20;
+/// Bytes that the ring of frames for the agent may have.
+const PUNT_BYTES: RangeInclusive<u32> = 1 << 16..=1 << 26;
+/// Verdicts that are counted of one port, on the average of all.
+const COUNTERS_EACH: u32 = 16;
 /// Longest name of an interface (IFNAMSIZ less its end).
 const IFNAME_LEN_MAX: usize = 15;
 
@@ -40,6 +49,8 @@ pub struct Config {
     pub punt: PuntLimits,
     /// Where Prometheus reads the figures; nowhere, if `None`.
     pub metrics_listen: Option<SocketAddr>,
+    /// How much the fast path's maps hold.
+    pub maps: Sizes,
     /// The NIC that leads to each physical network that this host is on.
     pub physical_networks: BTreeMap<String, String>,
 }
@@ -168,6 +179,8 @@ struct RawConfig {
     #[serde(default)]
     punt: RawPunt,
     #[serde(default)]
+    maps: RawMaps,
+    #[serde(default)]
     physical_networks: BTreeMap<String, String>,
 }
 
@@ -212,6 +225,64 @@ impl Default for RawPunt {
             rate: 100,
             burst: 200,
         }
+    }
+}
+
+/// Named after what an operator counts; the rest follows from it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawMaps {
+    ports: u32,
+    sources: u32,
+    neighbours: u32,
+    punt_bytes: u32,
+}
+
+impl Default for RawMaps {
+    fn default() -> Self {
+        let Sizes {
+            ports,
+            sources,
+            neighbours,
+            punt_bytes,
+            ..
+        } = Sizes::default();
+        Self {
+            ports,
+            sources,
+            neighbours,
+            punt_bytes,
+        }
+    }
+}
+
+impl RawMaps {
+    fn check(&self) -> Result<Sizes, ConfigError> {
+        for (key, entries) in [
+            ("maps.ports", self.ports),
+            ("maps.sources", self.sources),
+            ("maps.neighbours", self.neighbours),
+        ] {
+            if !MAP_ROWS.contains(&entries) {
+                let allowed = "1 to 1048576";
+                return Err(ConfigError::Value { key, allowed });
+            }
+        }
+        if !self.punt_bytes.is_power_of_two() || !PUNT_BYTES.contains(&self.punt_bytes) {
+            return Err(ConfigError::Value {
+                key: "maps.punt_bytes",
+                allowed: "a power of two, 65536 to 67108864",
+            });
+        }
+        Ok(Sizes {
+            ports: self.ports,
+            sources: self.sources,
+            neighbours: self.neighbours,
+            // A network has as many chunks as it has ports here, at most.
+            member_chunks: self.ports,
+            counters: self.ports.saturating_mul(COUNTERS_EACH),
+            punt_bytes: self.punt_bytes,
+        })
     }
 }
 
@@ -288,6 +359,7 @@ impl RawConfig {
             },
             punt: PuntLimits { rate, burst },
             metrics_listen: self.metrics_listen,
+            maps: self.maps.check()?,
             physical_networks: self.physical_networks,
         })
     }

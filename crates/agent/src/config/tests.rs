@@ -28,6 +28,10 @@ fn the_example_loads_and_names_every_key() {
         "max_ms",
         "rate",
         "burst",
+        "ports",
+        "sources",
+        "neighbours",
+        "punt_bytes",
         "physnet1",
     ] {
         assert!(
@@ -45,7 +49,18 @@ fn the_examples_values_are_the_defaults() {
         .lines()
         .filter(|line| {
             ![
-                "instance", "hook", "resync_s", "name", "first_ms", "max_ms", "rate", "burst",
+                "instance",
+                "hook",
+                "resync_s",
+                "name",
+                "first_ms",
+                "max_ms",
+                "rate",
+                "burst",
+                "ports",
+                "sources",
+                "neighbours",
+                "punt_bytes",
             ]
             .iter()
             .any(|key| line.starts_with(&format!("{key} =")))
@@ -71,6 +86,16 @@ fn what_cannot_be_run_with_is_refused_by_its_key() {
         "max_ms = 5000",
         "max_ms = 100",
         "retry.max_ms must be first_ms to 600000",
+    );
+    check(
+        "sources = 65536",
+        "sources = 0",
+        "maps.sources must be 1 to 1048576",
+    );
+    check(
+        "punt_bytes = 1048576",
+        "punt_bytes = 100000",
+        "maps.punt_bytes must be a power of two, 65536 to 67108864",
     );
     check(
         "instance = \"hextet\"",

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Instant;
 
-use hextet_core::ids::{PortId, PortNumber};
+use hextet_core::ids::{PortId, PortNumber, Vni};
+use hextet_core::plan::PortPlan;
 use tracing::{debug, error, info, warn};
 
 use super::Host;
 use crate::config::{Config, HookKind};
-use crate::kernel::fastpath::{PuntBudget, Sizes};
+use crate::kernel::fastpath::PuntBudget;
 use crate::kernel::links::{self, LinkSeen, NewVeth};
 use crate::kernel::{FastpathConfig, FastpathError, Hook, MapOp, Rows, netns};
 use crate::ledger::Target;
@@ -276,25 +277,49 @@ impl Host {
         }
     }
 
-    /// A row that a full map refused is one port's failure, where it can be told whose.
+    /// A row that a full map refused is the failure of the ports that need it, and of the whole host where none is known.
     fn blame(&mut self, ops: &[MapOp], failures: &[(usize, io::Error)]) {
         for (at, failure) in failures {
-            let number = match ops.get(*at) {
-                Some(MapOp::SetPort(_, row)) => Some(row.port),
-                Some(MapOp::SetSource((port, _), _)) => Some(*port),
-                Some(MapOp::SetNeigh(_, row)) => row.port,
-                _ => None,
-            };
-            let port = self
-                .state
-                .plan
-                .ports()
-                .find(|port| Some(port.number) == number);
             let text = format!("the fast path refused a row: {failure}");
-            match port.map(|port| port.id) {
-                Some(id) => self.failures.insert(id, text).map(|_| ()),
-                None => self.failure.replace(text).map(|_| ()),
+            let ports = ops
+                .get(*at)
+                .map_or_else(Vec::new, |op| self.ports_in_need(op));
+            if ports.is_empty() {
+                self.failure = Some(text.clone());
+            }
+            for port in ports {
+                self.failures.insert(port, text.clone());
+            }
+        }
+    }
+
+    /// Whose row it is; of a network's rows the ports that the program does not serve yet: the others have what they need.
+    fn ports_in_need(&self, op: &MapOp) -> Vec<PortId> {
+        let planned = |wanted: &dyn Fn(&PortPlan) -> bool| {
+            let ports = self.state.plan.ports().filter(|port| wanted(port));
+            ports.map(|port| port.id).collect()
+        };
+        let numbered = |number: PortNumber| planned(&|port| port.number == number);
+        let newest = |net: Vni| {
+            let waits = |port: &PortPlan| {
+                let carrier = self.carriers.get(&port.id);
+                port.vni == net && carrier.is_some_and(|carrier| !carrier.attached)
             };
+            planned(&waits)
+        };
+        match op {
+            MapOp::SetPort(_, row) => numbered(row.port),
+            MapOp::SetSource((port, _), _) | MapOp::SetLearnable((port, _)) => numbered(*port),
+            MapOp::SetNeigh((net, _), row) => row.port.map_or_else(|| newest(*net), numbered),
+            MapOp::SetMembers(net, _) => newest(*net),
+            MapOp::SetFdb(_, ifindex) => {
+                let on_it = self.carriers.iter();
+                on_it
+                    .filter(|(_, carrier)| carrier.ifindex == *ifindex)
+                    .map(|(port, _)| *port)
+                    .collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -350,7 +375,7 @@ pub(crate) fn fastpath_config(config: &Config) -> FastpathConfig {
             HookKind::Tcx => Hook::Tcx,
             HookKind::Clsact => Hook::Clsact,
         },
-        sizes: Sizes::default(),
+        sizes: config.maps,
         punt: PuntBudget {
             per_second: config.punt.rate,
             burst: config.punt.burst,

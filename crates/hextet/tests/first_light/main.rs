@@ -19,7 +19,7 @@ use std::process::Stdio;
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
-use support::{Cloud, Flow, Namespace, device, kill, last_pass, mounts, reaches, until};
+use support::{Cloud, Flow, Namespace, Stream, device, kill, last_pass, mounts, reaches, until};
 
 #[test]
 fn a_guest_gets_what_the_api_promised_and_follows_its_changes() {
@@ -168,6 +168,7 @@ fn a_running_flow_loses_no_packet_while_agent_and_server_are_replaced() {
     });
     reaches(&one, second);
     let before = [device(&one), device(&two)];
+    let stream = Stream::start(&one, &two, second);
     let flow = Flow::start(&one, &two, second);
     let passes = |log: &str| log.matches("reconcile ops=").count();
     for _ in 0..2 {
@@ -182,6 +183,7 @@ fn a_running_flow_loses_no_packet_while_agent_and_server_are_replaced() {
     until("a flow worth its name", || {
         (flow.sent() > 20_000).then_some(())
     });
+    stream.end();
     let (sent, arrived) = flow.end(&two);
     assert_eq!(sent, arrived);
     // The devices at both ends count other frames too (RA, ND), and so cannot count fewer; they lost none.

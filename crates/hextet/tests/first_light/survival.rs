@@ -7,7 +7,9 @@ use std::process::Command;
 use hextet_agent::kernel::fastpath::{PuntBudget, Sizes};
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook, MapOp, netns};
 
-use crate::support::{Cloud, Flow, kill, reaches, told, until};
+use serde_json::json;
+
+use crate::support::{Cloud, Flow, Namespace, Stream, kill, reaches, told, until};
 
 /// Where the pins of a cloud's agent are.
 fn pins(cloud: &Cloud) -> PathBuf {
@@ -26,6 +28,10 @@ fn count(path: &PathBuf) -> usize {
 /// A first line of agent.toml, before its tables.
 fn configure(cloud: &mut Cloud, line: &str) {
     cloud.stop();
+    configure_stopped(cloud, line);
+}
+
+fn configure_stopped(cloud: &mut Cloud, line: &str) {
     let path = cloud.path("agent.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{line}\n{text}")).unwrap();
@@ -46,8 +52,10 @@ fn no_datagram_is_lost_by_what_happens_to_a_host() {
         (both && three.addresses().contains(&(third, 64))).then_some(())
     });
     reaches(&one, second);
+    let stream = Stream::start(&one, &two, second);
     let flow = Flow::start(&one, &two, second);
     let flows_on = |flow: &Flow| {
+        stream.flows_on();
         let until_now = flow.sent();
         until("the flow goes on", || {
             (flow.sent() > until_now + 2_000).then_some(())
@@ -101,6 +109,7 @@ fn no_datagram_is_lost_by_what_happens_to_a_host() {
     });
     reaches(&three, second);
 
+    stream.end();
     let (sent, arrived) = flow.end(&two);
     assert_eq!(sent, arrived);
 }
@@ -129,6 +138,7 @@ fn another_build_takes_the_agents_place_without_a_gap() {
     let agent = cloud.pid("agent");
     let program = || std::fs::read_link(format!("/proc/{agent}/exe")).unwrap();
     let before = program();
+    let stream = Stream::start(&one, &two, second);
     let flow = Flow::start(&one, &two, second);
 
     let good = std::fs::read_to_string(&config).unwrap();
@@ -173,8 +183,88 @@ fn another_build_takes_the_agents_place_without_a_gap() {
     until("a new guest's address", || {
         three.addresses().contains(&(third, 64)).then_some(())
     });
+    stream.end();
     let (sent, arrived) = flow.end(&two);
     assert_eq!(sent, arrived);
+}
+
+/// Ports on taps until one is refused: how many there are, and the refused one's id and reason.
+fn fill(cloud: &Cloud, network: impl Fn() -> String) -> (usize, String, String) {
+    for number in 0.. {
+        let name = format!("tap{number}");
+        cloud.host.ip(&format!("tuntap add dev {name} mode tap"));
+        let port = json!({ "network_id": network(), "name": name });
+        let port = cloud.create("port", port)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        cloud.run(&["port", "attach", &name, "--tap", &name]);
+        let outcome = until("it is served, or refused", || {
+            let listed = cloud.listed(&port);
+            let why = listed["reason"].as_str().map(str::to_owned);
+            match why {
+                Some(why) if why.contains("refused a row") => Some(Some(why)),
+                Some(_) => None,
+                None => Some(None),
+            }
+        });
+        if let Some(why) = outcome {
+            return (number, port, why);
+        }
+        assert!(number < 100, "there is room for all");
+    }
+    unreachable!("it ends")
+}
+
+#[test]
+fn a_port_for_which_a_map_has_no_room_is_down_and_says_so_and_nobody_else_notices() {
+    // Of the last one a network's own row is refused, not only a port's.
+    for (maps, each_its_network) in [
+        ("ports = 6", false),
+        ("sources = 14", false),
+        ("neighbours = 11", true),
+    ] {
+        let mut cloud = Cloud::new();
+        cloud.stop();
+        // A map keeps the size that it was made with.
+        cloud.done(&["down"]);
+        configure_stopped(&mut cloud, &format!("maps = {{ {maps} }}"));
+        let network = cloud.network();
+        let (one, first_id, first) = cloud.guest(&network, "one");
+        let (two, second_id, second) = cloud.guest(&network, "two");
+        let addressed = |guest: &Namespace, address| {
+            until("the address", || {
+                guest.addresses().contains(&(address, 64)).then_some(())
+            });
+        };
+        addressed(&one, first);
+        addressed(&two, second);
+        reaches(&one, second);
+        let stream = Stream::start(&one, &two, second);
+        let flow = Flow::start(&one, &two, second);
+        let (served, refused, why) = fill(&cloud, || match each_its_network {
+            true => cloud.network(),
+            false => network.clone(),
+        });
+        assert!(served > 0, "{maps}");
+        let said = "the fast path refused a row: the map is full";
+        assert_eq!(why, said, "{maps}");
+        until("the API says so", || {
+            (cloud.status(&refused) == "DOWN").then_some(())
+        });
+        for port in [&first_id, &second_id] {
+            assert_eq!(cloud.status(port), "ACTIVE", "{maps}");
+        }
+        stream.flows_on();
+        // Room that comes free is given to whoever waits for it.
+        cloud.done(&["port", "detach", "tap0"]);
+        until("the refused one is served", || {
+            (cloud.status(&refused) == "ACTIVE").then_some(())
+        });
+        stream.end();
+        let (sent, arrived) = flow.end(&two);
+        assert_eq!(sent, arrived, "{maps}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A cloud in a network namespace of its own, used by its command line and its API; guests in others.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+mod stream;
+
 use std::fs::File;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use hextet_agent::kernel::links::LinkSeen;
 use hextet_agent::kernel::netns;
 use hextet_lab::clouds::login;
 use serde_json::{Value, json};
+pub use stream::Stream;
 
 /// The bound of every wait: far above what any takes.
 const BOUND: Duration = Duration::from_secs(90);
