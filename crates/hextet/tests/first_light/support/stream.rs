@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -126,7 +126,7 @@ fn byte(at: u64) -> u8 {
 }
 
 /// What the kernel says of the connection's segments at one end (`tcpi_segs_out`, `tcpi_segs_in`).
-fn segments(netns: &PathBuf) -> Segments {
+fn segments(netns: &Path) -> Segments {
     let output = Command::new("nsenter")
         .arg(format!("--net={}", netns.display()))
         .args(["ss", "-Htin", "state", "established"])
