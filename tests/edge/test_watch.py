@@ -21,6 +21,7 @@ TYPES = {
     "hextet_store_writes": "counter",
     "hextet_store_statements": "counter",
     "hextet_store_round_trips": "counter",
+    "hextet_store_redo_damaged": "counter",
     "hextet_store_writes_waiting": "gauge",
     "hextet_feed_hosts": "gauge",
     "hextet_feed_hosts_behind": "gauge",

@@ -189,6 +189,8 @@ impl Moment {
     fn complete(&self, copy: &mut Connection) -> Result<(), EngineError> {
         let transaction = copy.transaction()?;
         redo::replay(&transaction, &self.redo, self.generation)?;
+        // The copy is whole by itself.
+        redo::mark_served(&transaction, false)?;
         Ok(transaction.commit()?)
     }
 }

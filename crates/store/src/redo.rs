@@ -51,12 +51,13 @@ pub(crate) struct Redo {
     end: usize,
     /// The disk refused a record; what is there stands, and nothing is added.
     broken: bool,
+    /// The opening found that writes are lost.
+    pub(crate) damaged: bool,
 }
 
 impl Redo {
-    /// Makes the file at its full length, or takes the one that is there; none of its records counts, because `generation`
-    /// is new.
-    pub(crate) fn open(database: &Path, generation: i32, synced: bool) -> io::Result<Self> {
+    /// Makes the file at its full length, or takes the one that is there as it is: what it holds may still count.
+    pub(crate) fn open(database: &Path, synced: bool) -> io::Result<Self> {
         let path = beside(database, SUFFIX);
         let file = OpenOptions::new()
             .create(true)
@@ -64,11 +65,12 @@ impl Redo {
             .read(true)
             .write(true)
             .open(&path)?;
-        if file.metadata()?.len() < FILE_BYTES as u64 {
+        let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if bytes < FILE_BYTES {
             // It holds what the database holds, so it is for the same readers.
             file.set_permissions(std::fs::metadata(database)?.permissions())?;
             // Written, not reserved: a write into blocks that never were written is two.
-            file.write_all_at(&vec![0; FILE_BYTES], 0)?;
+            file.write_all_at(&vec![0; FILE_BYTES - bytes], bytes as u64)?;
             if synced {
                 file.sync_all()?;
                 sync_folder(&path)?;
@@ -78,11 +80,19 @@ impl Redo {
             file,
             path,
             synced,
-            generation,
+            generation: 0,
             records: 0,
             end: 0,
             broken: false,
+            damaged: false,
         })
+    }
+
+    /// The database has this generation now, which is new: no record counts.
+    pub(crate) fn begin(&mut self, generation: i32) {
+        self.generation = generation;
+        self.records = 0;
+        self.end = 0;
     }
 
     /// Appends a record and waits for the disk. False when there is no room for it, or the file is broken: then nothing
@@ -120,9 +130,7 @@ impl Redo {
 
     /// That commit is done: every record is void.
     pub(crate) fn begin_anew(&mut self) {
-        self.generation = self.next_generation();
-        self.records = 0;
-        self.end = 0;
+        self.begin(self.next_generation());
     }
 
     /// Whether no record counts.
@@ -227,10 +235,32 @@ pub(crate) fn read(database: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Whether a database was not ended in order and its redo file is not there: SQLite's log stays behind then, and a generation
-/// other than 0 says that a redo file belonged to it.
-pub(crate) fn is_missing(database: &Path, generation: i32, had_log: bool) -> bool {
-    had_log && generation != 0 && !beside(database, SUFFIX).exists()
+/// The mark of a database that is served, or was when its server was cut off (SQLite's `application_id`, stored as the
+/// generation is): a redo file at its full length belongs to it. One that was ended in order has none.
+const SERVED: i32 = 0x6878_7464;
+
+/// Sets that mark or takes it away, within the caller's transaction.
+pub(crate) fn mark_served(connection: &Connection, served: bool) -> Result<(), EngineError> {
+    let mark = if served { SERVED } else { 0 };
+    Ok(connection.pragma_update(None, "application_id", mark)?)
+}
+
+/// What is wrong with the redo file of a database, if it must have one: it was made before the mark was set, at the length
+/// that it keeps.
+pub(crate) fn wrong(
+    database: &Path,
+    connection: &Connection,
+) -> Result<Option<&'static str>, EngineError> {
+    let mark: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    if mark != SERVED {
+        return Ok(None);
+    }
+    match std::fs::metadata(beside(database, SUFFIX)) {
+        Ok(file) if file.len() >= FILE_BYTES as u64 => Ok(None),
+        Ok(_) => Ok(Some("it was cut short")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some("it is missing")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Does again what the records of a generation say, within the caller's transaction. Answers how many there are.

@@ -116,6 +116,7 @@ pub(crate) fn start(
         committed,
         counts: Counts::default(),
     };
+    audience.counts.count_damage(redo.damaged);
     let writer = Writer {
         tx,
         redo,
@@ -133,8 +134,6 @@ pub(crate) fn start(
 }
 
 fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable> {
-    let log = std::fs::metadata(beside(path, "-wal"));
-    let had_log = log.is_ok_and(|log| log.len() > 0);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -157,9 +156,11 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     if done > 0 {
         info!(groups = done, "writes that were cut off are done again");
     }
-    if redo::is_missing(path, generation, had_log) {
+    let wrong = redo::wrong(path, connection)?;
+    if let Some(why) = wrong {
         error!(
-            "the server was cut off and its redo file is missing: what was written in the last second before may be lost"
+            file = %beside(path, redo::SUFFIX).display(), why, done,
+            "the server was cut off, and its redo file is not what it was: what was acknowledged in the last second before may be lost; look through the cloud, or put a backup back"
         );
     }
     let stranded = redo::stranded(&records, generation, done);
@@ -169,6 +170,9 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
             stranded, "the redo file is damaged: writes behind those that are done again are lost"
         );
     }
+    // At its full length before the database says that it has one.
+    let mut redo = Redo::open(path, synced)?;
+    redo.damaged = wrong.is_some() || stranded > 0;
     let identity = ready(schema::prepare(&mut tx, config.settings.server_duid))?;
     let settings = CloudSettings {
         server_duid: identity.server_duid,
@@ -178,8 +182,11 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     // Random, so that a file of another history of this database cannot count.
     let generation = rand::random();
     redo::set_generation(tx.connection()?, generation)?;
+    redo::mark_served(tx.connection()?, true)?;
     ready(tx.batch("COMMIT"))?;
-    let redo = Redo::open(path, generation, synced)?;
+    redo.begin(generation);
+    // Into the database itself: SQLite's log may be taken away with the redo file.
+    ready(tx.batch("PRAGMA wal_checkpoint(PASSIVE)"))?;
     Ok((tx, redo, model))
 }
 
@@ -229,6 +236,9 @@ impl Writer {
     /// Ends in order: SQLite has everything, and the redo file is not needed any more.
     fn close(mut self) {
         self.write_down_now();
+        if self.redo.is_empty() {
+            self.end();
+        }
         let Self { tx, redo, .. } = self;
         drop(tx);
         redo.close();
@@ -345,6 +355,14 @@ impl Writer {
         if let Err(fault) = self.write_down() {
             error!(error = %fault, "SQLite could not commit; its writes are kept in the redo file");
             self.roll_back();
+        }
+    }
+
+    /// Says in the database that it needs no redo file any more.
+    fn end(&mut self) {
+        let ended = self.tx.connection();
+        if let Err(fault) = ended.and_then(|sqlite| redo::mark_served(sqlite, false)) {
+            error!(error = %fault, "SQLite could not note the end; the next start misses the redo file");
         }
     }
 

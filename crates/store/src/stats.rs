@@ -19,6 +19,8 @@ pub struct Stats {
     pub statements: u64,
     /// How often the writer waited for an answer of a PostgreSQL: round trips. On SQLite there are none.
     pub round_trips: u64,
+    /// Openings that found a redo file missing, cut short or damaged, and so lost writes: 0 or 1.
+    pub redo_damaged: u64,
     /// Writes that wait for the writer now.
     pub queue: usize,
 }
@@ -35,6 +37,7 @@ struct Inner {
     nanos: AtomicU64,
     statements: AtomicU64,
     round_trips: AtomicU64,
+    redo_damaged: AtomicU64,
 }
 
 impl Counts {
@@ -56,6 +59,13 @@ impl Counts {
         self.0.round_trips.fetch_add(round_trips, Ordering::Relaxed);
     }
 
+    /// The opening found that writes were lost, or not.
+    pub(crate) fn count_damage(&self, found: bool) {
+        self.0
+            .redo_damaged
+            .fetch_add(u64::from(found), Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self, queue: usize) -> Stats {
         Stats {
             commits: self.0.commits.load(Ordering::Relaxed),
@@ -64,6 +74,7 @@ impl Counts {
             time: Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed)),
             statements: self.0.statements.load(Ordering::Relaxed),
             round_trips: self.0.round_trips.load(Ordering::Relaxed),
+            redo_damaged: self.0.redo_damaged.load(Ordering::Relaxed),
             queue,
         }
     }

@@ -87,6 +87,17 @@ async fn a_restore_after_a_kill_keeps_what_was_in_the_log_only() {
     for (suffix, bytes) in seen {
         std::fs::write(folder.path().join(format!("crashed.db{suffix}")), bytes).unwrap();
     }
+    assert_eq!(check(&crashed).unwrap(), Vec::<String>::new());
+    let bare = folder.path().join("bare.db");
+    for suffix in ["", "-wal"] {
+        let from = folder.path().join(format!("crashed.db{suffix}"));
+        std::fs::copy(from, folder.path().join(format!("bare.db{suffix}"))).unwrap();
+    }
+    let problems = check(&bare).unwrap();
+    assert!(
+        problems.len() == 1 && problems[0].contains("bare.db-redo: it is missing"),
+        "{problems:?}"
+    );
     store.close().await;
     let kept = restore(&copy, &crashed, &mut |_, _| {}).unwrap().unwrap();
     let store = open(&kept).await;

@@ -82,6 +82,7 @@ struct Looked {
     writes: Counter,
     statements: Counter,
     round_trips: Counter,
+    redo_damaged: Counter,
     writes_waiting: Gauge,
     hosts: Gauge,
     hosts_behind: Gauge,
@@ -275,6 +276,11 @@ impl Looked {
                 "How often a writer waited for an answer of PostgreSQL; none on SQLite",
                 &self.round_trips,
             ),
+            (
+                "hextet_store_redo_damaged",
+                "Whether this start found the redo file missing, cut short or damaged, so that writes are lost",
+                &self.redo_damaged,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -305,6 +311,7 @@ impl Looked {
         advance(&self.writes, stats.writes);
         advance(&self.statements, stats.statements);
         advance(&self.round_trips, stats.round_trips);
+        advance(&self.redo_damaged, stats.redo_damaged);
         let time = stats.time.as_secs_f64() - self.commit_time.get();
         self.commit_time.inc_by(time.max(0.0));
         self.writes_waiting.set(gauge(stats.queue));

@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::{MaintenanceError, known, open, unsound};
 use crate::engine::EngineError;
+use crate::lock::beside;
+use crate::redo;
 use crate::subnet::address_key;
 use crate::tx::{Engine, Tx};
 use crate::value::{Row, Value};
@@ -24,6 +26,12 @@ use crate::{NETWORK, PORT, SUBNET, quota};
 pub fn check(database: &Path) -> Result<Vec<String>, MaintenanceError> {
     let connection = open(database)?;
     let mut problems = pages(&connection).map_err(unsound(database))?;
+    if let Some(why) = redo::wrong(database, &connection).map_err(unsound(database))? {
+        problems.push(format!(
+            "the redo file {}: {why}; what was acknowledged in the last second before the server was cut off may be lost",
+            beside(database, redo::SUFFIX).display()
+        ));
+    }
     if !problems.is_empty() {
         return Ok(problems);
     }

@@ -80,14 +80,27 @@ fn records_behind_a_damaged_one_are_seen() {
 }
 
 #[test]
-fn a_redo_file_is_missed_where_one_belonged() {
+fn a_redo_file_is_missed_where_one_belongs_and_so_is_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("d");
-    assert!(is_missing(&database, GENERATION, true));
-    assert!(!is_missing(&database, 0, true), "a database of before");
-    assert!(!is_missing(&database, GENERATION, false), "ended in order");
-    std::fs::write(beside(&database, SUFFIX), "").unwrap();
-    assert!(!is_missing(&database, GENERATION, true));
+    let path = folder.path().join("d");
+    let database = Connection::open(&path).unwrap();
+    let wrong = || wrong(&path, &database).unwrap();
+    assert_eq!(wrong(), None, "a database of before");
+    mark_served(&database, true).unwrap();
+    assert_eq!(wrong(), Some("it is missing"));
+    let mut redo = Redo::open(&path, true).unwrap();
+    redo.begin(GENERATION);
+    assert!(redo.append(&insertion(1)).unwrap());
+    assert_eq!(wrong(), None);
+    redo.file.set_len(FILE_BYTES as u64 - 1).unwrap();
+    assert_eq!(wrong(), Some("it was cut short"));
+    // What is there of it is kept until it is done again.
+    drop(Redo::open(&path, true).unwrap());
+    assert_eq!(wrong(), None);
+    assert_eq!(replayed(&read(&path).unwrap(), GENERATION), (1, 1));
+    std::fs::remove_file(&redo.path).unwrap();
+    mark_served(&database, false).unwrap();
+    assert_eq!(wrong(), None, "ended in order");
 }
 
 #[test]
@@ -127,7 +140,8 @@ fn what_does_not_fit_or_cannot_be_written_is_not_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     std::fs::write(&path, "").unwrap();
-    let mut redo = Redo::open(&path, GENERATION, true).unwrap();
+    let mut redo = Redo::open(&path, true).unwrap();
+    redo.begin(GENERATION);
     let mut large = Statements::default();
     large.push("SELECT ?1", &[vec![0; FILE_BYTES / 2].into()]);
     assert!(redo.append(&insertion(1)).unwrap());

@@ -253,3 +253,37 @@ fn the_short_way_is_closed_while_another_writes_and_where_it_would_hold_up_all_t
     assert!(!is_free(&single, "single"));
     assert!(is_free(&many, "free"));
 }
+
+#[test]
+fn a_start_says_that_the_redo_file_is_gone_or_cut_and_only_then() {
+    let mut bed = Bed::new();
+    let path = bed.folder.path().join("hextet.db");
+    let redo = crate::lock::beside(&path, redo::SUFFIX);
+    let mut writer = bed.writer();
+    assert!(!writer.redo.damaged, "a new database");
+    assert!(bed.put(&mut writer, "first", 10));
+    // The database alone, as it lies on the disk just now: neither SQLite's log nor the redo file.
+    let alone = bed.folder.path().join("alone.db");
+    std::fs::copy(&path, &alone).unwrap();
+    let config = StoreConfig::new(&alone, CloudSettings::with_defaults(Uuid::from_u128(1)));
+    let damaged = |(_, redo, _): (Tx, Redo, Model)| redo.damaged;
+    assert!(open(&alone, &config).is_ok_and(damaged));
+    drop(writer);
+    let mut writer = bed.writer();
+    assert!(!writer.redo.damaged, "cut off, with everything there");
+    assert!(bed.put(&mut writer, "second", 10));
+    drop(writer);
+    let file = std::fs::File::options().write(true).open(&redo).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let writer = bed.writer();
+    assert!(writer.redo.damaged, "cut short");
+    drop(writer);
+    std::fs::remove_file(&redo).unwrap();
+    let writer = bed.writer();
+    assert!(writer.redo.damaged, "removed");
+    writer.close();
+    let writer = bed.writer();
+    assert!(!writer.redo.damaged, "ended in order");
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
