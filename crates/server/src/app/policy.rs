@@ -185,6 +185,8 @@ pub struct Demand {
     pub rule: String,
     /// Whom it lets in.
     pub allowed: Allowed,
+    /// Why it is not said even by those, where the value is none that holds here. Neutron judges who says it first.
+    pub unsupported: Option<Refusal>,
 }
 
 impl Guard {
@@ -197,6 +199,7 @@ impl Guard {
         self.when.holds(value, new).then(|| Demand {
             rule: format!("{verb}_{noun}:{}", self.name),
             allowed,
+            unsupported: None,
         })
     }
 }
@@ -336,7 +339,11 @@ fn check(demands: &[Demand], caller: &Caller, target: &Target<'_>) -> Result<(),
     let refused = demands
         .iter()
         .find(|demand| !allows_to(demand.allowed, caller, target));
-    refused.map_or(Ok(()), |demand| Err(forbidden(&demand.rule)))
+    if let Some(demand) = refused {
+        return Err(forbidden(&demand.rule));
+    }
+    let mut unsupported = demands.iter().filter_map(|one| one.unsupported.clone());
+    unsupported.next().map_or(Ok(()), Err)
 }
 
 /// The project that a new resource belongs to: the caller's, or for administrators and services any.

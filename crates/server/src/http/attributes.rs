@@ -284,8 +284,12 @@ impl Noun {
                     said.what.insert(name, value);
                 }
                 Rule::Only(only) => {
-                    check_neutral(&name, &value, only)?;
-                    said.demands.extend(self.demands(verb, attribute, &value));
+                    let mut demands: Vec<Demand> = self.demands(verb, attribute, &value).collect();
+                    if let Err(refusal) = check_neutral(&name, &value, only) {
+                        let judged_later = demands.first_mut().ok_or_else(|| refusal.clone())?;
+                        judged_later.unsupported = Some(refusal);
+                    }
+                    said.demands.extend(demands);
                 }
                 Rule::ReadOnly => return Err(read_only_refusal(verb, &name)),
             }

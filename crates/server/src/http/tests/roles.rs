@@ -22,6 +22,20 @@ const ROLES: [(&str, &str); 6] = [
 /// Whose the object is: project demo's, another's, another's that is shared or stands on what is shared.
 const OBJECTS: [&str; 3] = ["own", "foreign", "shared"];
 const TABLE: &str = include_str!("roles.tsv");
+/// Values that are supported for nobody, of attributes that not everybody may say: who may not is told so first.
+const GUARDED: [(&str, &str); 5] = [
+    ("networks", r#""router:external":true"#),
+    ("networks", r#""is_default":true"#),
+    ("networks", r#""segments":[]"#),
+    (
+        "subnets",
+        r#""segment_id":"00000000-0000-4000-8000-000000000009""#,
+    ),
+    (
+        "ports",
+        r#""allowed_address_pairs":[{"ip_address":"2001:db8::/64"}]"#,
+    ),
+];
 
 /// What an operation is tried on.
 struct Object {
@@ -76,6 +90,7 @@ impl Cloud {
 
     /// What one operation answers: its status, or of a list whether the object is in it.
     async fn tried(&self, who: &str, operation: &str, object: &Object) -> String {
+        let (operation, said) = operation.split_once(" with ").unwrap_or((operation, ""));
         let (method, path) = operation.split_once(' ').unwrap();
         let method = method
             .strip_suffix('*')
@@ -88,7 +103,7 @@ impl Cloud {
             .replace("{alias}", "binding");
         let collection = path.split('/').nth(2).unwrap_or_default();
         let body = match verb {
-            Method::POST | Method::PUT => body(&verb, path, bulk, object),
+            Method::POST | Method::PUT => body(&verb, path, bulk, object, said),
             _ => String::new(),
         };
         let mut headers = Vec::new();
@@ -111,7 +126,7 @@ impl Cloud {
 }
 
 /// A body that would do, were the caller let in.
-fn body(verb: &Method, path: &str, bulk: bool, object: &Object) -> String {
+fn body(verb: &Method, path: &str, bulk: bool, object: &Object, said: &str) -> String {
     let collection = path.split('/').nth(2).unwrap_or_default();
     let body = if path.ends_with("/tags") {
         json!({"tags": ["u"]})
@@ -120,15 +135,18 @@ fn body(verb: &Method, path: &str, bulk: bool, object: &Object) -> String {
     } else if collection == "quotas" {
         json!({"quota": {"port": 600}})
     } else if *verb == Method::PUT {
-        json!({collection.trim_end_matches('s'): {"description": "x"}})
+        let mut change = members(said);
+        change.insert("description".to_owned(), json!("x"));
+        json!({collection.trim_end_matches('s'): change})
     } else {
-        let one = match collection {
+        let mut one = match collection {
             "networks" => json!({"project_id": object.project}),
             "subnets" => {
                 json!({"network_id": object.network, "ip_version": 6, "cidr": "2001:db8:1::/64"})
             }
             _ => json!({"network_id": object.network}),
         };
+        one.as_object_mut().unwrap().extend(members(said));
         match bulk {
             true => json!({collection: [one]}),
             false => json!({collection.trim_end_matches('s'): one}),
@@ -140,7 +158,11 @@ fn body(verb: &Method, path: &str, bulk: bool, object: &Object) -> String {
     }
 }
 
-/// Every operation of the document; `POST*` makes several.
+fn members(said: &str) -> serde_json::Map<String, Json> {
+    serde_json::from_str(&format!("{{{said}}}")).unwrap()
+}
+
+/// Every operation of the document; `POST*` makes several. Those that say something guarded stand for themselves.
 async fn operations(cloud: &Cloud) -> BTreeSet<String> {
     let document = cloud
         .send(Method::GET, "/openapi.json", &[], String::new())
@@ -161,13 +183,19 @@ async fn operations(cloud: &Cloud) -> BTreeSet<String> {
             operations.insert(format!("{method} {path}"));
         }
     }
+    for (collection, said) in GUARDED {
+        operations.insert(format!("POST /v2.0/{collection} with {said}"));
+        operations.insert(format!("PUT /v2.0/{collection}/{{id}} with {said}"));
+    }
     operations
 }
 
 /// The rows of one operation. Where there is no object, or it cannot be shared, there are fewer.
 async fn rows(cloud: &Cloud, operation: &str) -> Vec<String> {
-    let collection = operation.split('/').nth(2).unwrap_or_default();
+    let plain = operation.split(" with ").next().unwrap();
+    let collection = plain.split('/').nth(2).unwrap_or_default();
     let objects: &[&str] = match collection {
+        "networks" | "subnets" if plain != operation => &OBJECTS[..1],
         "networks" | "subnets" | "ports" => &OBJECTS,
         "quotas" if operation.contains("{project}") => &OBJECTS[..2],
         _ => &OBJECTS[..1],

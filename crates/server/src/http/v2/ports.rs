@@ -139,7 +139,8 @@ const ATTRIBUTES: &[Attribute] = &[
         EMPTY_LIST,
         Shown::Always("[]"),
         None,
-    ),
+    )
+    .guarded(&[guard("allowed_address_pairs", When::Given, ON_NETWORK)]),
     Attribute {
         filter: None,
         ..writable("extra_dhcp_opts", convert::extra_dhcp_opts, Filter::Text)
