@@ -42,7 +42,7 @@ struct RawConfig {
     #[serde(default = "defaults::physical_mtu")]
     physical_mtu: u32,
     #[serde(default)]
-    physical_networks: BTreeSet<String>,
+    physical_networks: Vec<String>,
     #[serde(default = "defaults::vni_range")]
     vni_range: (u32, u32),
     base_mac: Option<String>,
@@ -310,22 +310,21 @@ fn claim_hosts(hosts: BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError>
     Ok(hosts)
 }
 
-fn underlay(
-    mtu: u32,
-    physical_mtu: u32,
-    physical_networks: BTreeSet<String>,
-) -> Result<Underlay, ConfigError> {
+fn underlay(mtu: u32, physical_mtu: u32, named: Vec<String>) -> Result<Underlay, ConfigError> {
     let allowed = MTU_MIN + OVERLAY_OVERHEAD..=LINK_MTU_MAX;
     within("underlay_mtu", mtu, &allowed, "bytes")?;
     let allowed = MTU_MIN..=LINK_MTU_MAX;
     within("physical_mtu", physical_mtu, &allowed, "bytes")?;
     let length = 1..=PHYSICAL_NETWORK_CHARS_MAX;
-    if let Some(name) = physical_networks
-        .iter()
-        .find(|name| !length.contains(&name.chars().count()))
-    {
-        let allowed = format!("names of 1 to {PHYSICAL_NETWORK_CHARS_MAX} characters are allowed");
-        return Err(wrong("physical_networks", name, &allowed));
+    let mut physical_networks = BTreeSet::new();
+    for name in named {
+        if !length.contains(&name.chars().count()) || physical_networks.contains(&name) {
+            let allowed = format!(
+                "names of 1 to {PHYSICAL_NETWORK_CHARS_MAX} characters, each once, are allowed"
+            );
+            return Err(wrong("physical_networks", name, &allowed));
+        }
+        physical_networks.insert(name);
     }
     Ok(Underlay {
         mtu,

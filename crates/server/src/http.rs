@@ -43,6 +43,7 @@ use hextet_core::provider::Underlay;
 use hextet_store::Store;
 
 pub use bounds::Bounds;
+pub(crate) use bounds::not_text;
 pub use decode::decode;
 pub(crate) use frame::tell_caller;
 pub use list::Turns as ListTurns;

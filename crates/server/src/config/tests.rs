@@ -155,6 +155,11 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
         ),
         ("claim_hosts = [\"\"]", "feed.claim_hosts", "1 to 255"),
         ("claim_hosts = [\"*\", \"a\"]", "feed.claim_hosts", "alone"),
+        (
+            "physical_networks = [\"a\", \"b\", \"a\"]",
+            "physical_networks",
+            "each once",
+        ),
         ("vni_range = [9, 8]", "vni_range", "1 to 16777215"),
         ("vni_range = [0, 8]", "vni_range", "first and the last"),
         ("max_interval_s = 3", "ra.max_interval_s", "4 to 1800"),

@@ -1,5 +1,6 @@
 //! What a client may cost, in one place: every bound of the edge, and the answer of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -9,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::error::respond;
 use super::frame::X_OPENSTACK_REQUEST_ID;
+use super::pace::Pace;
 
 /// Longest request target, bytes: a filter with 800 ids fits.
 pub(super) const URI_BYTES_MAX: usize = 32 * 1024;
@@ -293,8 +295,10 @@ pub(super) fn check_head(parts: &Parts, has_body: bool) -> Result<(), Bound> {
     if !is_text(parts.uri.path()) {
         return Err(Bound::PathBroken);
     }
-    // RFC 9112 §3.2. Links are made of it.
-    if parts.headers.get_all(header::HOST).iter().count() > 1 {
+    // RFC 9112 §3.2. Links are made of it. Who calls within the process names no host, and none is asked of HTTP/1.0.
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    let connected = parts.extensions.get::<Arc<Pace>>().is_some();
+    if hosts > 1 || (hosts == 0 && connected && parts.version > Version::HTTP_10) {
         return Err(Bound::Hosts);
     }
     let bytes: usize = parts
@@ -316,6 +320,16 @@ pub(super) fn check_head(parts: &Parts, has_body: bool) -> Result<(), Bound> {
         check_content(&parts.headers)?;
     }
     Ok(())
+}
+
+/// The first parameter of a query that is no text once its percent-encoding is taken off, as it was written.
+pub(crate) fn not_text(query: &str) -> Option<&str> {
+    let broken = query.split('&').find(|parameter| !is_text(parameter));
+    broken.map(|parameter| {
+        parameter
+            .split_once('=')
+            .map_or(parameter, |(name, _)| name)
+    })
 }
 
 /// Whether a path is text once its percent-encoding (RFC 3986 §2.1) is taken off.

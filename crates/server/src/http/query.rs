@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::app::TIME_FORMAT;
 
 use super::attributes::Noun;
-use super::bounds::QUERY_PARAMETERS_MAX;
+use super::bounds::{QUERY_PARAMETERS_MAX, not_text};
 use super::filter::Filter;
 
 /// A parameter of nouns that know when they were changed.
@@ -79,6 +79,9 @@ impl Query {
         let mut parsed = Query::default();
         let mut written = Written::default();
         let mut unknown = Vec::new();
+        if let Some(name) = query.and_then(not_text) {
+            return Err(bad(format!("{name} is no text: UTF-8 is allowed")));
+        }
         for (count, (name, value)) in
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).enumerate()
         {

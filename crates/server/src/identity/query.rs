@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Failure;
+use crate::http::not_text;
 
 /// What is true or false; without a value it is true.
 pub const FLAGS: [&str; 5] = [
@@ -23,6 +24,11 @@ impl Filters {
     /// Reads a query string whose names must be among `known`.
     pub fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Failure> {
         let mut filters = BTreeMap::new();
+        if let Some(name) = query.and_then(not_text) {
+            return Err(Failure::bad_request(format!(
+                "query: \"{name}\" is no text; allowed: UTF-8."
+            )));
+        }
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let allowed = if known.is_empty() {

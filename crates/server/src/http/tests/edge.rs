@@ -466,6 +466,26 @@ async fn the_bytes_of_all_bodies_are_bounded_and_strangers_take_none_of_ours() {
 }
 
 #[tokio::test]
+async fn a_request_names_its_host_but_for_http_1_0() {
+    let (cloud, address) = Cloud::listen(Bounds::default()).await;
+    let token = &cloud.tokens["demo"];
+    let mut client = Client::new(address).await;
+    for (line, status) in [
+        ("GET / HTTP/1.1\r\n", 400),
+        ("GET http://[::1]/ HTTP/1.1\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: x\r\n", 200),
+        ("GET / HTTP/1.1\r\nhost:\r\n", 200),
+        ("GET / HTTP/1.0\r\nconnection: keep-alive\r\n", 200),
+    ] {
+        client
+            .send(format!("{line}x-auth-token: {token}\r\n\r\n"))
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_no_text_and_two_hosts_are_refused_in_the_same_form() {
     let (cloud, address) = Cloud::listen(patient()).await;
     let mut client = Client::new(address).await;

@@ -395,3 +395,29 @@ async fn a_whole_number_may_have_a_point() {
         answer.check(mtu, status, kind);
     }
 }
+
+#[tokio::test]
+async fn a_parameter_that_is_no_text_is_refused_by_name() {
+    let cloud = Cloud::new().await;
+    let token = [("x-auth-token", cloud.tokens["admin"].as_str())];
+    for (path, name) in [
+        ("/v2.0/networks?tags=%ff", "tags"),
+        ("/v2.0/networks?name=a&description=%c3%28", "description"),
+        ("/v2.0/ports?fields=%80", "fields"),
+        ("/v2.0/ports?a%ff=b", "a%ff"),
+        ("/identity/v3/projects?name=%ff", "name"),
+    ] {
+        let answer = cloud.send(Method::GET, path, &token, String::new()).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        let told = answer.body.to_string();
+        assert!(told.contains(name) && told.contains("no text"), "{told}");
+    }
+    for path in [
+        "/v2.0/networks?name=%C3%A4+%2B",
+        "/v2.0/networks?name=100%",
+        "/identity/v3/projects?name=%c3%a4",
+    ] {
+        let answer = cloud.send(Method::GET, path, &token, String::new()).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+}
