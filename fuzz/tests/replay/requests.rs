@@ -1,7 +1,7 @@
 //! Requests to the API that can be carried out, one of each kind, as seeds.
 
 /// Name and request.
-pub const SEEDS: [(&str, &str); 34] = [
+pub const SEEDS: [(&str, &str); 43] = [
     (
         "networks",
         "GET /v2.0/networks?name=a&name=b&fields=id&fields=name",
@@ -128,7 +128,37 @@ pub const SEEDS: [(&str, &str); 34] = [
     ),
     (
         "projects-list",
-        "GET /identity/v3/projects?name=demo&enabled=true",
+        "GET /identity/v3/projects?name=demo&enabled=true&domain_id=default&parent_id=default&is_domain=false",
+    ),
+    (
+        "login-nocatalog",
+        "POST /identity/v3/auth/tokens?nocatalog\n{\"auth\": {\"identity\": {\"methods\": [\"token\"], \"token\": {\"id\": \"x\"}}}}",
+    ),
+    ("token-show", "GET /identity/v3/auth/tokens?nocatalog=true"),
+    (
+        "services-list",
+        "GET /identity/v3/services?name=hextet&type=network",
+    ),
+    (
+        "endpoints-list",
+        "GET /identity/v3/endpoints?interface=public&region_id=RegionOne&service_id=x",
+    ),
+    (
+        "domains-list",
+        "GET /identity/v3/domains?name=Default&enabled",
+    ),
+    ("roles-list", "GET /identity/v3/roles?name=member"),
+    (
+        "users-list",
+        "GET /identity/v3/users?name=%C3%A4&domain_id=default&enabled=False",
+    ),
+    (
+        "credentials-list",
+        "GET /identity/v3/users/0123456789abcdef0123456789abcdef/application_credentials?name=ci",
+    ),
+    (
+        "role-assignments-list",
+        "GET /identity/v3/role_assignments?user.id=x&scope.project.id=y&role.id=z&effective&include_names=1",
     ),
     (
         "deep",

@@ -25,6 +25,7 @@ mod credentials;
 mod guesses;
 mod keys;
 mod login;
+mod seeds;
 
 /// 2026-01-01T00:00Z, milliseconds.
 const START_MS: u64 = 1_767_225_600_000;
