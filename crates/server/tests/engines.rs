@@ -61,6 +61,7 @@ on_both_engines! {
     of_two_overlapping_subnets_exactly_one_is_made,
     a_quota_holds_however_many_ask_at_once,
     a_network_a_subnet_and_a_port_cost_few_statements_and_few_round_trips,
+    a_role_that_is_taken_away_is_missing_from_the_next_request_of_a_living_token,
 }
 
 async fn each_address_of_a_small_subnet_is_given_once_and_then_there_is_none(cloud: Cloud) {
@@ -220,6 +221,56 @@ async fn a_network_a_subnet_and_a_port_cost_few_statements_and_few_round_trips(c
                 assert_eq!(round_trips, if postgres { waits } else { 0 }, "step {step}");
             }
         }
+    }
+}
+
+async fn a_role_that_is_taken_away_is_missing_from_the_next_request_of_a_living_token(
+    cloud: Cloud,
+) {
+    let found = |path: &'static str, list: &'static str| {
+        let cloud = cloud.clone();
+        async move {
+            let answer = cloud.identity(0, Method::GET, path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            answer.body[list][0]["id"].as_str().unwrap().to_owned()
+        }
+    };
+    let user = found("users?name=demo", "users").await;
+    let member = found("roles?name=member", "roles").await;
+    let reader = found("roles?name=reader", "roles").await;
+    let project = cloud.project("demo").await;
+    let set = |server: usize, method: Method, role: &str| {
+        let path = format!("projects/{project}/users/{user}/roles/{role}");
+        let cloud = cloud.clone();
+        async move {
+            let answer = cloud.identity(server, method, &path).await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+        }
+    };
+    let network = json!({"network": {}});
+    for here in 0..4 {
+        let there = here + 1;
+        let token = log_in(&cloud.routers[0], "demo").await.unwrap();
+        let ask = |method: Method, body: Option<&Json>| {
+            let (router, body) = (&cloud.routers[there % cloud.routers.len()], body.cloned());
+            let token = token.clone();
+            async move {
+                let headers = [("x-auth-token", token.as_str())];
+                call(router, method, "/v2.0/networks", &headers, body.as_ref())
+                    .await
+                    .status
+            }
+        };
+        assert_eq!(ask(Method::POST, Some(&network)).await, StatusCode::CREATED);
+        // A member's role becomes a reader's, and then nothing.
+        set(here, Method::PUT, &reader).await;
+        set(here, Method::DELETE, &member).await;
+        assert_eq!(ask(Method::GET, None).await, StatusCode::OK);
+        let refused = ask(Method::POST, Some(&network)).await;
+        assert_eq!(refused, StatusCode::FORBIDDEN);
+        set(here, Method::DELETE, &reader).await;
+        assert_eq!(ask(Method::GET, None).await, StatusCode::UNAUTHORIZED);
+        set(here, Method::PUT, &member).await;
     }
 }
 
@@ -427,6 +478,14 @@ impl Cloud {
 
     async fn get(&self, server: usize, who: &str, path: &str) -> Answer {
         self.send(server, who, Method::GET, path, None).await
+    }
+
+    /// What the administrator asks of identity.
+    async fn identity(&self, server: usize, method: Method, path: &str) -> Answer {
+        let router = &self.routers[server % self.routers.len()];
+        let path = format!("/identity/v3/{path}");
+        let headers = [("x-auth-token", self.admin.as_str())];
+        call(router, method, &path, &headers, None).await
     }
 
     async fn send(

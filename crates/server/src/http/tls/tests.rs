@@ -146,6 +146,7 @@ async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
     let key = std::fs::read(office.config().key).unwrap();
     let second = office.issue();
     let whole = std::fs::read(office.config().key).unwrap();
+    let certificate = std::fs::read(office.config().cert).unwrap();
     // The certificate is there already, its key is not.
     for broken in [key, b"no key".to_vec(), whole[..40].to_vec()] {
         std::fs::write(office.config().key, broken).unwrap();
@@ -153,6 +154,19 @@ async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
         assert_eq!(tls.look(seen.clone()), seen, "it is tried once");
         assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
     }
+    std::fs::write(office.config().key, &whole).unwrap();
+    let empty = Vec::new();
+    for broken in [
+        b"no certificate".to_vec(),
+        certificate[..60].to_vec(),
+        empty,
+    ] {
+        std::fs::write(office.config().cert, broken).unwrap();
+        let seen = tls.look(None);
+        assert_eq!(tls.look(seen.clone()), seen, "it is tried once");
+        assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
+    }
+    std::fs::write(office.config().cert, certificate).unwrap();
     std::fs::remove_file(office.config().key).unwrap();
     let seen = tls.look(None);
     assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
