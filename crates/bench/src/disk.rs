@@ -24,7 +24,15 @@ impl Disk {
     /// # Errors
     /// When it cannot be written.
     pub fn new(folder: &Path) -> Result<Self> {
-        let path = folder.join("synced-writes");
+        Self::named(folder, "synced-writes")
+    }
+
+    /// The same under another name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn named(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(true)

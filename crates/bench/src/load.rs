@@ -90,7 +90,11 @@ pub fn window(
     })
 }
 
-fn repeat(
+/// Repeats a step on one connection; how long each took.
+///
+/// # Errors
+/// With the first step that fails.
+pub fn repeat(
     client: &mut Client,
     until: Until,
     step: impl Fn(&mut Client) -> Result<()>,

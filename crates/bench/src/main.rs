@@ -3,6 +3,7 @@
 mod client;
 mod cloud;
 mod disk;
+mod floor;
 mod load;
 mod neutron;
 mod report;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::client::Client;
 use crate::cloud::{Mode, Tally};
 use crate::disk::Disk;
+use crate::floor::Floor;
 use crate::load::{Until, Window, window};
 use crate::neutron;
 use crate::report::{Report, Row, Unit, median};
@@ -71,13 +72,18 @@ impl Bench {
 
     fn chains_alone(&mut self, server: &Server, tally: &Tally) -> Result<()> {
         let mut disk = Disk::new(server.folder())?;
-        let mut alone = Vec::new();
+        let mut floor = Floor::start(server.folder())?;
+        let (mut alone, mut floors) = (Vec::new(), Vec::new());
         let (mut over, mut append) = (Vec::new(), Vec::new());
         for _ in 0..self.size.windows {
             over.push(disk.overwrite(SYNCED_WRITES)?.as_secs_f64() * 1e3);
             append.push(disk.append(SYNCED_WRITES)?.as_secs_f64() * 1e3);
             alone.push(self.chains(server, tally, 1, Mode::Slaac)?);
+            floors.push(floor.chains(self.size.window)?.as_secs_f64() * 1e3);
         }
+        let floor_ratios = floors.iter().zip(&append);
+        let floor_ratios = floor_ratios.map(|(floor, write)| floor / (3.0 * write));
+        let floor_ratios = floor_ratios.collect();
         let ratios = |disk: &[f64]| -> Vec<f64> {
             let pairs = alone.iter().zip(disk);
             pairs
@@ -112,6 +118,11 @@ impl Bench {
             "chain, 1 client : 3 synced writes over",
             Unit::Times,
             to_over,
+        ));
+        self.report.add(Row::new(
+            "the floor: 3 requests that only sync : 3 synced writes at the end",
+            Unit::Times,
+            floor_ratios,
         ));
         Ok(())
     }
