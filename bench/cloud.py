@@ -1,5 +1,6 @@
 """A cloud under load: `hextet up` makes its files, then its server and its agent run here as processes of their own."""
 
+import http.client
 import json
 import os
 import shutil
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.parse
 
-from netns import GUESTS, HEXTET, http, inside, nsenter, processor_time, run, start, wait_for
+from netns import (GUESTS, HEXTET, in_netns, inside, nsenter, processor_time, request, run, start, wait_for,
+                   wait_for_carriers)
 
 BULK = 500  # objects of one request
 
@@ -23,7 +26,7 @@ def login(netns, clouds, quiet=False):
     body = {"auth": {"identity": {"methods": ["password"], "password": {"user": {
         "name": found["username"], "domain": {"name": "Default"}, "password": found["password"]}}},
         "scope": {"project": {"name": found["project_name"], "domain": {"name": "Default"}}}}}
-    answer, headers = http(netns, f"{found['auth_url']}/auth/tokens", body, {}, quiet=quiet)
+    answer, headers = request(netns, f"{found['auth_url']}/auth/tokens", body, {}, quiet=quiet)
     base = next(e["url"] for s in answer["token"]["catalog"] if s["type"] == "network" for e in s["endpoints"])
     return headers["X-Subject-Token"], base.rstrip("/"), answer["token"]["project"]["id"]
 
@@ -92,7 +95,7 @@ class Cloud:
         self.ask("PUT", f"quotas/{project}", {"quota": {"network": -1, "subnet": -1, "port": -1}})
 
     def ask(self, method, path, body):
-        return http(self.netns, f"{self.base}/v2.0/{path}", body, {"X-Auth-Token": self.token}, method)[0]
+        return request(self.netns, f"{self.base}/v2.0/{path}", body, {"X-Auth-Token": self.token}, method)[0]
 
     def make(self, kind, bodies):
         """Objects, many in a request; what was made."""
@@ -111,6 +114,34 @@ class Cloud:
                             "ipv6_ra_mode": mode, "ipv6_address_mode": mode})
         self.make("subnet", subnets)
         return networks
+
+    def unbound_ports(self, networks):
+        """A port on each of these networks."""
+        return self.make("port", [{"network_id": network} for network in networks])
+
+    def plug(self, ports):
+        """Plugs in many, by the name of each link's beginning, as a host has them that starts: the agent is told of the links
+        before it hears of the ports, which are bound while it is away, and makes them all at once."""
+        for prefix, some in ports.items():
+            self.attach(some, prefix, at_once=64)
+        self.stop_agent()
+        self.bind([port for some in ports.values() for port in some])
+        self.start_agent()
+        wait_for_carriers(self.guests, sum(map(len, ports.values())))
+
+    def bind(self, ports):
+        address = urllib.parse.urlsplit(self.base)
+        def put():
+            server = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+            for port in ports:
+                server.request("PUT", f"{address.path}/v2.0/ports/{port['id']}",
+                               json.dumps({"port": {"binding:host_id": self.host}}),
+                               {"Content-Type": "application/json", "X-Auth-Token": self.token})
+                answer = server.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    raise SystemExit(f"a port was not bound: {answer.status}")
+        in_netns(self.netns, put)
 
     def ports(self, networks):
         """A port on each of these networks, bound to this host, when the agent knows of them all."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+from attaching import served_after
 from cloud import Cloud
 from netns import descendants, inside, run, start, wait_for
 
@@ -34,15 +35,17 @@ def column(told, key, factor=1):
 def of_hextet(folder, count):
     start_with = kernel_memory()
     with Cloud(folder) as cloud:
-        ports = cloud.ports(cloud.networks(count, "slaac"))
         process, kernel = pss([cloud.agent.pid]), kernel_memory()
         link_bytes, link_s = bare_links(cloud, count)
         wait_for("links are gone", lambda: cloud.links() == 1)
+        ports = cloud.unbound_ports(cloud.networks(count, "slaac"))
+        cloud.attach(ports, "m", at_once=64)
+        cloud.stop_agent()
+        cloud.bind(ports)
         before = kernel_memory()
-        took = cloud.attach(ports, "m", at_once=64)["seconds"]
+        took = served_after(cloud.guests, "m", count, cloud.start_agent)
         time.sleep(2)  # what guests' first frames make the agent remember
         after, grown = kernel_memory(), pss([cloud.agent.pid])
-    # The plan was there before the links.
     kernel_each = (after - before - link_bytes) / count
     process_each = (grown - process) / count
     return {"bytes": kernel_each + process_each, "process": process_each, "kernel": kernel_each,

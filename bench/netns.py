@@ -44,12 +44,12 @@ def enter(name):
             raise OSError(ctypes.get_errno(), f"setns {name}")
 
 
-def http(netns, url, body, headers, method="POST", quiet=False):
+def request(netns, url, body, headers, method="POST", quiet=False):
     """One request from within the namespace: the cloud listens on its loopback."""
     def ask():
-        request = urllib.request.Request(url, body and json.dumps(body).encode(), {"Content-Type": "application/json", **headers},
+        question = urllib.request.Request(url, body and json.dumps(body).encode(), {"Content-Type": "application/json", **headers},
                                          method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(question, timeout=60) as answer:
             text = answer.read()
             return [json.loads(text) if text else None, {key.title(): value for key, value in answer.headers.items()}]
     return in_netns(netns, ask, quiet)

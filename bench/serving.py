@@ -7,7 +7,7 @@ import time
 
 from attaching import served_after
 from cloud import Cloud
-from netns import guests, wait_for, wait_for_carriers
+from netns import guests, wait_for
 from peers import SERVER, Dnsmasq, Kea, Radvd
 
 LOAD = 1  # the core of who asks
@@ -27,11 +27,12 @@ class Bed:
         cloud = self.cloud.__enter__()
         networks, one = self.wanted
         try:
+            ports = {}
             if one:
-                cloud.attach(cloud.ports(cloud.networks(1, "dhcpv6-stateful") * one), ONE, at_once=64)
+                ports[ONE] = cloud.unbound_ports(cloud.networks(1, "dhcpv6-stateful") * one)
             if networks:
-                cloud.attach(cloud.ports(cloud.networks(networks, "dhcpv6-stateful")), EACH, at_once=64)
-            wait_for_carriers(cloud.guests, networks + one)
+                ports[EACH] = cloud.unbound_ports(cloud.networks(networks, "dhcpv6-stateful"))
+            cloud.plug(ports)
         except BaseException:
             self.cloud.__exit__()
             raise
