@@ -53,13 +53,16 @@ fn dhcp_options_have_codes_of_their_family() {
     };
     check(
         |port| port.dhcpv4_options.push(option(256)),
-        "port.dhcpv4_options.code",
+        "port.dhcpv4_options.code cannot be 256",
     );
     check(
         |port| port.dhcpv6_options.push(option(65536)),
-        "port.dhcpv6_options.code",
+        "port.dhcpv6_options.code cannot be 65536",
     );
-    check(|port| port.boot_server = vec![1], "port.boot_server");
+    check(
+        |port| port.boot_server = vec![1],
+        "port.boot_server has 1 octets instead of 16",
+    );
 }
 
 #[test]
