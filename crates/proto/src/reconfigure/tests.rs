@@ -152,6 +152,29 @@ fn what_does_not_concern_the_client_is_not_told() {
 }
 
 #[test]
+fn times_lifetimes_and_extra_options_are_changes_too() {
+    let changes: [fn(&mut Dhcpv6Plan); 4] = [
+        |plan| plan.times.t1_s = 60,
+        |plan| plan.valid_lifetime_s = 60,
+        |plan| plan.dns_servers = vec![ip("2001:db8::54")],
+        |plan| {
+            plan.options
+                .insert(59, b"http://[2001:db8::1]/boot".to_vec());
+        },
+    ];
+    for change in changes {
+        let now = start();
+        let mut guest = Guest::new(true, now);
+        guest.ask(guest.request(), now);
+        let mut changed = plan();
+        change(changed.dhcpv6.as_mut().unwrap());
+        assert_eq!(guest.change(changed, now).len(), 1);
+        guest.ask(guest.renew(), now);
+        assert!(guest.is_calm(now));
+    }
+}
+
+#[test]
 fn who_asks_for_options_alone_is_told_to_ask_for_them_again() {
     let now = start();
     let mut guest = Guest::new(true, now);
