@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use hextet_agent::ledger::{Found, Ledger};
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, kill, until};
+use crate::support::{Cloud, Namespace, until};
 
 /// dhcpcd says that it follows a Reconfigure if it is told to.
 const DHCPCD_CONF: &str = "slaac hwaddr\noption dhcp6_reconfigure_accept\n";
@@ -85,7 +85,9 @@ impl Client {
         let config = cloud.path(&guest.name).with_extension("conf");
         fs::write(&config, DHCPCD_CONF).unwrap();
         let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", START_DHCPCD, "sh"]);
+        // Its processes end with the first one, and that with unshare: dhcpcd itself may wait for one of them for good.
+        command.args(["-m", "-p", "--mount-proc", "--fork", "--kill-child"]);
+        command.args(["sh", "-c", START_DHCPCD, "sh"]);
         command.args(["dhcpcd", "-6", "-B", "-f"]).arg(&config);
         command.arg("eth0");
         Self::start(cloud, guest, command)
@@ -121,8 +123,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // dhcpcd ends its other processes.
-        kill(&self.process.id().to_string(), "TERM");
+        let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
             eprintln!("{}", self.log());
