@@ -74,7 +74,7 @@ def test_the_command_line_gives_and_changes_dhcp_options(cloud, demo, network, n
     shown = cloud.openstack("port", "show", name)
     assert options(shown) == [(4, "bootfile-name", "pxelinux.77"), (4, "server-ip-address", "192.0.2.69")]
     with pytest.raises(Refused) as refused:
-        cloud.openstack("port", "set", "--extra-dhcp-option", "name=mtu,value=9", name)
+        cloud.openstack("port", "set", "--extra-dhcp-option", "name=mtu,value=9", name, json_output=False)
     assert "a number of 68 to 65535" in str(refused.value)
 
 
