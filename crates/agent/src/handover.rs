@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use hextet_feed::v1;
 use tonic::Status;
@@ -23,6 +24,13 @@ use crate::locks::Locks;
 pub const VARIABLE: &str = "HEXTET_HANDOVER";
 /// The same of the lock of the instance. A build that does not know it keeps the descriptor open, and with it the lock.
 const INSTANCE_VARIABLE: &str = "HEXTET_HANDOVER_INSTANCE";
+
+/// How a build's answer ends that could run (`hextet agent --check-config`).
+pub const CHECKED: &str = ": the agent could run";
+/// How long it may take to say so: it loads its programs for that.
+const PROBE_TIME: Duration = Duration::from_secs(30);
+/// Most of what it says else that is handed on, characters.
+const WHY_CHARS_MAX: usize = 300;
 
 /// What takes the agent's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +111,42 @@ impl Successor {
             program,
             config: PathBuf::from(&request.config),
         })
+    }
+
+    /// Has the program say, in a process of its own, that it could run here with its configuration: once it is in this
+    /// one's place there is no way back.
+    ///
+    /// # Errors
+    /// It does not say so, with what it says.
+    pub(crate) async fn probe(&self) -> Result<(), Status> {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(["agent", "--check-config", "--config"])
+            .arg(&self.config)
+            .env_remove(VARIABLE)
+            .env_remove(INSTANCE_VARIABLE)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let refused = |why: &str| {
+            let program = self.program.display();
+            let why: String = why.chars().take(WHY_CHARS_MAX).collect();
+            Status::failed_precondition(format!(
+                "{program} cannot take over, the running agent goes on: {why}"
+            ))
+        };
+        let output = tokio::time::timeout(PROBE_TIME, command.output())
+            .await
+            .map_err(|_| refused("it does not say whether it could"))?
+            .map_err(|error| refused(&error.to_string()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if output.status.success() && said.trim_end().ends_with(CHECKED) {
+            return Ok(());
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        match error.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) => Err(refused(line)),
+            None => Err(refused(&format!("it ends with {}", output.status))),
+        }
     }
 }
 

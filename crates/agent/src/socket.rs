@@ -164,6 +164,7 @@ impl Local for Door {
         request: Request<v1::ReplaceRequest>,
     ) -> Result<Response<v1::ReplaceReply>, Status> {
         let successor = Successor::asked(&request.into_inner(), &self.config)?;
+        successor.probe().await?;
         let busy = |_| Status::unavailable("the agent is being replaced already, or ends");
         self.successors.try_send(successor).map_err(busy)?;
         Ok(Response::new(v1::ReplaceReply {}))

@@ -81,7 +81,7 @@ enum Command {
         `hextet up` writes a configuration to start from; hextet.example.toml lists every key. With\n\
         metrics_listen = \"[::1]:9699\" in it, Prometheus reads this host\'s figures at http://[::1]:9699/metrics.\n\n\
         --replace puts this program in the place of the agent that runs with that configuration, in the same process:\n\
-        guests' traffic and the agent's socket go on. A program that could not start is refused, and the other goes on."
+        guests' traffic and the agent's socket go on. A program that could not start is refused, and the other goes on. --check-config says whether this one could."
     )]
     Agent(AgentArgs),
 
@@ -143,6 +143,14 @@ struct AgentArgs {
     /// Take the place of the running agent
     #[arg(long)]
     replace: bool,
+
+    /// With --replace: the program that takes it; this one by default
+    #[arg(long, value_name = "FILE", requires = "replace")]
+    program: Option<PathBuf>,
+
+    /// Only say whether this program could run here with the configuration, beside an agent that does or not
+    #[arg(long, conflicts_with = "replace")]
+    check_config: bool,
 }
 
 #[derive(Args)]
@@ -171,7 +179,10 @@ fn main() -> ExitCode {
         Command::Down => down::run(&paths).map(|()| done),
         Command::Server(args) => run::server(&args.config.config, args.check_config).map(|()| done),
         Command::Agent(args) if args.replace => {
-            run::replace_agent(&args.config.config).map(|()| done)
+            run::replace_agent(&args.config.config, args.program.as_deref()).map(|()| done)
+        }
+        Command::Agent(args) if args.check_config => {
+            run::check_agent(&args.config.config).map(|()| done)
         }
         Command::Agent(args) => run::agent(&args.config.config).map(|()| done),
         Command::Port(command) => port::run(&paths, command).map(|()| done),

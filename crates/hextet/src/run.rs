@@ -68,12 +68,27 @@ pub fn agent(config: &Path) -> Result<()> {
     }
 }
 
-/// Has the running agent of this configuration make room for this program.
-pub fn replace_agent(config: &Path) -> Result<()> {
+/// Says whether an agent could run with this configuration. Nothing is changed.
+pub fn check_agent(path: &Path) -> Result<()> {
+    let config = hextet_agent::config::Config::load(path)?;
+    hextet_agent::handover::check(&config)?;
+    println!("{}{}", path.display(), hextet_agent::handover::CHECKED);
+    Ok(())
+}
+
+/// Has the running agent of this configuration make room for a program, this one by default. The agent asks the program
+/// itself, too, whether it could run.
+pub fn replace_agent(config: &Path, program: Option<&Path>) -> Result<()> {
     let path = std::path::absolute(config)?;
     let config = hextet_agent::config::Config::load(&path)?;
-    hextet_agent::handover::check(&config)
-        .context("this build cannot take over, the running agent goes on")?;
+    let program = match program {
+        Some(program) => std::path::absolute(program)?,
+        None => {
+            hextet_agent::handover::check(&config)
+                .context("this build cannot take over, the running agent goes on")?;
+            std::env::current_exe().context("path of this program")?
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -85,7 +100,6 @@ pub fn replace_agent(config: &Path) -> Result<()> {
             )
         })?;
         let mut agent = local::connect_to(&config.socket).await?;
-        let program = std::env::current_exe().context("path of this program")?;
         let request = v1::ReplaceRequest {
             program: program.display().to_string(),
             config: path.display().to_string(),

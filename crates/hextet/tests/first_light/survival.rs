@@ -350,3 +350,87 @@ fn a_second_agent_of_an_instance_does_not_start_whoever_runs_the_first() {
     refused();
     reaches(&one, second);
 }
+
+/// The kernel's loader of dynamic programs, whose name is the architecture's.
+fn loader() -> PathBuf {
+    let folders = ["/lib64", "/lib"].map(|folder| std::fs::read_dir(folder).ok());
+    let mut entries = folders.into_iter().flatten().flatten().flatten();
+    let found = entries.find(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("ld-linux")
+    });
+    found.expect("a dynamic loader").path()
+}
+
+fn program(cloud: &Cloud, name: &str, bytes: &[u8]) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = cloud.path(name);
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_program_that_could_not_run_is_refused_and_another_one_is_not() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, _, _) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    reaches(&one, second);
+    let own = env!("CARGO_BIN_EXE_hextet");
+    let whole = std::fs::read(own).unwrap();
+    let config = cloud.path("agent.toml");
+    let config = config.to_str().unwrap();
+    let agent = cloud.pid("agent");
+    let exe = || std::fs::read_link(format!("/proc/{agent}/exe")).unwrap();
+    let before = exe();
+    let flow = Flow::start(&one, &two, second);
+    let replace = |program: &PathBuf| {
+        let program = program.to_str().unwrap();
+        cloud.run(&[
+            "agent",
+            "--replace",
+            "--program",
+            program,
+            "--config",
+            config,
+        ])
+    };
+    let refused = |(code, _, error): (i32, String, String)| {
+        assert_eq!(code, 1, "{error}");
+        assert!(error.contains("the running agent goes on"), "{error}");
+        assert_eq!((exe(), cloud.pid("agent")), (before.clone(), agent.clone()));
+        cloud.done(&["port", "list"]);
+    };
+    // Cut short; no program; one that says nothing; one that says no; and by the loader, which would take "agent" for a
+    // program's name.
+    refused(replace(&program(&cloud, "cut", &whole[..1 << 20])));
+    refused(replace(&program(&cloud, "text", b"nonsense")));
+    refused(replace(&PathBuf::from("/bin/true")));
+    let no = b"#!/bin/sh\necho not today >&2\nexit 3\n";
+    let told_no = replace(&program(&cloud, "no", no));
+    assert!(told_no.2.contains("not today"), "{}", told_no.2);
+    refused(told_no);
+    let mut by_loader = Command::new(loader());
+    by_loader.args([own, "agent", "--replace", "--config", config]);
+    refused(told(cloud.host.output(&mut by_loader)));
+
+    // Another file, and one that a script runs.
+    let other = program(&cloud, "other", &[&whole[..], b"another build"].concat());
+    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", own);
+    let script = program(&cloud, "script", script.as_bytes());
+    for (program, runs) in [
+        (&other, &other),
+        (&script, &PathBuf::from(own)),
+        (&other, &other),
+    ] {
+        let (code, out, error) = replace(program);
+        assert_eq!(code, 0, "{error}");
+        assert!(out.starts_with("replaced: process "), "{out}");
+        assert_eq!(&exe(), runs);
+        cloud.done(&["port", "list"]);
+    }
+    assert_eq!(cloud.pid("agent"), agent);
+    let (sent, arrived) = flow.end(&two);
+    assert_eq!(sent, arrived);
+}
