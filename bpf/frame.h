@@ -86,6 +86,8 @@ struct frame {
 	__u32 target; /* ifindex chosen by a stage */
 	__u32 lost; /* copies that the kernel refused */
 	struct punt_head punt; /* of the record in the making */
+	__u64 group[2]; /* the group that is meant */
+	__u64 now, over; /* the time; until when reports of groups are over */
 };
 
 struct {

@@ -115,6 +115,21 @@ struct members {
 };
 _Static_assert(sizeof(struct members) == 4 + 4 * MEMBERS_PER_CHUNK, "no hidden padding");
 
+/* The groups that a port's guest listens to, of those that are sent to listeners alone. */
+#define GROUPS_MAX 32
+struct group {
+	__u64 reported; /* ns of CLOCK_MONOTONIC; as old as group_horizon, or 0: the place is free */
+	__u8 addr[ADDR_LEN];
+};
+_Static_assert(sizeof(struct group) == 24, "no hidden padding");
+struct listener {
+	__u64 since; /* whatever is reported from then on is here; the agent asks the guest at that time */
+	__u64 reported; /* when something was reported last; 0: never */
+	__u64 all; /* when it last was to hear every group: it has no place for one, or routes multicast */
+	struct group groups[GROUPS_MAX];
+};
+_Static_assert(sizeof(struct listener) == 24 + 24 * GROUPS_MAX, "no hidden padding");
+
 /* The NIC that leads to the physical segment that a network is. */
 struct uplink {
 	__u32 ifindex;
@@ -229,6 +244,11 @@ MAP(learnable, BPF_MAP_TYPE_LPM_TRIE, struct learnable_key, struct learnable, 65
 MAP(neigh, BPF_MAP_TYPE_HASH, struct neighbour_key, struct neighbour, 262144, BPF_F_NO_PREALLOC);
 MAP(fdb, BPF_MAP_TYPE_HASH, struct fdb_key, struct fdb, 262144, BPF_F_NO_PREALLOC);
 MAP(members, BPF_MAP_TYPE_HASH, struct members_key, struct members, 16384, BPF_F_NO_PREALLOC);
+
+/* Rows by the agent, groups in them by the program. Key: the port's number. */
+MAP(listeners, BPF_MAP_TYPE_HASH, __u32, struct listener, 16384, BPF_F_NO_PREALLOC);
+/* What was reported before this time is over: ns of CLOCK_MONOTONIC. Moved on by an agent that asks, and by no other. */
+MAP(group_horizon, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1, 0);
 
 /* Key of uplinks: the network; of nics: the ifindex. */
 MAP(uplinks, BPF_MAP_TYPE_HASH, __u32, struct uplink, 1024, BPF_F_NO_PREALLOC);

@@ -11,12 +11,10 @@
 
 #include "../frame.h"
 #include "ipv4.h"
+#include "mld.h"
 #include "punt.h"
 #include "segment.h"
 
-#define MLD_QUERY 130
-#define MLD_REPORT_1 131
-#define MLD_DONE_1 132
 #define ND_RS 133
 #define ND_RA 134
 #define ND_NS 135
@@ -25,7 +23,6 @@
 #define ROUTER_RENUMBERING 138
 #define INVERSE_ND_SOLICITATION 141
 #define INVERSE_ND_ADVERTISEMENT 142
-#define MLD_REPORT_2 143
 #define CERTIFICATION_PATH_SOLICITATION 148
 #define CERTIFICATION_PATH_ADVERTISEMENT 149
 #define MULTICAST_ROUTER_ADVERTISEMENT 151
@@ -295,6 +292,24 @@ STAGE int nd(struct __sk_buff *skb)
 	return punt(skb, R_RS);
 }
 
+/* What the guest listens to: noted, and told to the segment, whose switches may send groups only where they are reported. */
+STAGE int mld(struct __sk_buff *skb)
+{
+	struct frame *f = frame();
+	int verdict;
+
+	if (!f)
+		return V_INTERNAL;
+	if (f->fragment != WHOLE)
+		return V_FRAGMENTED_CONTROL;
+	if (!is_unspecified(f->ip.source) && !is_link_local(f->ip.source))
+		return V_MLD_MALFORMED;
+	if (guarded(f) && !is_unspecified(f->ip.source) && standing(SOURCE) == FOREIGN)
+		return V_SOURCE_SPOOFED;
+	verdict = mld_listen(skb);
+	return verdict ? verdict : to_segment(skb, V_MLD_CONSUMED);
+}
+
 STAGE int icmpv6(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
@@ -303,14 +318,11 @@ STAGE int icmpv6(struct __sk_buff *skb)
 		return V_INTERNAL;
 	switch (f->head[0]) {
 	case MLD_QUERY:
-		return guarded(f) ? V_MLD_QUERY : NEXT;
+		return mld_query(skb);
 	case MLD_REPORT_1:
 	case MLD_DONE_1:
 	case MLD_REPORT_2:
-		/* A switch of the segment may send groups only where they are reported. */
-		if (f->fragment != WHOLE || (guarded(f) && !is_unspecified(f->ip.source) && standing(SOURCE) == FOREIGN))
-			return V_MLD_CONSUMED;
-		return to_segment(skb, V_MLD_CONSUMED);
+		return mld(skb);
 	case ND_RS ... ND_REDIRECT:
 		return nd(skb);
 	case ROUTER_RENUMBERING:

@@ -7,24 +7,27 @@
 
 #include "../frame.h"
 #include "fragment.h"
+#include "mld.h"
 #include "segment.h"
 
 #define MEMBERS_MAX (MEMBERS_PER_CHUNK * MEMBER_CHUNKS)
 
-/* Whether this link carries an active port of this network. A reused ifindex or an old row does not. */
-INLINE int receives(__u32 ifindex, __u32 net)
+/* Whether this row is of a port of this network that is to hear what needs these flags. An old row is not. */
+INLINE int is_receiver(const struct port *port, __u32 net, __u32 needs)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
-
-	return port && port->net == net && port->flags & PORT_ADMIN_UP;
+	return port && port->net == net && (port->flags & needs) == needs;
 }
 
-/* Whether it is there and is to hear what needs these flags of its row. */
+/* The same of the port that this link carries. A reused ifindex does not. */
 INLINE int hears(__u32 ifindex, __u32 net, __u32 needs)
 {
-	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	return is_receiver(bpf_map_lookup_elem(&ports, &ifindex), net, needs);
+}
 
-	return port && port->net == net && (port->flags & needs) == needs;
+/* Whether this link carries an active port of this network. */
+INLINE int receives(__u32 ifindex, __u32 net)
+{
+	return hears(ifindex, net, PORT_ADMIN_UP);
 }
 
 struct replication {
@@ -32,21 +35,36 @@ struct replication {
 	__u32 net;
 	__u32 sender;
 	__u32 needs; /* flags of the receiver's row */
-	__u32 copies;
+	__u32 copies; /* not at a multiple of 8: the verifier would follow each of its values */
 	__u32 failed;
+	__u32 narrow; /* 1: only for who listens to the group */
 };
+_Static_assert(__builtin_offsetof(struct replication, copies) % 8 == 4, "see there");
+
+/* Whether the frame is for listeners only. IPv4's groups are for all: IGMP is not followed. */
+INLINE int narrow(struct frame *f)
+{
+	if (f->ipv4 || is_arp(f) || is_for_all(f->ip.destination))
+		return 0;
+	regard(f, f->ip.destination);
+	return 1;
+}
 
 static long replicate_one(__u32 index, struct replication *r)
 {
 	struct members_key key = { .net = r->net, .chunk = index / MEMBERS_PER_CHUNK };
 	__u32 place = index % MEMBERS_PER_CHUNK;
 	struct members *chunk = bpf_map_lookup_elem(&members, &key);
+	struct port *port;
 	__u32 ifindex;
 
 	if (!chunk || place >= chunk->count)
 		return 1;
 	ifindex = chunk->ifindex[place];
-	if (ifindex == r->sender || !hears(ifindex, r->net, r->needs))
+	if (ifindex == r->sender)
+		return 0;
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!is_receiver(port, r->net, r->needs) || (r->narrow && !listens(port->port)))
 		return 0;
 	if (!dry_run && bpf_clone_redirect(r->skb, ifindex, 0) < 0)
 		r->failed++;
@@ -83,6 +101,7 @@ STAGE int replicate(struct __sk_buff *skb)
 	if (!group_fits(f))
 		return V_GROUP_MISMATCH;
 	r.net = f->port.net;
+	r.narrow = narrow(f);
 	bpf_loop(MEMBERS_MAX, replicate_one, &r, 0);
 	f->lost = r.failed;
 	r.copies += segment_copies(skb);

@@ -54,6 +54,7 @@ STAGE int hand(struct __sk_buff *skb, __u32 needs, int withheld)
 	if (!(f->eth.destination[0] & 1))
 		return hears(f->target, f->port.net, r.needs) ? V_SEGMENT_UNICAST : withheld;
 	r.net = f->port.net;
+	r.narrow = narrow(f);
 	bpf_loop(MEMBERS_MAX, replicate_one, &r, 0);
 	f->lost = r.failed;
 	t = trace();

@@ -5,6 +5,7 @@ mod claims;
 mod explain;
 mod figures;
 mod find;
+mod groups;
 mod learned;
 mod local;
 mod pass;
@@ -35,6 +36,7 @@ use crate::reconcile::{Addresses, LinkProblem, Segments};
 use crate::serve::{PlanDirectory, Serve};
 use crate::uplink::FeedState;
 use claims::Claims;
+use groups::GroupAge;
 use learned::Conflicts;
 use pass::Carrier;
 
@@ -161,6 +163,9 @@ pub struct Host {
     looked_at: Instant,
     passes: Passes,
     ledger_failures: u64,
+    group_age: GroupAge,
+    /// Ports whose table of groups was made anew: their guests are to be asked.
+    unasked: BTreeSet<PortId>,
     passed_at: Instant,
     directory: PlanDirectory,
     /// Everything was taken off: nothing is done any more.
@@ -211,6 +216,8 @@ impl Host {
             looked_at: Instant::now(),
             passes: Passes::default(),
             ledger_failures: 0,
+            group_age: GroupAge::new(Instant::now()),
+            unasked: BTreeSet::new(),
             passed_at: Instant::now(),
             directory: PlanDirectory::default(),
             down: false,
@@ -225,7 +232,8 @@ impl Host {
                 .until_pass()
                 .min(self.until_write())
                 .min(self.until_told())
-                .min(self.until_look());
+                .min(self.until_look())
+                .min(self.group_age.until(Instant::now()));
             let first = runtime
                 .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
             let mut next = match first {
@@ -278,6 +286,7 @@ impl Host {
             if self.until_look().is_zero() {
                 self.look();
             }
+            self.age_groups();
             if self.until_write().is_zero() {
                 self.write();
             }
@@ -344,6 +353,7 @@ impl Host {
         let mut view = self.view(self.carriers.keys(), &Addresses::new(&self.state));
         view.segments = self.segment_views();
         self.serve.view(Arc::new(view));
+        self.serve.ask_groups(std::mem::take(&mut self.unasked));
         self.tell();
     }
 

@@ -18,7 +18,9 @@ pub mod punt;
 pub mod sender;
 
 pub use fastpath::{Counters, Fastpath, FastpathConfig, FastpathError, Hook};
-pub use maps::{MapOp, NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow};
+pub use maps::{
+    ListenerRow, MapOp, NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow,
+};
 pub use objections::Objections;
 pub use punt::{Punt, PuntReason, PuntRecord};
 pub use sender::Sender;

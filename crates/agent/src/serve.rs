@@ -85,6 +85,7 @@ enum Command {
     View(Arc<View>),
     Learned(Arc<View>),
     Used(Vec<(PortId, Ipv6Addr)>),
+    AskGroups(BTreeSet<PortId>),
     Cease(BTreeSet<PortId>, SyncSender<()>),
     Counters(SyncSender<Drops>),
     Totals(SyncSender<Totals>),
@@ -148,6 +149,13 @@ impl Serve {
     /// These learned addresses were seen in use.
     pub fn used(&self, used: Vec<(PortId, Ipv6Addr)>) {
         self.send(Command::Used(used));
+    }
+
+    /// Nothing is known of the groups that the guests of these links listen to: they are asked.
+    pub fn ask_groups(&self, ports: BTreeSet<PortId>) {
+        if !ports.is_empty() {
+            self.send(Command::AskGroups(ports));
+        }
     }
 
     /// Takes back what was advertised on these links, and waits until that is sent.
@@ -229,6 +237,7 @@ impl Thread {
                     Command::View(view) => self.take_view(&view),
                     Command::Learned(view) => self.take_learned(&view),
                     Command::Used(used) => self.take_used(&used),
+                    Command::AskGroups(ports) => self.ask_groups(&ports),
                     Command::Cease(ports, done) => {
                         self.cease(&ports);
                         // The host's thread may have stopped waiting.
@@ -422,6 +431,16 @@ impl Thread {
             if let Some(served) = self.links.get_mut(&id) {
                 served.contained(|link| link.handle_contest(address, now), now);
                 self.drain(id, now);
+            }
+        }
+    }
+
+    fn ask_groups(&mut self, ports: &BTreeSet<PortId>) {
+        let now = Instant::now();
+        for id in ports {
+            if let Some(served) = self.links.get_mut(id) {
+                served.contained(|link| link.handle_unknown_groups(now), now);
+                self.drain(*id, now);
             }
         }
     }

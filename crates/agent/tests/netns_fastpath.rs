@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
+#[path = "netns_fastpath/groups.rs"]
+mod groups;
 #[path = "netns_fastpath/ipv4.rs"]
 mod ipv4;
 mod support;
@@ -16,6 +18,7 @@ use std::net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use groups::groups_of_guests;
 use hextet_agent::kernel::fastpath::{PuntBudget, SCHEMA};
 use hextet_agent::kernel::links::{self, LinkChange, LinkKind, LinkWatch, NewVeth};
 use hextet_agent::kernel::{
@@ -59,6 +62,7 @@ by_each_hook! {
     what_a_guest_must_not_send_is_dropped_counted_and_reaches_nobody => attacks(2);
     guests_reach_each_other_by_ipv4_and_a_third_sees_nothing_of_it => reach_by_ipv4(3);
     what_a_guest_must_not_send_by_ipv4_is_dropped_and_reaches_nobody => attacks_by_ipv4(2);
+    a_groups_traffic_reaches_only_who_listens_though_the_agent_is_away => groups_of_guests(4);
     large_tcp_segments_and_fragments_cross => bulk(2);
     a_port_that_is_down_neither_sends_nor_receives => down(2);
     frames_for_the_agent_carry_their_port_and_the_answer_goes_back => punted(2);

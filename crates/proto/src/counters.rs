@@ -139,6 +139,8 @@ reasons!(
         NaMoved = "na_moved",
         /// The same in IPv4: an ARP announcement.
         ArpMoved = "arp_moved",
+        /// MLD query: which groups the guest listens to.
+        MldQuery = "mld_query",
         /// Neighbor Solicitation that asks the guest whether it has an address.
         NsTest = "ns_test",
     }

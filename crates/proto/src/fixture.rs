@@ -13,6 +13,7 @@ use hextet_core::modes::SolicitWithoutAddress;
 use hextet_core::settings::RenewalTimes;
 use hextet_wire::dhcpv6::{self, ClientMessage, ServerMessage};
 use hextet_wire::frame::{self, ALL_ROUTERS, Envelope, Udp, multicast_mac, solicited_node};
+use hextet_wire::mld::{self, Query};
 use hextet_wire::ndp::{
     self, HOP_LIMIT, NdOption, NdpMessage, NeighborSolicit, RouterAdvert, RouterSolicit,
 };
@@ -189,9 +190,16 @@ pub(crate) fn dhcpv6(message: &ClientMessage) -> Vec<u8> {
     })
 }
 
-/// Everything that a link has to send now.
+/// Everything that a link has to send now, but its questions about groups.
 pub(crate) fn drain(link: &mut Link, now: Instant) -> Vec<Vec<u8>> {
-    std::iter::from_fn(|| link.poll_transmit(now)).collect()
+    let frames = std::iter::from_fn(|| link.poll_transmit(now));
+    frames.filter(|frame| query_of(frame).is_none()).collect()
+}
+
+/// The MLD query in a frame, with its envelope.
+pub(crate) fn query_of(frame: &[u8]) -> Option<(Envelope, Query)> {
+    let packet = frame::parse(frame).ok()?;
+    Some((packet.envelope, mld::parse(&packet).ok()?))
 }
 
 /// Neighbor Discovery in a frame, with its envelope.

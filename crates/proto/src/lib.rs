@@ -16,6 +16,7 @@ pub mod history;
 mod learned;
 mod link;
 mod nd;
+mod querier;
 mod ra;
 mod random;
 mod reconfigure;
@@ -29,6 +30,9 @@ pub use learned::{
     PROBATION,
 };
 pub use link::{EVENTS_MAX, Known, Link, TRANSMITS_MAX};
+pub use querier::{
+    LISTENER_INTERVAL, QUERY_INTERVAL, QUERY_RESPONSE_INTERVAL, ROBUSTNESS, STARTUP_QUERY_INTERVAL,
+};
 pub use ra::{
     MAX_INITIAL_RTR_ADVERT_INTERVAL, MAX_INITIAL_RTR_ADVERTISEMENTS, MIN_DELAY_BETWEEN_RAS,
 };

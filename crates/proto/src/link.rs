@@ -17,6 +17,7 @@ use hextet_wire::frame::{
     self, ALL_NODES, Envelope, FrameError, NEXT_HEADER_ICMPV6, multicast_mac,
 };
 use hextet_wire::ipv4::ETHERTYPE_IPV4;
+use hextet_wire::mld::Query;
 use hextet_wire::ndp::{HOP_LIMIT, NdOption, NdpMessage, RouterAdvert};
 
 use crate::counters::{DropReason, LinkCounters, Sent};
@@ -24,6 +25,7 @@ use crate::directory::Directory;
 use crate::event::LinkEvent;
 use crate::history::{History, Note};
 use crate::learned::{CANDIDATES_MAX, LEARNED_MAX, Neighbours};
+use crate::querier::{QUERY_INTERVAL, QUERY_RESPONSE_INTERVAL, Querier, ROBUSTNESS};
 use crate::ra::{Advertiser, Change};
 use crate::reconfigure::{Reconfigurable, ReconfigureSeed, Reconfigurer};
 
@@ -57,6 +59,7 @@ pub struct Link {
     advertiser: Advertiser,
     reconfigurer: Reconfigurer,
     neighbours: Neighbours,
+    querier: Querier,
     transmits: VecDeque<Vec<u8>>,
     /// Addresses that the physical segment is to be asked for.
     questions: VecDeque<Ipv6Addr>,
@@ -74,6 +77,7 @@ impl Link {
             plan,
             guest_seen: false,
             neighbours: Neighbours::default(),
+            querier: Querier::new(seed),
             transmits: VecDeque::new(),
             questions: VecDeque::new(),
             events: VecDeque::new(),
@@ -107,6 +111,7 @@ impl Link {
             .handle_plan(self.plan.ra.clone(), heard, now);
         if !is_up {
             self.advertiser.handle_silence();
+            self.querier.handle_silence();
             self.transmits.clear();
         } else if !was_up {
             self.advertiser.handle_silence();
@@ -136,6 +141,7 @@ impl Link {
         self.questions.clear();
         self.guest_seen = false;
         self.advertiser.handle_silence();
+        self.querier.handle_silence();
         self.transmits.clear();
         self.history.begin(now);
     }
@@ -149,6 +155,7 @@ impl Link {
             self.counters.drop(DropReason::AdminDown);
             return;
         }
+        self.querier.handle_first_frame(now);
         let adverts = self.advertiser.handle_first_frame(now);
         self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFirst, now);
     }
@@ -159,6 +166,14 @@ impl Link {
         self.history.note(Note::Resumed, now);
         if self.plan.admin_state_up {
             self.advertiser.handle_resume(now);
+            self.querier.handle_unknown(now);
+        }
+    }
+
+    /// Nothing is known of the groups that the guest listens to. One that was not heard yet will report what it joins.
+    pub fn handle_unknown_groups(&mut self, now: Instant) {
+        if self.plan.admin_state_up && self.guest_seen {
+            self.querier.handle_unknown(now);
         }
     }
 
@@ -194,6 +209,9 @@ impl Link {
             return self.counters.drop(reason);
         }
         let first = !std::mem::replace(&mut self.guest_seen, true);
+        if first {
+            self.querier.handle_first_frame(now);
+        }
         // A Router Solicitation has had its answer already.
         if first && self.advertiser.is_silent() {
             self.handle_first_frame(now);
@@ -204,6 +222,7 @@ impl Link {
     /// for a restart. Nothing is advertised again until [`Link::handle_up`] or a plan that differs.
     pub fn handle_cease(&mut self, now: Instant) {
         self.reconfigurer.handle_plan(None, now);
+        self.querier.handle_cease();
         let adverts = self.advertiser.handle_cease();
         if self.plan.admin_state_up {
             self.send_adverts(adverts, self.plan.mac, ALL_NODES, Sent::RaFinal, now);
@@ -218,6 +237,7 @@ impl Link {
             self.send_adverts(adverts, all_nodes, ALL_NODES, Sent::RaPeriodic, now);
             self.handle_tests(now);
             self.poll_reconfigure(now);
+            self.ask_groups(now);
         }
         self.transmits.pop_front()
     }
@@ -229,7 +249,12 @@ impl Link {
         let reconfigure = self.reconfigurer.poll_timeout();
         let reconfigure = reconfigure.map(|at| (at, "reconfigure"));
         let adverts = self.advertiser.poll_timeout();
-        let all = adverts.into_iter().chain(tests).chain(reconfigure);
+        let query = self.querier.poll_timeout().map(|at| (at, "groups"));
+        let all = adverts
+            .into_iter()
+            .chain(tests)
+            .chain(reconfigure)
+            .chain(query);
         all.min_by_key(|(at, _)| *at)
     }
 
@@ -335,6 +360,15 @@ impl Link {
         if self.plan.router.is_some() {
             let last = RouterAdvert::default();
             self.send_adverts(vec![last], self.plan.mac, ALL_NODES, Sent::RaFinal, now);
+        }
+    }
+
+    /// The general query that is due, from the service: a guest heeds none but of a link-local address (RFC 3810 §5.1.14).
+    fn ask_groups(&mut self, now: Instant) {
+        if self.querier.poll(now) {
+            let (mac, max_response) = (self.plan.service_mac(), QUERY_RESPONSE_INTERVAL);
+            let query = Query::general(max_response, ROBUSTNESS, QUERY_INTERVAL);
+            self.transmit(query.emit(mac, mac.link_local()), Sent::MldQuery);
         }
     }
 

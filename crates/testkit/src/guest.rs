@@ -19,6 +19,7 @@ use hextet_wire::dhcpv6::{
 };
 use hextet_wire::frame::{self, ALL_ROUTERS, Envelope, Udp, multicast_mac, solicited_node};
 use hextet_wire::ipv4::ETHERTYPE_IPV4;
+use hextet_wire::mld;
 use hextet_wire::ndp::{
     self, HOP_LIMIT, NdOption, NdpMessage, NeighborAdvert, NeighborSolicit, PrefixInformation,
     RouterAdvert, RouterSolicit,
@@ -113,6 +114,8 @@ pub struct Guest {
     addresses: BTreeMap<Ipv6Addr, AddressState>,
     /// Every advertisement heard, with its time and whether it was sent to the Ethernet group.
     pub adverts: Vec<(Duration, bool, RouterAdvert)>,
+    /// When it was asked for its groups.
+    pub queries: Vec<Duration>,
     /// On-link prefixes.
     pub on_link: Vec<Ipv6Net>,
     /// Name servers, from advertisements and from DHCPv6.
@@ -138,6 +141,7 @@ impl Guest {
             client: Client::Idle,
             addresses: BTreeMap::from([(link_local, AddressState::Tentative)]),
             adverts: Vec::new(),
+            queries: Vec::new(),
             on_link: Vec::new(),
             dns: Vec::new(),
             neighbours: BTreeMap::new(),
@@ -204,6 +208,10 @@ impl Guest {
             assert_eq!(udp.destination_port, dhcpv6::CLIENT_PORT);
             let answer = ServerMessage::parse(udp.data).expect("a server sends valid answers");
             self.handle_answer(answer, now);
+            return None;
+        }
+        if mld::parse(&packet).is_ok() {
+            self.queries.push(now);
             return None;
         }
         match ndp::parse(&packet).expect("a host sends valid Neighbor Discovery") {

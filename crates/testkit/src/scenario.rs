@@ -181,6 +181,7 @@ impl Runner {
                 same(state, &seen)
             }
             ["adverts", count] => same(count, &guest.adverts.len()),
+            ["queries", count] => same(count, &guest.queries.len()),
             ["answers", count] => same(count, &guest.answers.len()),
             ["advert", wanted @ ..] => {
                 let (_, _, advert) = guest.adverts.last().ok_or("none was heard")?;

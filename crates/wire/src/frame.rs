@@ -223,6 +223,13 @@ impl Envelope {
         self.frame(NEXT_HEADER_ICMPV6, &message)
     }
 
+    /// The same behind a Hop-by-Hop Router Alert option of value 0, as every MLD message goes (RFC 2711 §2.1).
+    pub fn icmpv6_alert(&self, mut message: Vec<u8>) -> Vec<u8> {
+        self.fill_checksum(NEXT_HEADER_ICMPV6, &mut message, 2);
+        message.splice(0..0, [NEXT_HEADER_ICMPV6, 0, 5, 2, 0, 0, 1, 0]);
+        self.frame(HOP_BY_HOP, &message)
+    }
+
     /// A frame with a UDP datagram.
     pub fn udp(&self, datagram: Udp<'_>) -> Vec<u8> {
         let length = datagram.data.len() + 8;

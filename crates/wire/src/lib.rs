@@ -1,4 +1,4 @@
-//! Bytes to messages and back: Ethernet, IPv6 and IPv4 frames, ARP announcements, Neighbor Discovery, DHCPv6, DHCPv4.
+//! Bytes to messages and back: Ethernet, IPv6 and IPv4 frames, ARP announcements, Neighbor Discovery, MLD, DHCPv6, DHCPv4.
 //!
 //! Parsers take what a hostile guest may send: they never panic, never recurse, and their work is bounded by the
 //! frame's length. No policy is here: what a message means for a port is decided above.
@@ -11,4 +11,5 @@ pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
 pub mod ipv4;
+pub mod mld;
 pub mod ndp;

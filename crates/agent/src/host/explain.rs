@@ -12,7 +12,8 @@ use hextet_proto::history::History;
 use tonic::Status;
 
 use super::Host;
-use crate::kernel::{Counters, Rows, Verdict, links};
+use crate::kernel::maps::GROUPS_MAX;
+use crate::kernel::{Counters, ListenerRow, Rows, Verdict, links};
 use crate::serve::Shown;
 
 impl Host {
@@ -144,6 +145,8 @@ impl Host {
         let answered = rows.neigh.values();
         let answered = answered.filter(|row| row.port == Some(port.number)).count();
         fact("answered for", format!("{answered} addresses"));
+        let listener = rows.listeners.get(&port.number);
+        fact("listens to", listener.map_or_else(every_group, groups));
         let ifindex = self.carriers.get(&port.id).map(|carrier| carrier.ifindex);
         let row = ifindex.and_then(|ifindex| rows.ports.get(&ifindex));
         match row {
@@ -165,6 +168,25 @@ impl Host {
             }
             _ => fact("row", "none".to_owned()),
         }
+    }
+}
+
+/// What a guest of whose groups nothing is known gets.
+fn every_group() -> String {
+    "every group".to_owned()
+}
+
+/// The groups whose traffic a guest gets, besides what all get.
+fn groups(row: &ListenerRow) -> String {
+    if row.all.is_some() {
+        return format!("every group: it reported more than {GROUPS_MAX}, or routes multicast");
+    }
+    if row.reported.is_none() {
+        return "every group: it reported none".to_owned();
+    }
+    match row.groups.is_empty() {
+        true => "no group but those of all nodes".to_owned(),
+        false => list(&row.groups.keys().collect::<Vec<_>>()),
     }
 }
 

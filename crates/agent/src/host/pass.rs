@@ -265,6 +265,12 @@ impl Host {
             .chain(before.sources.keys().map(|(port, _)| *port));
         let gone: BTreeSet<PortNumber> = mentioned.filter(|port| !known.contains(port)).collect();
         ops.extend(gone.into_iter().map(MapOp::Forget));
+        let unasked = ops.iter().filter_map(|op| match op {
+            MapOp::SetListener(number, _) => Some(planned(*number)?.id),
+            _ => None,
+        });
+        let unasked: Vec<PortId> = unasked.collect();
+        self.unasked.extend(unasked);
         self.apply_ops(&ops);
         (wanted, ops.len())
     }
@@ -309,7 +315,9 @@ impl Host {
         };
         match op {
             MapOp::SetPort(_, row) => numbered(row.port),
-            MapOp::SetSource((port, _), _) | MapOp::SetLearnable((port, _)) => numbered(*port),
+            MapOp::SetSource((port, _), _)
+            | MapOp::SetLearnable((port, _))
+            | MapOp::SetListener(port, _) => numbered(*port),
             MapOp::SetNeigh((net, _), row) => row.port.map_or_else(|| newest(*net), numbered),
             MapOp::SetMembers(net, _) => newest(*net),
             MapOp::SetFdb(_, ifindex) => {

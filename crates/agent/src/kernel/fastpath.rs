@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hextet_core::ids::PortNumber;
 use libbpf_rs::MapHandle;
@@ -246,6 +247,12 @@ impl Fastpath {
     /// How full each table is.
     pub fn tables(&self) -> Result<Vec<Table>, FastpathError> {
         self.maps.tables()
+    }
+
+    /// What guests reported of groups longer than this ago is over. To be called only as long as guests are asked: who
+    /// does not ask cannot tell who listens no more.
+    pub fn expire_groups(&self, age: Duration) -> Result<(), FastpathError> {
+        self.maps.expire_groups(age)
     }
 
     /// What has been counted. Port 0 is a link without a row, [`DEPARTED`] all ports that were forgotten.

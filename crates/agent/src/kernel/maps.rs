@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
@@ -10,6 +11,8 @@ use ipnet::Ipv6Net;
 pub(crate) mod batches;
 pub(crate) mod raw;
 
+/// Most groups of one port that are kept apart; a port with more gets every group.
+pub const GROUPS_MAX: usize = raw::GROUPS_MAX;
 /// Most ports of one network on one host that get its multicast.
 pub const MEMBERS_MAX: usize = raw::MEMBERS_PER_CHUNK * raw::MEMBER_CHUNKS;
 
@@ -63,6 +66,19 @@ pub struct NicRow {
     pub all_multicast: bool,
 }
 
+/// The groups that a port's guest listens to, as the program reads its reports. Times are those of CLOCK_MONOTONIC. Key: port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerRow {
+    /// Whatever the guest reports from then on is in the row. Zero in a row that is to be written: from then on.
+    pub since: Duration,
+    /// When it reported last; `None`: never, and it gets every group.
+    pub reported: Option<Duration>,
+    /// When it last was to get every group, as it has more than [`GROUPS_MAX`] or routes multicast.
+    pub all: Option<Duration>,
+    /// The groups, with the time of the last report. None of those that every port gets.
+    pub groups: BTreeMap<Ipv6Addr, Duration>,
+}
+
 /// An address that a port may send from. Key: port and address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceRow {
@@ -98,6 +114,8 @@ pub struct Rows {
     pub fdb: BTreeMap<(Vni, Mac), u32>,
     /// The ifindexes that get a network's multicast, at most [`MEMBERS_MAX`]; never an empty set.
     pub members: BTreeMap<Vni, BTreeSet<u32>>,
+    /// By port. The agent makes and removes rows, the program alone says what is in them.
+    pub listeners: BTreeMap<PortNumber, ListenerRow>,
     /// By network.
     pub uplinks: BTreeMap<Vni, UplinkRow>,
     /// By ifindex.
@@ -135,6 +153,10 @@ pub enum MapOp {
     /// Remove the whole set.
     RemoveMembers(Vni),
     /// Insert or replace.
+    SetListener(PortNumber, ListenerRow),
+    /// Remove.
+    RemoveListener(PortNumber),
+    /// Insert or replace.
     SetUplink(Vni, UplinkRow),
     /// Remove.
     RemoveUplink(Vni),
@@ -162,11 +184,13 @@ impl Rows {
         ops.extend(gone(&self.neigh, &wanted.neigh).map(MapOp::RemoveNeigh));
         ops.extend(gone(&self.ports, &wanted.ports).map(MapOp::RemovePort));
         ops.extend(gone(&self.sources, &wanted.sources).map(MapOp::RemoveSource));
+        ops.extend(gone(&self.listeners, &wanted.listeners).map(MapOp::RemoveListener));
         let not_learnable = self.learnable.difference(&wanted.learnable);
         ops.extend(not_learnable.map(|key| MapOp::RemoveLearnable(*key)));
         for port in self.seen.difference(&wanted.seen) {
             ops.push(MapOp::Unsee(*port));
         }
+        ops.extend(self.new_listeners(wanted));
         ops.extend(
             changed(&self.sources, &wanted.sources).map(|(key, row)| MapOp::SetSource(*key, *row)),
         );
@@ -188,6 +212,16 @@ impl Rows {
         );
         ops.extend(changed(&self.nics, &wanted.nics).map(|(key, row)| MapOp::SetNic(*key, *row)));
         ops
+    }
+
+    /// Rows that are not there, or speak of a guest that is gone.
+    fn new_listeners<'a>(&'a self, wanted: &'a Rows) -> impl Iterator<Item = MapOp> + 'a {
+        let gone = |port| self.seen.contains(port) && !wanted.seen.contains(port);
+        wanted
+            .listeners
+            .iter()
+            .filter(move |(port, _)| gone(*port) || !self.listeners.contains_key(*port))
+            .map(|(port, row)| MapOp::SetListener(*port, row.clone()))
     }
 }
 

@@ -22,13 +22,15 @@ pub(super) const GUEST: &str = "guest";
 pub(super) const UPLINK: &str = "uplink";
 
 /// The maps that outlive a program, by name. All others (scratch, constants) belong to one load.
-pub(super) const SHARED: [&str; 14] = [
+pub(super) const SHARED: [&str; 16] = [
     "ports",
     "sources",
     "learnable",
     "neigh",
     "fdb",
     "members",
+    "listeners",
+    "group_horizon",
     "uplinks",
     "nics",
     "seen",

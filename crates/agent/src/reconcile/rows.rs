@@ -10,7 +10,9 @@ use hextet_core::plan::{HostPlan, NetworkPlan, PortPlan, SubnetPlan};
 
 use super::{Nic, Segments};
 use crate::kernel::maps::MEMBERS_MAX;
-use crate::kernel::{NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow};
+use crate::kernel::{
+    ListenerRow, NeighRow, NicRow, OutsideFlags, PortRow, Rows, SourceRow, UplinkRow,
+};
 use crate::ledger::{LearnedAddress, State};
 
 /// The links that carry ports: the ifindex of the host's end.
@@ -226,6 +228,7 @@ fn carry(rows: &mut Rows, ifindex: u32, row: PortRow) {
         return;
     }
     rows.fdb.insert((row.net, row.mac), ifindex);
+    rows.listeners.insert(row.port, ListenerRow::default());
     let members = rows.members.entry(row.net).or_default();
     // Above the bound a port gets no multicast of other guests; RA, ND and DHCPv6 do not depend on it.
     if members.len() < MEMBERS_MAX {

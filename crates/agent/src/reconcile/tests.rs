@@ -443,6 +443,8 @@ fn apply_row(op: crate::kernel::MapOp, rows: &mut Rows) {
         MapOp::RemoveUplink(key) => drop(rows.uplinks.remove(&key)),
         MapOp::SetNic(key, row) => drop(rows.nics.insert(key, row)),
         MapOp::RemoveNic(key) => drop(rows.nics.remove(&key)),
+        MapOp::SetListener(port, row) => drop(rows.listeners.insert(port, row)),
+        MapOp::RemoveListener(port) => drop(rows.listeners.remove(&port)),
         MapOp::Unsee(port) | MapOp::Forget(port) => drop(rows.seen.remove(&port)),
     }
 }

@@ -22,6 +22,8 @@ pub enum Sign {
     Fragment,
     /// An ICMPv6 message of this type, perhaps behind hop-by-hop options of eight bytes.
     Icmp(u8),
+    /// An MLD query of another than the router, who asks, too.
+    Query,
     /// A Router Advertisement without a prefix: nobody's but the attacker's.
     EmptyRa,
     /// A packet from all nodes.
@@ -45,6 +47,10 @@ impl Sign {
         match self {
             Sign::Fragment => next == Some(&44) && frame.get(6..12) == Some(&bed.attacker.mac.0),
             Sign::Icmp(kind) => next == Some(&58) && frame.get(upper) == Some(&kind),
+            Sign::Query => {
+                let router = bed.router.octets();
+                Sign::Icmp(130).is_on(frame, bed) && source != Some(&router[..])
+            }
             Sign::EmptyRa => Sign::Icmp(134).is_on(frame, bed) && !has_prefix(&frame[upper..]),
             Sign::FromAllNodes => source.is_some_and(|source| source[..2] == [0xff, 2]),
             Sign::Discard => {

@@ -143,7 +143,16 @@ pub const ATTACKS: &[Attack] = &[
         "atk6-fake_dhcps6 eth0 {prefix} {server}",
         Harm::Answer,
     ),
-    attack("an MLD querier", "atk6-fake_mld6 eth0 query", heard(130)),
+    attack(
+        "an MLD querier",
+        "atk6-fake_mld6 eth0 query",
+        Harm::Heard(Sign::Query, 1),
+    ),
+    attack(
+        "a flood of listeners",
+        "atk6-flood_mld6 eth0",
+        Harm::Heard(Sign::Icmp(131), 1000),
+    ),
     attack(
         "a path with a small MTU",
         "atk6-toobig6 -u eth0 {victim} {neighbour} 1280",

@@ -13,9 +13,10 @@ use super::*;
 use crate::directory::HolderKind;
 use crate::fixture::{
     Book, GUEST, NOBODY, OTHER, dhcpv6, dhcpv6_of, drain, ip, ndp_of, neighbor_solicit, plan, port,
-    probe, ra_of, router_solicit, seconds, start,
+    probe, query_of, ra_of, router_solicit, seconds, start,
 };
 use crate::learned::LEARNED_LINK_LOCAL_MAX;
+use crate::querier::STARTUP_QUERY_INTERVAL;
 use crate::ra::MIN_DELAY_BETWEEN_RAS;
 
 #[test]
@@ -134,7 +135,7 @@ fn the_last_subnet_that_goes_is_taken_back() {
     let mut link = heard(now);
     link.handle_plan(bare(), now + seconds(1));
     check_final(&drain(&mut link, now + seconds(1)));
-    assert_eq!(link.poll_timeout(), None);
+    assert_eq!(link.poll_timeout().map(|(_, why)| why), Some("groups"));
     link.handle_frame(&router_solicit(NOBODY), &Book::default(), now);
     assert!(drain(&mut link, now).is_empty());
     assert_eq!(link.counters().dropped(DropReason::RaOff), 1);
@@ -162,9 +163,77 @@ fn a_restart_sends_nothing_at_once_and_goes_on() {
     let mut link = Link::new(plan(), 1);
     link.handle_resume(now);
     assert!(drain(&mut link, now).is_empty());
-    let (next, why) = link.poll_timeout().unwrap();
-    assert_eq!(why, "periodic router advertisement");
+    let next = loop {
+        match link.poll_timeout().unwrap() {
+            (next, "periodic router advertisement") => break next,
+            (next, why) => {
+                assert_eq!(why, "groups");
+                assert!(drain(&mut link, next).is_empty());
+            }
+        }
+    };
     assert_eq!(drain(&mut link, next).len(), 1);
+}
+
+/// Every frame that the link sends by itself until then, with its time.
+fn queries(link: &mut Link, now: Instant, until: Instant) -> Vec<Instant> {
+    let mut asked = Vec::new();
+    let mut at = now;
+    while at <= until {
+        while let Some(frame) = link.poll_transmit(at) {
+            let Some((envelope, query)) = query_of(&frame) else {
+                continue;
+            };
+            assert_eq!(envelope.mac_source, plan().service_mac());
+            assert_eq!(envelope.source, plan().service_link_local());
+            assert_eq!(envelope.destination, ALL_NODES);
+            assert!(query.group.is_unspecified() && query.v2.is_some());
+            asked.push(at);
+        }
+        at = link.poll_timeout().map_or(until + seconds(1), |(at, _)| at);
+    }
+    asked
+}
+
+#[test]
+fn a_guest_is_asked_for_its_groups_as_long_as_it_is_there() {
+    let now = start();
+    let mut link = Link::new(plan(), 1);
+    assert_eq!(
+        queries(&mut link, now, now + seconds(600)),
+        [],
+        "nobody was heard"
+    );
+    link.handle_first_frame(now);
+    let asked = queries(&mut link, now, now + seconds(600));
+    assert!((5..=7).contains(&asked.len()), "{asked:?}");
+    assert_eq!(asked[0], now + STARTUP_QUERY_INTERVAL);
+    let down = hextet_core::link::LinkPlan {
+        admin_state_up: false,
+        ..plan()
+    };
+    let later = now + seconds(600);
+    link.handle_plan(down, later);
+    link.handle_unknown_groups(later);
+    assert_eq!(queries(&mut link, later, later + seconds(600)), []);
+    link.handle_plan(plan(), later);
+    link.handle_unknown_groups(later);
+    assert_eq!(queries(&mut link, later, later), [later], "asked at once");
+    link.handle_up(later);
+    link.handle_unknown_groups(later);
+    assert_eq!(
+        queries(&mut link, later, later + seconds(600)),
+        [],
+        "another guest"
+    );
+}
+
+#[test]
+fn a_guest_that_an_agent_finds_is_asked_for_its_groups_at_once() {
+    let now = start();
+    let mut link = Link::new(plan(), 1);
+    link.handle_resume(now);
+    assert_eq!(queries(&mut link, now, now), [now]);
 }
 
 #[test]
@@ -533,8 +602,8 @@ proptest! {
                         prop_assert_eq!(link.poll_transmit(next - Duration::from_millis(1)), None);
                         now = next;
                         frames = drain(&mut link, now);
-                        // A guest that does not answer for an address is asked no more.
-                        prop_assert!(!frames.is_empty() || why == "address");
+                        // A guest that does not answer for an address is asked no more; questions for groups are left out.
+                        prop_assert!(!frames.is_empty() || ["address", "groups"].contains(&why));
                     }
                     _ => break,
                 }

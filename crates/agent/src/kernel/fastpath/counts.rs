@@ -42,13 +42,14 @@ impl Maps {
 
     /// Tables that refuse the newest row when they are full.
     pub(super) fn tables(&self) -> Result<Vec<Table>, FastpathError> {
-        let tables: [(&'static str, &MapHandle); 11] = [
+        let tables: [(&'static str, &MapHandle); 12] = [
             ("ports", &self.ports),
             ("sources", &self.sources),
             ("learnable", &self.learnable),
             ("neigh", &self.neigh),
             ("fdb", &self.fdb),
             ("members", &self.members),
+            ("listeners", &self.listeners),
             ("uplinks", &self.uplinks),
             ("nics", &self.nics),
             ("seen", &self.seen),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use hextet_core::ids::{PortNumber, Vni};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -11,16 +12,21 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use super::{FRAGMENTS_EACH, FastpathError};
 use crate::kernel::maps::batches::each_row;
 use crate::kernel::maps::raw::{
-    CounterKey, Fdb, FdbKey, FragmentKey, LearnableKey, LearnableValue, MEMBER_CHUNKS,
+    CounterKey, Fdb, FdbKey, FragmentKey, LearnableKey, LearnableValue, Listener, MEMBER_CHUNKS,
     MEMBERS_PER_CHUNK, Members, MembersKey, Neigh, NeighKey, Nic, Port, Raw, SOURCE_USED, Source,
     SourceKey, Uplink,
 };
-use crate::kernel::maps::{MEMBERS_MAX, MapOp, Rows};
+use crate::kernel::maps::{ListenerRow, MEMBERS_MAX, MapOp, Rows};
 use crate::kernel::object::fault;
+use crate::kernel::punt::monotonic;
 use crate::kernel::verdict::Verdict;
 
 /// Most rows in one batch.
 const BATCH: usize = 1024;
+
+/// How long the kernel has to fill a cache of rows again, and how often that is waited for before its memory counts as used up.
+const REFILL: Duration = Duration::from_millis(1);
+const REFILLS_MAX: u32 = 100;
 
 /// Changes that the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,8 @@ pub(super) struct Maps {
     pub(super) neigh: MapHandle,
     pub(super) fdb: MapHandle,
     pub(super) members: MapHandle,
+    pub(super) listeners: MapHandle,
+    pub(super) group_horizon: MapHandle,
     pub(super) uplinks: MapHandle,
     pub(super) nics: MapHandle,
     pub(super) seen: MapHandle,
@@ -75,6 +83,8 @@ impl Maps {
             neigh: get("neigh")?,
             fdb: get("fdb")?,
             members: get("members")?,
+            listeners: get("listeners")?,
+            group_horizon: get("group_horizon")?,
             uplinks: get("uplinks")?,
             nics: get("nics")?,
             seen: get("seen")?,
@@ -107,6 +117,11 @@ impl Maps {
             let count = (row.count as usize).min(MEMBERS_PER_CHUNK);
             let set: &mut BTreeSet<u32> = rows.members.entry(Vni(key.net)).or_default();
             set.extend(&row.ifindex[..count]);
+        })?;
+        let mut horizon = 0;
+        each::<u32, u64>("group_horizon", &self.group_horizon, |_, at| horizon = at)?;
+        each::<u32, Listener>("listeners", &self.listeners, |key, row| {
+            rows.listeners.insert(PortNumber(key), row.row(horizon));
         })?;
         each::<u32, Uplink>("uplinks", &self.uplinks, |key, row| {
             rows.uplinks.insert(Vni(key), row.into());
@@ -182,6 +197,20 @@ impl Maps {
         Ok(used)
     }
 
+    /// What was reported of groups longer than this ago is over.
+    pub(super) fn expire_groups(&self, age: Duration) -> Result<(), FastpathError> {
+        let in_map = |source| FastpathError::Read {
+            map: "group_horizon",
+            source,
+        };
+        let at = monotonic().map_err(in_map)?.saturating_sub(age);
+        let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        let moved = self
+            .group_horizon
+            .update(0u32.bytes(), at.bytes(), MapFlags::ANY);
+        moved.map_err(fault).map_err(in_map)
+    }
+
     fn steps<'a>(&'a self, op: usize, change: &MapOp, steps: &mut Vec<Step<'a>>) -> io::Result<()> {
         let set = |map, key: &[u8], value: &[u8]| Step {
             op,
@@ -236,6 +265,11 @@ impl Maps {
             MapOp::RemoveFdb(key) => steps.push(remove(&self.fdb, FdbKey::from(key).bytes())),
             MapOp::SetMembers(net, ports) => self.member_steps(op, *net, ports, steps)?,
             MapOp::RemoveMembers(net) => self.member_steps(op, *net, &BTreeSet::new(), steps)?,
+            MapOp::SetListener(port, row) => {
+                let value = listener(row)?;
+                steps.push(set(&self.listeners, port.0.bytes(), value.bytes()));
+            }
+            MapOp::RemoveListener(port) => steps.push(remove(&self.listeners, port.0.bytes())),
             MapOp::SetUplink(net, row) => {
                 steps.push(set(&self.uplinks, net.0.bytes(), Uplink::from(row).bytes()));
             }
@@ -321,6 +355,15 @@ impl Maps {
     }
 }
 
+/// A row that begins when it is written begins now.
+fn listener(row: &ListenerRow) -> io::Result<Listener> {
+    let mut row = row.clone();
+    if row.since.is_zero() {
+        row.since = monotonic()?;
+    }
+    Ok(Listener::from(&row))
+}
+
 // SAFETY: an integer.
 unsafe impl Raw for u32 {}
 // SAFETY: an integer.
@@ -371,7 +414,21 @@ fn write_batch(map: &MapHandle, steps: &[Step<'_>]) -> io::Result<()> {
     .map_err(fault)
 }
 
+/// A map without preallocation takes its rows from a cache of each CPU that the kernel fills again a moment later, of rows as large
+/// as a listener's with one at a time.
 fn write_one(step: &Step<'_>) -> io::Result<()> {
+    for _ in 0..REFILLS_MAX {
+        match try_write(step) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                std::thread::sleep(REFILL);
+            }
+            other => return other,
+        }
+    }
+    try_write(step)
+}
+
+fn try_write(step: &Step<'_>) -> io::Result<()> {
     let map = step.map.as_fd().as_raw_fd();
     let key = step.key.as_ptr().cast();
     debug_assert_eq!(step.key.len(), step.map.key_size() as usize);

@@ -11,7 +11,7 @@ pub const FRAGMENTS_EACH: u32 = 8 * 4;
 /// [`super::Fastpath::remove`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Guest links, and so ports with a budget or a first frame.
+    /// Guest links, and so ports with a budget, a first frame or groups.
     pub ports: u32,
     /// Addresses of all ports, and prefixes of which their guests form addresses: each as many.
     pub sources: u32,
@@ -62,6 +62,7 @@ impl Sizes {
             "objections" => OBJECTIONS_MAX,
             "punt_ring" => self.punt_bytes,
             "uplinks" | "nics" => NICS_MAX,
+            "group_horizon" => 1,
             _ => self.ports,
         }
     }

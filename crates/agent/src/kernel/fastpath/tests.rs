@@ -21,6 +21,7 @@ mod frames;
 mod hostile;
 mod ipv4;
 mod learned;
+mod mld;
 mod tracing;
 mod unguarded;
 mod uplink;
@@ -258,6 +259,7 @@ fn world() -> Rows {
         ..Rows::default()
     };
     ipv4::add_to(&mut rows);
+    rows.listeners = [PORT_A, PORT_B].map(|port| (port, mld::settled())).into();
     rows
 }
 
@@ -323,6 +325,7 @@ fn table() -> Vec<(&'static str, Vec<u8>, Verdict)> {
     rows.extend(nd_rows());
     rows.extend(delivery_rows());
     rows.extend(ipv4::rows());
+    rows.extend(mld::rows());
     rows
 }
 
@@ -563,18 +566,6 @@ fn fragment_rows() -> Vec<(&'static str, Vec<u8>, Verdict)> {
 }
 
 fn control_rows() -> Vec<(&'static str, Vec<u8>, Verdict)> {
-    let mld = |kind: u8| {
-        let upper = icmpv6_bytes(A.link_local(), ALL_MLD, kind, &[0; 20]);
-        ipv6_chain(
-            A,
-            ALL_MLD_MAC,
-            A.link_local(),
-            ALL_MLD,
-            &[Header::HopByHop],
-            58,
-            &upper,
-        )
-    };
     let behind = |next, upper: &[u8]| {
         ipv6_chain(
             A,
@@ -625,10 +616,6 @@ fn control_rows() -> Vec<(&'static str, Vec<u8>, Verdict)> {
             router_message(151),
             Verdict::NdpOther,
         ),
-        ("an MLD query", mld(130), Verdict::MldQuery),
-        ("an MLD report", mld(131), Verdict::MldConsumed),
-        ("an MLD done", mld(132), Verdict::MldConsumed),
-        ("an MLDv2 report", mld(143), Verdict::MldConsumed),
         (
             "DHCPv6 to a client",
             udp(A, B, global(0xa), global(0xb), 547, 546, b"reply"),
@@ -989,6 +976,7 @@ fn every_verdict_is_tested_here_or_in_the_table() {
         Verdict::PuntFull,
         Verdict::PuntTooLong,
         Verdict::SourceUnproven,
+        Verdict::MldFull,
         Verdict::FirstFrame,
         Verdict::FirstFrameUnseen,
         // Of physical segments: tests/uplink.rs holds a table of them.
@@ -1602,6 +1590,7 @@ fn c_and_rust_agree_on_every_struct() {
         ("fdb", raw::Fdb::layout()),
         ("members_key", raw::MembersKey::layout()),
         ("members", raw::Members::layout()),
+        ("listener", raw::Listener::layout()),
         ("uplink", raw::Uplink::layout()),
         ("nic", raw::Nic::layout()),
         ("fragment_key", raw::FragmentKey::layout()),

@@ -2,6 +2,7 @@
 //! into which the live rows that matter to one port are copied. So nothing of the live maps is counted, spent or
 //! remembered, no record reaches the agent, and no copy leaves.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use hextet_core::ids::{PortNumber, Vni};
@@ -152,6 +153,8 @@ fn concerned(live: &Rows, asked: &TraceFrame<'_>) -> Rows {
     rows.neigh.retain(|(net, _), _| *net == asked.net);
     rows.fdb.retain(|(net, _), _| *net == asked.net);
     rows.members.retain(|net, _| *net == asked.net);
+    let numbers: BTreeSet<PortNumber> = rows.ports.values().map(|row| row.port).collect();
+    rows.listeners.retain(|port, _| numbers.contains(port));
     rows.seen.retain(|port| *port == asked.port);
     rows
 }

@@ -1,12 +1,13 @@
 //! Mirrors of the structs in `bpf/maps.h`, held against the object's BTF by a test.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
 use ipnet::Ipv6Net;
 
-use super::{NeighRow, NicRow, OutsideFlags, PortRow, SourceRow, UplinkRow};
+use super::{ListenerRow, NeighRow, NicRow, OutsideFlags, PortRow, SourceRow, UplinkRow};
 
 /// MEMBERS_PER_CHUNK of `bpf/maps.h`.
 pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
@@ -14,6 +15,8 @@ pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
 pub(crate) const MEMBER_CHUNKS: usize = 16;
 /// DEPARTED of `bpf/maps.h`.
 pub(crate) const DEPARTED: u32 = 0x7fff_ffff;
+/// GROUPS_MAX of `bpf/maps.h`.
+pub(crate) const GROUPS_MAX: usize = 32;
 const PORT_ADMIN_UP: u32 = 1;
 const PORT_UNGUARDED: u32 = 2;
 const PORT_OUTSIDE_RA: u32 = 0x100;
@@ -121,6 +124,10 @@ raw!(
     Members { count: u32, ifindex: [u32; MEMBERS_PER_CHUNK] }
 );
 raw!(
+    /// struct listener; each of its groups as three words: the time, and the two halves of the address as on the wire.
+    Listener { since: u64, reported: u64, all: u64, groups: [[u64; 3]; GROUPS_MAX] }
+);
+raw!(
     /// struct uplink.
     Uplink { ifindex: u32, mac: [u8; 6], pad: [u8; 2] }
 );
@@ -204,6 +211,53 @@ impl From<Nic> for NicRow {
             all_multicast: raw.flags & NIC_ALL_MULTICAST != 0,
         }
     }
+}
+
+impl From<&ListenerRow> for Listener {
+    fn from(row: &ListenerRow) -> Listener {
+        let ns = |at: Duration| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        let mut groups = [[0; 3]; GROUPS_MAX];
+        for (place, (group, reported)) in groups.iter_mut().zip(&row.groups) {
+            let [high, low] = halves(*group);
+            *place = [ns(*reported), high, low];
+        }
+        Listener {
+            since: ns(row.since),
+            reported: row.reported.map_or(0, ns),
+            all: row.all.map_or(0, ns),
+            groups,
+        }
+    }
+}
+
+impl Listener {
+    /// What it says where nothing counts that was reported before `horizon`.
+    pub(crate) fn row(&self, horizon: u64) -> ListenerRow {
+        let counts = |at: u64| (at > horizon).then_some(Duration::from_nanos(at));
+        let groups = self.groups.iter();
+        let groups = groups.filter_map(|[reported, high, low]| {
+            let octets = [high.to_ne_bytes(), low.to_ne_bytes()].concat();
+            let octets: [u8; 16] = octets.try_into().ok()?;
+            Some((octets.into(), counts(*reported)?))
+        });
+        ListenerRow {
+            since: Duration::from_nanos(self.since),
+            reported: (self.reported > 0).then_some(Duration::from_nanos(self.reported)),
+            all: counts(self.all),
+            groups: groups.collect(),
+        }
+    }
+}
+
+/// As the bytes lie in memory.
+fn halves(group: Ipv6Addr) -> [u64; 2] {
+    let octets = group.octets();
+    let half = |from: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&octets[from..from + 8]);
+        u64::from_ne_bytes(bytes)
+    };
+    [half(0), half(8)]
 }
 
 impl From<&PortRow> for Port {

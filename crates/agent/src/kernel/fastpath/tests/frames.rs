@@ -169,6 +169,29 @@ pub fn icmpv6(
     )
 }
 
+/// An MLD message: behind a hop-by-hop header, with a hop limit of 1. `body` follows type, code and checksum.
+pub fn mld(source_mac: Mac, source: Ipv6Addr, to: Ipv6Addr, kind: u8, body: &[u8]) -> Vec<u8> {
+    let upper = icmpv6_bytes(source, to, kind, body);
+    let to_mac = group_mac(to);
+    let mut frame = ipv6_chain(
+        source_mac,
+        to_mac,
+        source,
+        to,
+        &[Header::HopByHop],
+        58,
+        &upper,
+    );
+    frame[14 + 7] = 1;
+    frame
+}
+
+/// RFC 2464 §7.
+pub fn group_mac(group: Ipv6Addr) -> Mac {
+    let [.., a, b, c, d] = group.octets();
+    Mac([0x33, 0x33, a, b, c, d])
+}
+
 /// A link-layer address option (RFC 4861 §4.6.1).
 pub fn link_layer(kind: u8, mac: Mac) -> Vec<u8> {
     [&[kind, 1][..], &mac.0].concat()

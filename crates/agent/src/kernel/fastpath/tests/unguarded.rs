@@ -197,7 +197,11 @@ fn malformed_rows() -> Vec<Row> {
     let mut group_source = data();
     group_source[6] |= 1;
     rows.push(("from a group's MAC", group_source, Verdict::MacSpoofed));
-    rows.push(("an MLD report", router_message(143), Verdict::MldConsumed));
+    rows.extend(
+        mld::rows()
+            .into_iter()
+            .filter(|(_, _, verdict)| *verdict != Verdict::MldQuery),
+    );
     rows
 }
 

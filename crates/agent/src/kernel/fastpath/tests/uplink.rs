@@ -93,7 +93,7 @@ fn guest_rows() -> Vec<(&'static str, Vec<u8>, Verdict, u32)> {
         let body = [&[0x60, 0, 0, 0][..], &target.octets(), &link_layer(2, A)].concat();
         icmpv6(A, to, 136, source, stranger, &body)
     };
-    let report = icmpv6(A, ALL_MLD_MAC, 143, A.link_local(), ALL_MLD, &[0; 24]);
+    let report = mld::joins(A, &[GROUP]);
     vec![
         (
             "data to another of the segment",
