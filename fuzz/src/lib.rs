@@ -12,7 +12,7 @@ use hextet_core::mac::Mac;
 use hextet_wire::dhcpv6::{self, Reconfigure, ReconfigureKey, ServerMessage};
 use hextet_wire::frame::{self, Envelope};
 use hextet_wire::ndp::{self, HOP_LIMIT};
-use hextet_wire::{capture, craft, dhcpv4, ipv4};
+use hextet_wire::{capture, craft, dhcpv4, ipv4, mld};
 
 pub use link::link_handle_frame;
 pub use mutate::Mutator;
@@ -21,9 +21,10 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("parse_frame", parse_frame),
     ("parse_ndp", parse_ndp),
+    ("parse_mld", parse_mld),
     ("parse_dhcpv6", parse_dhcpv6),
     ("parse_ipv4", parse_ipv4),
     ("parse_dhcpv4", parse_dhcpv4),
@@ -113,6 +114,36 @@ pub fn parse_ndp(bytes: &[u8]) -> bool {
     let again = message.emit(&envelope);
     let packet = frame::parse(&again).expect("an emitted message is a valid frame");
     assert_eq!(ndp::parse(&packet), Ok(message));
+    true
+}
+
+/// An MLD query in a frame, as a listener reads it.
+///
+/// Hop limit, source and checksum are put right before, since a mutated packet would hardly ever get past them.
+pub fn parse_mld(bytes: &[u8]) -> bool {
+    let Ok(packet) = frame::parse(bytes) else {
+        return false;
+    };
+    if packet.payload.len() < 4 {
+        return false;
+    }
+    let envelope = Envelope {
+        hop_limit: mld::HOP_LIMIT,
+        source: Mac::service(Vni(7)).link_local(),
+        ..packet.envelope
+    };
+    let valid = envelope.icmpv6(packet.payload.to_vec());
+    let packet = frame::parse(&valid).expect("an envelope makes valid frames");
+    let Ok(query) = mld::parse(&packet) else {
+        return false;
+    };
+    let again = query.emit(envelope.mac_source, envelope.source);
+    let packet = frame::parse(&again).expect("an emitted query is a valid frame");
+    let again = mld::parse(&packet).expect("an emitted query is valid");
+    assert_eq!(again.group, query.group);
+    // What is beyond a field without exponents is cut, and sources are left out.
+    assert!(again.max_response <= query.max_response);
+    assert_eq!(again.v2.is_some(), query.v2.is_some());
     true
 }
 

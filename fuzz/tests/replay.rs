@@ -8,6 +8,8 @@
 
 #[path = "replay/dhcpv4.rs"]
 mod dhcpv4;
+#[path = "replay/mld.rs"]
+mod mld;
 #[path = "replay/redo.rs"]
 mod redo;
 #[path = "replay/requests.rs"]
@@ -34,6 +36,11 @@ fn parse_frame_survives_the_corpus_and_its_mutations() {
 #[test]
 fn parse_ndp_survives_the_corpus_and_its_mutations() {
     check("parse_ndp");
+}
+
+#[test]
+fn parse_mld_survives_the_corpus_and_its_mutations() {
+    check("parse_mld");
 }
 
 #[test]
@@ -160,6 +167,12 @@ fn write_seeds(name: &str) {
     if name == "decode_request" {
         for (stem, request) in requests::SEEDS {
             write(&folder.join(format!("{stem}.hex")), request.as_bytes());
+        }
+        return;
+    }
+    if name == "parse_mld" {
+        for (stem, frame) in mld::seeds() {
+            write(&folder.join(format!("{stem}.hex")), &frame);
         }
         return;
     }
