@@ -10,7 +10,7 @@ use crate::host::StartError;
 use crate::kernel::bpffs;
 use crate::run::RunError;
 
-/// How often a directory is opened again that somebody removed meanwhile.
+/// How often it is opened again that somebody removed meanwhile.
 const ATTEMPTS_MAX: usize = 3;
 
 /// Both locks, for as long as the process has them. They end with it, however it ends.
@@ -58,11 +58,11 @@ fn of_directory(file: File, config: &Config) -> Result<Flock<File>, RunError> {
     locked.map_err(|_| RunError::Locked(config.state_dir.clone()))
 }
 
-/// The lock of a directory that is no longer at its place keeps nobody out: then it is taken anew.
+/// The lock of something that is no longer at its place keeps nobody out: then it is taken anew.
 fn of_instance(mut held: Option<File>, config: &Config) -> Result<Flock<File>, RunError> {
     for _ in 0..ATTEMPTS_MAX {
-        let (path, opened) = bpffs::directory(&config.instance, &config.state_dir)
-            .map_err(io("open the directory of the instance's pins"))?;
+        let (path, opened) = bpffs::lockable(&config.instance, &config.state_dir)
+            .map_err(io("open what keeps the agents of an instance apart"))?;
         let file = held.take().filter(|held| is_same(held, &opened));
         let locked = Flock::lock(file.unwrap_or(opened), FlockArg::LockExclusiveNonblock)
             .map_err(|_| RunError::SameInstance(config.instance.clone()))?;

@@ -34,12 +34,21 @@ pub(super) fn open(instance: &str, state_dir: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// The instance's directory as a descriptor, for a lock: programs and rows are there, so whoever holds it is the only one to
-/// change them. Where the machine has no bpffs it is one of our own, which no agent of another state directory sees.
-pub fn directory(instance: &str, state_dir: &Path) -> io::Result<(PathBuf, fs::File)> {
+/// What whoever changes an instance's programs and rows holds a lock of, and its path: the directory of its pins. Where the
+/// machine has no bpffs that directory is out of other agents' sight, so it is a file of the machine's.
+pub fn lockable(instance: &str, state_dir: &Path) -> io::Result<(PathBuf, fs::File)> {
+    if !is_bpffs_at(SYSTEM)? {
+        let path = lock_file(instance);
+        let file = fs::File::create(&path)?;
+        return Ok((path, file));
+    }
     let directory = open(instance, state_dir)?;
     let opened = fs::File::open(&directory)?;
     Ok((directory, opened))
+}
+
+fn lock_file(instance: &str) -> PathBuf {
+    PathBuf::from(format!("/run/hextet-{instance}.lock"))
 }
 
 /// As [`open`], but nothing is made: `None` when this instance has no pins.
@@ -55,20 +64,22 @@ pub(super) fn remove(instance: &str, state_dir: &Path) -> io::Result<()> {
         fs::remove_dir_all(directory)?;
     }
     let own = state_dir.join("bpf");
-    if own.is_dir() && is_bpffs(&own)? {
+    if is_bpffs_at(&own)? {
         umount2(&own, MntFlags::MNT_DETACH)?;
         fs::remove_dir(&own)?;
     }
-    Ok(())
+    match fs::remove_file(lock_file(instance)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn find(state_dir: &Path) -> io::Result<Option<PathBuf>> {
-    let system = PathBuf::from(SYSTEM);
-    if system.is_dir() && is_bpffs(&system)? {
-        return Ok(Some(system));
+    if is_bpffs_at(SYSTEM)? {
+        return Ok(Some(PathBuf::from(SYSTEM)));
     }
     let own = state_dir.join("bpf");
-    Ok((own.is_dir() && is_bpffs(&own)?).then_some(own))
+    Ok(is_bpffs_at(&own)?.then_some(own))
 }
 
 fn own(state_dir: &Path) -> io::Result<PathBuf> {
@@ -77,6 +88,10 @@ fn own(state_dir: &Path) -> io::Result<PathBuf> {
     own.canonicalize()
 }
 
-fn is_bpffs(path: &Path) -> io::Result<bool> {
+fn is_bpffs_at(path: impl AsRef<Path>) -> io::Result<bool> {
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(false);
+    }
     Ok(statfs(path)?.filesystem_type() == BPF_FS_MAGIC)
 }

@@ -332,9 +332,14 @@ fn a_second_agent_of_an_instance_does_not_start_whoever_runs_the_first() {
     let other = cloud.path("agent2.toml");
     std::fs::write(&other, text).unwrap();
     let refused = || {
-        let mut command = cloud.hextet(&["agent", "--config", other.to_str().unwrap()]);
+        let agent = cloud.hextet(&["agent", "--config", other.to_str().unwrap()]);
+        // One that starts all the same would go on for ever.
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", "30"]);
+        command.arg(agent.get_program()).args(agent.get_args());
+        command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let (code, _, error) = told(cloud.host.output(&mut command));
-        assert_eq!(code, 1);
+        assert_eq!(code, 1, "{error}");
         let instance = cloud.agent_config().instance;
         let said = format!("another agent runs as instance {instance:?} on this machine");
         assert!(error.contains(&said), "{error}");
