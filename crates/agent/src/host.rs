@@ -8,6 +8,7 @@ mod find;
 mod groups;
 mod learned;
 mod local;
+mod news;
 mod pass;
 mod scene;
 mod segments;
@@ -28,7 +29,7 @@ use tracing::{error, info};
 
 use crate::claims::Taps;
 use crate::config::Config;
-use crate::kernel::links::LinkChange;
+use crate::kernel::links::{LinkChange, LinkSeen};
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
 use crate::metrics::{Figures, Passes};
@@ -38,6 +39,7 @@ use crate::uplink::FeedState;
 use claims::Claims;
 use groups::GroupAge;
 use learned::Conflicts;
+use news::{News, take_links};
 use pass::Carrier;
 
 pub(crate) use local::take_off;
@@ -144,6 +146,10 @@ pub struct Host {
     serve: Serve,
     /// The links that carry ports, as last seen.
     carriers: BTreeMap<PortId, Carrier>,
+    /// All links, as the last pass left them and as changes told since.
+    known: BTreeMap<u32, LinkSeen>,
+    /// Who waits for the pass that brings attachments about.
+    attaching: Vec<oneshot::Sender<Result<(), tonic::Status>>>,
     problems: BTreeMap<PortId, LinkProblem>,
     segments: Segments,
     /// What was heard of them.
@@ -202,6 +208,8 @@ impl Host {
             fastpath,
             serve,
             carriers: BTreeMap::new(),
+            known: BTreeMap::new(),
+            attaching: Vec::new(),
             problems: BTreeMap::new(),
             segments: Segments::new(),
             heard: BTreeMap::new(),
@@ -244,6 +252,7 @@ impl Host {
             // A question is answered after what came before it has been brought about.
             let mut questions = Vec::new();
             let mut heard = Vec::new();
+            let mut links = Vec::new();
             let mut changed = false;
             let mut left = INPUTS_PER_PASS;
             while let Some(input) = next {
@@ -252,10 +261,7 @@ impl Host {
                         changed = true;
                         self.take_delta(delta);
                     }
-                    Input::Links(changes) => {
-                        changed = true;
-                        self.take_links(&changes);
-                    }
+                    Input::Links(changes) => links.extend(changes),
                     Input::Events(events) => heard.extend(events),
                     Input::Segments(seen) => {
                         changed = true;
@@ -274,15 +280,11 @@ impl Host {
                 }
                 next = self.ports.inputs.try_recv().ok();
             }
-            if changed || self.until_pass().is_zero() {
-                self.take_events(heard);
-                self.bring_about();
-            } else if !heard.is_empty() {
-                self.learn(heard);
-            }
+            self.follow(changed, &links, heard);
             for question in questions {
                 self.answer(question);
             }
+            self.bring_attached_about();
             if self.until_look().is_zero() {
                 self.look();
             }
@@ -295,6 +297,21 @@ impl Host {
             }
         }
         self.write();
+    }
+
+    /// A pass where one is due, else what of the news needs none.
+    fn follow(&mut self, changed: bool, links: &[LinkChange], heard: Vec<(PortId, LinkEvent)>) {
+        let news = take_links(links, &mut self.known, self.carriers.values_mut());
+        if changed || news == News::Links || self.until_pass().is_zero() {
+            self.take_events(heard);
+            return self.bring_about();
+        }
+        if news == News::Carriers {
+            self.tell();
+        }
+        if !heard.is_empty() {
+            self.learn(heard);
+        }
     }
 
     fn take_delta(&mut self, delta: PlanDelta) {
@@ -319,23 +336,6 @@ impl Host {
             .plans
             .send_replace(Arc::new(self.state.plan.clone()));
         info!(generation = ?self.state.plan.generation, changes, "plan taken");
-    }
-
-    fn take_links(&mut self, changes: &[LinkChange]) {
-        for change in changes {
-            let LinkChange::Seen(link) = change else {
-                continue;
-            };
-            let lost = self
-                .carriers
-                .values_mut()
-                .find(|carrier| carrier.ifindex == link.ifindex);
-            if let Some(carrier) = lost
-                && !link.carrier
-            {
-                carrier.interrupted = true;
-            }
-        }
     }
 
     /// One pass, then all who must hear of it.

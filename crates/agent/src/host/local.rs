@@ -14,12 +14,19 @@ use crate::kernel::{Fastpath, Kind, links, netns};
 use crate::ledger::{State, Target};
 
 impl Host {
+    /// An attachment is answered by [`Self::bring_attached_about`].
     pub(super) fn answer(&mut self, question: Local) {
+        if !matches!(question, Local::Attach(..)) {
+            self.bring_attached_about();
+        }
         // Whoever asked may have gone.
         match question {
-            Local::Attach(port, target, reply) => {
-                let _ = reply.send(self.attach(port, target));
-            }
+            Local::Attach(port, target, reply) => match self.declare(port, target) {
+                Ok(()) => self.attaching.push(reply),
+                Err(refusal) => {
+                    let _ = reply.send(Err(refusal));
+                }
+            },
             Local::Detach(port, reply) => {
                 let _ = reply.send(self.detach(port));
             }
@@ -49,7 +56,21 @@ impl Host {
         }
     }
 
-    fn attach(&mut self, port: PortId, target: Target) -> Result<(), Status> {
+    /// One pass for all attachments that follow each other: it costs what the host has ports.
+    pub(super) fn bring_attached_about(&mut self) {
+        let waiting = std::mem::take(&mut self.attaching);
+        if waiting.is_empty() {
+            return;
+        }
+        self.write();
+        self.bring_about();
+        for reply in waiting {
+            // Whoever asked may have gone.
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn declare(&mut self, port: PortId, target: Target) -> Result<(), Status> {
         if self.down {
             return Err(Status::failed_precondition("this host was taken down"));
         }
@@ -84,8 +105,6 @@ impl Host {
         info!(%port, %target, "attached");
         self.state.released.remove(&port);
         self.state.declarations.insert(port, target);
-        self.write();
-        self.bring_about();
         Ok(())
     }
 
@@ -99,13 +118,14 @@ impl Host {
                 "{name:?} is no network namespace to look into: {error}"
             ))
         };
-        let inside = netns::inside(&netns::path(name), links::dump);
-        let inside = inside.and_then(|dumped| dumped).map_err(unreadable)?;
+        let inside = netns::inside(&netns::path(name), || links::index(ifname));
+        match inside.map_err(unreadable)? {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+            found => found.map_err(unreadable)?,
+        };
         let host = links::dump().map_err(unreadable)?;
         let ours = Some(links::tag(&self.config.instance, port));
-        if host.iter().any(|link| link.alias == ours)
-            || inside.iter().all(|link| link.name != *ifname)
-        {
+        if host.iter().any(|link| link.alias == ours) {
             return Ok(());
         }
         Err(Status::already_exists(format!(

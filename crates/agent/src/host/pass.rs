@@ -98,8 +98,13 @@ impl Host {
         let seen = if ops.is_empty() {
             seen
         } else {
-            self.observe()?
+            self.observe_after(&ops, seen)?
         };
+        self.known = seen
+            .links
+            .values()
+            .map(|link| (link.ifindex, link.clone()))
+            .collect();
         self.note_carriers(&wanted, &seen, &before);
         if self.passes.made == 0 {
             self.adopt(&before);
@@ -132,14 +137,22 @@ impl Host {
 
     fn observe(&self) -> Result<Observed, PassError> {
         let attached = self.fastpath.attached()?;
-        let links = links::dump().map_err(PassError::Links)?;
         Ok(Observed {
-            links: links
-                .into_iter()
-                .map(|link| (link.name.clone(), link))
-                .collect(),
+            links: links_by_name()?,
             attached,
             inherited: self.fastpath.inherited()?,
+        })
+    }
+
+    /// After these changes. A link that is new has no program, and those of the others stay: they are not asked again.
+    fn observe_after(&self, ops: &[LinkOp], before: Observed) -> Result<Observed, PassError> {
+        let keeps = |op: &LinkOp| matches!(op, LinkOp::Create { .. } | LinkOp::Configure { .. });
+        if !ops.iter().all(keeps) {
+            return self.observe();
+        }
+        Ok(Observed {
+            links: links_by_name()?,
+            ..before
         })
     }
 
@@ -362,7 +375,12 @@ impl Host {
             if !seen.links.get(name).is_some_and(|found| found.admin_up) {
                 count += 1;
                 match links::set_up(ifindex, true) {
-                    Ok(()) => carrier.admin_up = true,
+                    Ok(()) => {
+                        carrier.admin_up = true;
+                        if let Some(known) = self.known.get_mut(&ifindex) {
+                            known.admin_up = true;
+                        }
+                    }
                     Err(failure) => {
                         let text = format!("the link cannot be set up: {failure}");
                         self.failures.insert(link.port, text);
@@ -372,6 +390,12 @@ impl Host {
         }
         count
     }
+}
+
+fn links_by_name() -> Result<BTreeMap<String, LinkSeen>, PassError> {
+    let links = links::dump().map_err(PassError::Links)?;
+    let named = links.into_iter().map(|link| (link.name.clone(), link));
+    Ok(named.collect())
 }
 
 /// The fast path of this configuration.
