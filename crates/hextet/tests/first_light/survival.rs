@@ -337,7 +337,11 @@ fn a_second_agent_of_an_instance_does_not_start_whoever_runs_the_first() {
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", "30"]);
         command.arg(agent.get_program()).args(agent.get_args());
-        command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.envs(
+            agent
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         let (code, _, error) = told(cloud.host.output(&mut command));
         assert_eq!(code, 1, "{error}");
         let instance = cloud.agent_config().instance;

@@ -229,13 +229,11 @@ impl Maps {
                 steps.push(set(&self.ports, ifindex.bytes(), Port::from(row).bytes()))
             }
             MapOp::RemovePort(ifindex) => steps.push(remove(&self.ports, ifindex.bytes())),
-            MapOp::SetSource(key, row) => {
-                steps.push(set(
-                    &self.sources,
-                    SourceKey::from(key).bytes(),
-                    Source::from(row).bytes(),
-                ));
-            }
+            MapOp::SetSource(key, row) => steps.push(set(
+                &self.sources,
+                SourceKey::from(key).bytes(),
+                Source::from(row).bytes(),
+            )),
             MapOp::RemoveSource(key) => {
                 steps.push(remove(&self.sources, SourceKey::from(key).bytes()))
             }
@@ -247,13 +245,11 @@ impl Maps {
             MapOp::RemoveLearnable(key) => {
                 steps.push(remove(&self.learnable, LearnableKey::from(key).bytes()))
             }
-            MapOp::SetNeigh(key, row) => {
-                steps.push(set(
-                    &self.neigh,
-                    NeighKey::from(key).bytes(),
-                    Neigh::from(row).bytes(),
-                ));
-            }
+            MapOp::SetNeigh(key, row) => steps.push(set(
+                &self.neigh,
+                NeighKey::from(key).bytes(),
+                Neigh::from(row).bytes(),
+            )),
             MapOp::RemoveNeigh(key) => steps.push(remove(&self.neigh, NeighKey::from(key).bytes())),
             MapOp::SetFdb(key, ifindex) => {
                 steps.push(set(
@@ -266,12 +262,11 @@ impl Maps {
             MapOp::SetMembers(net, ports) => self.member_steps(op, *net, ports, steps)?,
             MapOp::RemoveMembers(net) => self.member_steps(op, *net, &BTreeSet::new(), steps)?,
             MapOp::SetListener(port, row) => {
-                let value = listener(row)?;
-                steps.push(set(&self.listeners, port.0.bytes(), value.bytes()));
+                steps.push(set(&self.listeners, port.0.bytes(), listener(row)?.bytes()));
             }
             MapOp::RemoveListener(port) => steps.push(remove(&self.listeners, port.0.bytes())),
             MapOp::SetUplink(net, row) => {
-                steps.push(set(&self.uplinks, net.0.bytes(), Uplink::from(row).bytes()));
+                steps.push(set(&self.uplinks, net.0.bytes(), Uplink::from(row).bytes()))
             }
             MapOp::RemoveUplink(net) => steps.push(remove(&self.uplinks, net.0.bytes())),
             MapOp::SetNic(ifindex, row) => {
