@@ -18,6 +18,8 @@ use crate::paths::Paths;
 
 /// How long a port may take to become ACTIVE.
 const ACTIVE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The longest name of a port, octets (Neutron has 255 characters).
+const NAME_MAX: usize = 4 * 255;
 /// How often it is asked for.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -42,8 +44,9 @@ pub enum PortCommand {
     /// Explain one port: what was promised, installed and seen, and what is wrong, in words
     #[command(after_help = "Examples:\n  \
         hextet port show tap0a1b2c3d-4e\n  \
-        hextet port show 0a1b -f json\n\n\
-        It asks the agent of this host, and needs no server.")]
+        hextet port show 0a1b -f json\n  \
+        hextet port show port1\n\n\
+        It asks the agent of this host, and needs the server only for a port's name.")]
     Show(ShowArgs),
     /// Print a port as the interface element of a libvirt domain
     #[command(
@@ -105,7 +108,7 @@ pub struct ListArgs {
 /// Arguments of `hextet port show`.
 #[derive(Args)]
 pub struct ShowArgs {
-    /// An id, the beginning of one, or the name of its link
+    /// An id, the beginning of one, the name of its link, or a unique name
     port: String,
     #[command(flatten)]
     print: FormatArgs,
@@ -136,18 +139,39 @@ pub fn run(paths: &Paths, command: PortCommand) -> Result<()> {
 }
 
 async fn show(paths: &Paths, args: ShowArgs) -> Result<()> {
-    let mut agent = local::connect(paths).await?;
-    let request = v1::ShowPortRequest { port: args.port };
-    let shown = agent
-        .show_port(request)
-        .await
-        .map_err(refused)?
-        .into_inner();
+    let agent = local::connect(paths).await?;
+    let shown = known(paths, args.port, async |port| {
+        let request = v1::ShowPortRequest { port };
+        agent.clone().show_port(request).await
+    });
+    let shown = shown.await?.into_inner();
     match args.print.format {
         Format::Table => print!("{}", show::text(&shown)),
         Format::Json => println!("{:#}", show::json(&shown)),
     }
     Ok(())
+}
+
+/// Asks the agent about a port; where the agent knows none by this text, about the one of that name in the API.
+pub async fn known<T>(
+    paths: &Paths,
+    port: String,
+    ask: impl AsyncFn(String) -> Result<T, tonic::Status>,
+) -> Result<T> {
+    let status = match ask(port.clone()).await {
+        Err(status) if status.code() == tonic::Code::NotFound && port.len() <= NAME_MAX => status,
+        answer => return answer.map_err(refused),
+    };
+    let named = async {
+        Api::sign_in(&paths.clouds_yaml())
+            .await?
+            .find_port(&port)
+            .await
+    };
+    match named.await {
+        Ok(found) => ask(found.id.to_string()).await.map_err(refused),
+        Err(why) => bail!("{}; by name: {why:#}", status.message()),
+    }
 }
 
 async fn attach(paths: &Paths, args: AttachArgs) -> Result<()> {

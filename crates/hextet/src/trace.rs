@@ -11,8 +11,9 @@ use hextet_feed::v1;
 use serde_json::{Value, json};
 
 use crate::format::{Format, FormatArgs};
-use crate::local::{self, refused};
+use crate::local;
 use crate::paths::Paths;
+use crate::port::known;
 
 /// Largest capture file, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -34,7 +35,8 @@ const STAGES: [(&str, &str); 5] = [
 /// Arguments of `hextet trace`.
 #[derive(Args)]
 pub struct TraceArgs {
-    /// The port whose guest would send: an id, the beginning of one, or the name of its link
+    /// The port whose guest would send: an id, the beginning of one, the name of its link, or a
+    /// unique name
     port: String,
     /// The frame, in words or hexadecimal digits
     #[arg(
@@ -76,13 +78,12 @@ pub fn run(paths: &Paths, args: &TraceArgs) -> Result<()> {
         .enable_all()
         .build()?;
     let reply = runtime.block_on(async {
-        let mut agent = local::connect(paths).await?;
-        let request = v1::TraceRequest {
-            port: args.port.clone(),
-            packet,
-        };
-        let reply = agent.trace(request).await.map_err(refused)?;
-        anyhow::Ok(reply.into_inner())
+        let agent = local::connect(paths).await?;
+        let reply = known(paths, args.port.clone(), async |port| {
+            let packet = packet.clone();
+            agent.clone().trace(v1::TraceRequest { port, packet }).await
+        });
+        anyhow::Ok(reply.await?.into_inner())
     })?;
     match args.print.format {
         Format::Table => print!("{}", text(&reply)),

@@ -78,9 +78,15 @@ fn a_port_is_explained_by_id_beginning_and_link() {
     for section in ["Promised", "Installed", "Seen", "Dropped", "Newest"] {
         assert!(text.lines().any(|line| line.starts_with(section)), "{text}");
     }
+    let named = cloud.done(&["port", "show", "one", "-f", "json"]);
+    let named: serde_json::Value = serde_json::from_str(&named).unwrap();
+    assert_eq!(named["promised"], shown["promised"]);
+    cloud.done(&["trace", "one", "--packet", "rs"]);
     let (code, _, error) = cloud.run(&["port", "show", "ffffffff"]);
     assert_eq!(code, 1);
     assert!(error.contains("no port of this host has"), "{error}");
+    let unnamed = "by name: no port has the id or the name \"ffffffff\"";
+    assert!(error.contains(unnamed), "{error}");
     // Longer than a header of HTTP/2, in which the answer travels.
     let (code, _, error) = cloud.run(&["port", "show", &"f".repeat(100_000)]);
     assert_eq!(code, 1);
