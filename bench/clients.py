@@ -79,7 +79,9 @@ def usable_after(guest, command):
             nonlocal client
             if command is not None:
                 files(folder)
-                private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, folder, *command]
+                # In a PID namespace, so that what it started ends with it, and nobody writes where its files were.
+                private = ["unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child",
+                           "sh", "-c", PRIVATE, folder, *command]
                 with open(os.path.join(folder, "log"), "w") as log:
                     client = subprocess.Popen(private, stdout=log, stderr=log)
 
