@@ -13,6 +13,9 @@ use crate::oldest;
 /// Where `tools/setup` puts Debian's kernel.
 pub(crate) const KERNEL: &str = "target/kernel";
 
+/// What guests' clients write if nobody keeps them from it, and what the next install on this machine needs.
+const UNTOUCHED: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
+
 /// A lane that runs test programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -238,7 +241,7 @@ fn build_measured() -> Result<()> {
 
 fn lab_once() -> Result<()> {
     banner("lab");
-    lab(&["--once".to_owned(), "--attacks".to_owned()])
+    untouched(|| lab(&["--once".to_owned(), "--attacks".to_owned()]))
 }
 
 /// With the whole workspace in view, so that dependencies are built with the same features as for the tests.
@@ -308,24 +311,42 @@ fn run_lane(programs: &[TestProgram], lane: Lane) -> Result<()> {
     if mine.is_empty() {
         bail!("the {lane:?} lane has no test program");
     }
-    for program in mine {
-        say(&format!(
-            "{} ({} {})",
-            program.package, program.kind, program.name
-        ));
-        let needs_root = matches!(lane, Lane::Netns | Lane::Interop);
-        let mut command = if needs_root {
-            as_root(&program.path)
-        } else {
-            Command::new(&program.path)
-        };
-        if needs_root {
-            // Namespaces and pinned maps are shared by the machine: one at a time.
-            command.arg("--test-threads=1");
+    untouched(|| {
+        mine.into_iter()
+            .try_for_each(|program| run_tests(program, lane))
+    })
+}
+
+fn run_tests(program: &TestProgram, lane: Lane) -> Result<()> {
+    say(&format!(
+        "{} ({} {})",
+        program.package, program.kind, program.name
+    ));
+    let needs_root = matches!(lane, Lane::Netns | Lane::Interop);
+    let mut command = if needs_root {
+        as_root(&program.path)
+    } else {
+        Command::new(&program.path)
+    };
+    if needs_root {
+        // Namespaces and pinned maps are shared by the machine: one at a time.
+        command.arg("--test-threads=1");
+    }
+    run(command
+        .current_dir(&program.directory)
+        .env("CARGO_MANIFEST_DIR", &program.directory))
+}
+
+/// Does this, and sees to it that the machine's own files are as before.
+fn untouched(lane: impl FnOnce() -> Result<()>) -> Result<()> {
+    let read = || UNTOUCHED.map(|path| std::fs::read(path).ok());
+    let before = read();
+    lane()?;
+    let after = read();
+    for ((path, before), after) in UNTOUCHED.iter().zip(before).zip(after) {
+        if before != after {
+            bail!("this lane changed the machine's {path}: a guest's client wrote it");
         }
-        run(command
-            .current_dir(&program.directory)
-            .env("CARGO_MANIFEST_DIR", &program.directory))?;
     }
     Ok(())
 }

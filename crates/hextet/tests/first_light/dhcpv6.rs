@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, Namespace, until};
 
-/// dhcpcd says that it follows a Reconfigure if it is told to.
-const DHCPCD_CONF: &str = "slaac hwaddr\noption dhcp6_reconfigure_accept\n";
+/// dhcpcd says that it follows a Reconfigure if it is told to. Its own script would write this machine's resolv.conf.
+const DHCPCD_CONF: &str = "slaac hwaddr\noption dhcp6_reconfigure_accept\nscript \"\"\n";
 /// What dhcpcd keeps is this one's alone.
 const START_DHCPCD: &str = "mount -t tmpfs tmpfs /var/lib/dhcpcd && mount -t tmpfs tmpfs /run && \
      ip link set eth0 up && exec \"$@\"";
