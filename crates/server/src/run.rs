@@ -114,7 +114,9 @@ async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let state = state(config, store.clone(), address).await?;
-    let tls = config.tls.clone().map(Tls::open).transpose()?;
+    let tls = config.tls.clone();
+    let tls = tls.map(|tls| Tls::open(tls, state.metrics.clone()));
+    let tls = tls.transpose()?;
     let bound = feed::bind(&config.feed).await?;
     info!(%address, https = tls.is_some(), feed = %bound.address, "server listens");
 

@@ -53,6 +53,9 @@ struct Refused {
     reason: &'static str,
 }
 
+/// Of a figure that is there or not.
+type Unlabelled = [(&'static str, &'static str); 0];
+
 /// All figures. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -68,6 +71,9 @@ struct Inner {
     connections: Gauge,
     accepted: Counter,
     evicted: Counter,
+    /// None without HTTPS.
+    certificate_until: Family<Unlabelled, Gauge>,
+    certificates_refused: Counter,
     looked: Looked,
 }
 
@@ -126,6 +132,8 @@ impl Default for Metrics {
             connections: Gauge::default(),
             accepted: Counter::default(),
             evicted: Counter::default(),
+            certificate_until: Family::default(),
+            certificates_refused: Counter::default(),
             looked: Looked::default(),
         };
         Self {
@@ -168,6 +176,17 @@ impl Inner {
             "hextet_http_connections_evicted",
             "Idle connections that were closed because another needed the place",
             self.evicted.clone(),
+        );
+        registry.register_with_unit(
+            "hextet_certificate_expiry_timestamp",
+            "When the certificate expires that HTTPS shows, since 1970-01-01T00:00Z",
+            Unit::Seconds,
+            self.certificate_until.clone(),
+        );
+        registry.register(
+            "hextet_certificates_refused",
+            "Certificates and keys that did not take the place of those that HTTPS shows: unreadable, not fitting, expired or not valid yet",
+            self.certificates_refused.clone(),
         );
         self.looked.register(registry);
         self
@@ -411,6 +430,16 @@ impl Metrics {
     /// A connection lost its place.
     pub(super) fn count_evicted(&self) {
         self.inner.evicted.inc();
+    }
+
+    /// HTTPS shows a certificate until then, Unix time in seconds.
+    pub(super) fn certificate_shown(&self, until: i64) {
+        self.inner.certificate_until.get_or_create(&[]).set(until);
+    }
+
+    /// Another one did not take its place.
+    pub(super) fn count_certificate_refused(&self) {
+        self.inner.certificates_refused.inc();
     }
 
     /// All figures in the text format of Prometheus (OpenMetrics 1.0).

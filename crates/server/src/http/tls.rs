@@ -1,7 +1,8 @@
 //! HTTPS: a certificate and its key from PEM files, taken anew when the files change.
 //!
-//! The files are looked at every [`RELOAD_INTERVAL`], by their content. A new pair that cannot be used is logged once and
-//! the old one stays: whoever renews certificates writes two files, and between the two they do not fit.
+//! The files are looked at every [`RELOAD_INTERVAL`], by their content. A new pair that cannot be used, or whose time is over or
+//! has not begun, is logged once and counted, and the old one stays: whoever renews certificates writes two files, and between
+//! the two they do not fit.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{error, info};
+use x509_cert::Certificate;
+use x509_cert::der::{self, Decode as _};
+use x509_cert::time::Time;
+
+use super::metrics::Metrics;
 
 /// How often the files are looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -69,6 +75,27 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    /// It says what only a certificate says, but not so that it can be read.
+    #[error("the certificate in {path} cannot be read")]
+    Unreadable {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: der::Error,
+    },
+    /// Clients would refuse it.
+    #[error("the certificate in {path} {what}: it is valid from {from} to {until}")]
+    Time {
+        /// Its file.
+        path: PathBuf,
+        /// Which end of its time is missed.
+        what: &'static str,
+        /// When its time begins.
+        from: jiff::Timestamp,
+        /// When it ends.
+        until: jiff::Timestamp,
+    },
 }
 
 /// What turns connections into encrypted ones. Clones share the certificate.
@@ -77,6 +104,41 @@ pub struct Tls {
     config: TlsConfig,
     shown: Arc<Shown>,
     acceptor: TlsAcceptor,
+    metrics: Metrics,
+}
+
+/// A certificate and its key, and when clients believe it (RFC 5280 §4.1.2.5).
+struct Pair {
+    certified: CertifiedKey,
+    path: PathBuf,
+    from: jiff::Timestamp,
+    until: jiff::Timestamp,
+}
+
+impl Pair {
+    /// Whether its time is now.
+    fn check(&self, now: jiff::Timestamp) -> Result<(), TlsError> {
+        let what = match () {
+            () if now < self.from => "is not valid yet",
+            () if now > self.until => "has expired",
+            () => return Ok(()),
+        };
+        Err(TlsError::Time {
+            path: self.path.clone(),
+            what,
+            from: self.from,
+            until: self.until,
+        })
+    }
+}
+
+/// What was found in the files, so that it is tried once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    /// What tells it from another, or why it cannot be read.
+    digest: String,
+    /// When its time begins, if that was what was missing.
+    again: Option<jiff::Timestamp>,
 }
 
 /// The pair of files as it was read last.
@@ -101,13 +163,20 @@ impl ResolvesServerCert for Shown {
 }
 
 impl Tls {
-    /// Reads the pair.
+    /// Reads the pair. One whose time is not now is shown all the same, and logged: there is no other.
     ///
     /// # Errors
     /// With the file that cannot be read, or the pair that cannot be used.
-    pub fn open(config: TlsConfig) -> Result<Self, TlsError> {
-        let pair = certified(&config, &read(&config)?)?;
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(pair))));
+    pub fn open(config: TlsConfig, metrics: Metrics) -> Result<Self, TlsError> {
+        let pair = pair(&config, &read(&config)?)?;
+        if let Err(failure) = pair.check(jiff::Timestamp::now()) {
+            error!(
+                error = %hextet_core::errors::chain(&failure),
+                "clients will refuse the certificate"
+            );
+        }
+        metrics.certificate_shown(pair.until.as_second());
+        let shown = Arc::new(Shown(RwLock::new(Arc::new(pair.certified))));
         let mut server = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_safe_default_protocol_versions()
             .map_err(|source| unfit(&config, source))?
@@ -118,6 +187,7 @@ impl Tls {
             config,
             shown,
             acceptor: TlsAcceptor::from(Arc::new(server)),
+            metrics,
         })
     }
 
@@ -148,34 +218,49 @@ impl Tls {
             ticks.tick().await;
             let (this, before) = (self.clone(), seen.take());
             // Certificates may lie on a disk that is slow or gone.
-            let looked = tokio::task::spawn_blocking(move || this.look(before)).await;
+            let looked =
+                tokio::task::spawn_blocking(move || this.look(before, jiff::Timestamp::now()))
+                    .await;
             seen = looked.unwrap_or_default();
         }
     }
 
-    /// Takes the pair if it is another than `before`; answers what was seen, good or not, so that it is tried once.
-    fn look(&self, before: Option<String>) -> Option<String> {
-        let (now, read) = match read(&self.config) {
-            Ok(files) => (digest(&files), Ok(files)),
-            Err(error) => (error.to_string(), Err(error)),
+    /// Takes the pair if it is another than `before`; answers what was seen, good or not.
+    fn look(&self, before: Option<Seen>, now: jiff::Timestamp) -> Option<Seen> {
+        let read = read(&self.config);
+        let digest = match &read {
+            Ok(files) => digest(files),
+            Err(error) => error.to_string(),
         };
-        if before.as_ref() == Some(&now) {
+        let tried = before
+            .as_ref()
+            .is_some_and(|seen| seen.digest == digest && seen.again.is_none_or(|from| now < from));
+        if tried {
             return before;
         }
-        match read.and_then(|files| certified(&self.config, &files)) {
-            Ok(pair) => {
-                let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
-                if shown.cert != pair.cert {
-                    *shown = Arc::new(pair);
-                    info!(cert = %self.config.cert.display(), "the certificate was replaced");
-                }
+        let pair = read.and_then(|files| pair(&self.config, &files));
+        let again = pair.as_ref().ok().map(|pair| pair.from);
+        let again = again.filter(|from| now < *from);
+        match pair.and_then(|pair| pair.check(now).map(|()| pair)) {
+            Ok(pair) => self.show(pair),
+            Err(failure) => {
+                self.metrics.count_certificate_refused();
+                error!(
+                    error = %hextet_core::errors::chain(&failure),
+                    "the certificate is not replaced"
+                );
             }
-            Err(failure) => error!(
-                error = %hextet_core::errors::chain(&failure),
-                "the certificate is not replaced"
-            ),
         }
-        Some(now)
+        Some(Seen { digest, again })
+    }
+
+    fn show(&self, pair: Pair) {
+        let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
+        if shown.cert != pair.certified.cert {
+            *shown = Arc::new(pair.certified);
+            self.metrics.certificate_shown(pair.until.as_second());
+            info!(cert = %self.config.cert.display(), until = %pair.until, "the certificate was replaced");
+        }
     }
 }
 
@@ -209,7 +294,7 @@ fn digest(files: &Files) -> String {
     format!("{:?}", context.finish())
 }
 
-fn certified(config: &TlsConfig, files: &Files) -> Result<CertifiedKey, TlsError> {
+fn pair(config: &TlsConfig, files: &Files) -> Result<Pair, TlsError> {
     let bad = |path: &Path, wanted| {
         let path = path.to_owned();
         move |source| TlsError::Pem {
@@ -225,8 +310,32 @@ fn certified(config: &TlsConfig, files: &Files) -> Result<CertifiedKey, TlsError
         return Err(bad(&config.cert, "certificate")(pem::Error::NoItemsFound));
     }
     let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(bad(&config.key, "private key"))?;
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .map_err(|source| unfit(config, source))
+    let unreadable = |source| TlsError::Unreadable {
+        path: config.cert.clone(),
+        source,
+    };
+    let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|source| unfit(config, source))?;
+    let leaf = certified
+        .end_entity_cert()
+        .map_err(|source| unfit(config, source))?;
+    let leaf = Certificate::from_der(leaf).map_err(unreadable)?;
+    let validity = leaf.tbs_certificate.validity;
+    Ok(Pair {
+        path: config.cert.clone(),
+        from: timestamp(validity.not_before),
+        until: timestamp(validity.not_after),
+        certified,
+    })
+}
+
+/// Years beyond those of a timestamp stand for "never" (RFC 5280 §4.1.2.5).
+fn timestamp(time: Time) -> jiff::Timestamp {
+    let since = jiff::SignedDuration::try_from(time.to_unix_duration());
+    since
+        .ok()
+        .and_then(|since| jiff::Timestamp::from_duration(since).ok())
+        .unwrap_or(jiff::Timestamp::MAX)
 }
 
 fn unfit(config: &TlsConfig, source: rustls::Error) -> TlsError {

@@ -13,6 +13,16 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 
+const DAY_S: i64 = 86_400;
+
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+fn open(config: TlsConfig) -> Result<Tls, TlsError> {
+    Tls::open(config, Metrics::default())
+}
+
 /// An authority, and a folder in which a server's pair lies.
 struct Office {
     authority: CertifiedIssuer<'static, KeyPair>,
@@ -38,8 +48,25 @@ impl Office {
 
     /// A new pair in the folder; answers the certificate.
     fn issue(&self) -> CertificateDer<'static> {
+        self.issue_for(-DAY_S, DAY_S)
+    }
+
+    /// The same, valid from and until so many seconds from now.
+    fn issue_for(&self, from_s: i64, until_s: i64) -> CertificateDer<'static> {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["cloud.example".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["cloud.example".to_owned()]).unwrap();
+        let at = |second: i64| {
+            let date =
+                jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::from_second(second).unwrap());
+            let ordinal = |number: i8| u8::try_from(number).unwrap();
+            rcgen::date_time_ymd(
+                date.year().into(),
+                ordinal(date.month()),
+                ordinal(date.day()),
+            )
+        };
+        let now = now().as_second();
+        (params.not_before, params.not_after) = (at(now + from_s), at(now + until_s));
         let certificate = params.signed_by(&key, &self.authority).unwrap();
         std::fs::write(self.config().cert, certificate.pem()).unwrap();
         std::fs::write(self.config().key, key.serialize_pem()).unwrap();
@@ -95,8 +122,8 @@ async fn serving(tls: Tls) -> SocketAddr {
 async fn a_certificate_is_replaced_under_load_without_a_failed_request() {
     let office = Office::new();
     let first = office.issue();
-    let tls = Tls::open(office.config()).unwrap();
-    let seen = tls.look(None);
+    let tls = open(office.config()).unwrap();
+    let seen = tls.look(None, now());
     let address = serving(tls.clone()).await;
 
     let (asked, done) = (
@@ -128,7 +155,7 @@ async fn a_certificate_is_replaced_under_load_without_a_failed_request() {
     more().await;
     assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
     let second = office.issue();
-    assert_ne!(tls.look(seen.clone()), seen);
+    assert_ne!(tls.look(seen.clone(), now()), seen);
     assert_eq!(ask(&office.connector(), address).await.unwrap().0, second);
     more().await;
     done.store(true, Ordering::SeqCst);
@@ -141,7 +168,7 @@ async fn a_certificate_is_replaced_under_load_without_a_failed_request() {
 async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
     let office = Office::new();
     let first = office.issue();
-    let tls = Tls::open(office.config()).unwrap();
+    let tls = open(office.config()).unwrap();
     let address = serving(tls.clone()).await;
     let key = std::fs::read(office.config().key).unwrap();
     let second = office.issue();
@@ -150,8 +177,8 @@ async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
     // The certificate is there already, its key is not.
     for broken in [key, b"no key".to_vec(), whole[..40].to_vec()] {
         std::fs::write(office.config().key, broken).unwrap();
-        let seen = tls.look(None);
-        assert_eq!(tls.look(seen.clone()), seen, "it is tried once");
+        let seen = tls.look(None, now());
+        assert_eq!(tls.look(seen.clone(), now()), seen, "it is tried once");
         assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
     }
     std::fs::write(office.config().key, &whole).unwrap();
@@ -162,24 +189,80 @@ async fn a_broken_pair_leaves_the_old_one_until_it_is_whole() {
         empty,
     ] {
         std::fs::write(office.config().cert, broken).unwrap();
-        let seen = tls.look(None);
-        assert_eq!(tls.look(seen.clone()), seen, "it is tried once");
+        let seen = tls.look(None, now());
+        assert_eq!(tls.look(seen.clone(), now()), seen, "it is tried once");
         assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
     }
     std::fs::write(office.config().cert, certificate).unwrap();
     std::fs::remove_file(office.config().key).unwrap();
-    let seen = tls.look(None);
+    let seen = tls.look(None, now());
     assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
     std::fs::write(office.config().key, whole).unwrap();
-    assert_ne!(tls.look(seen.clone()), seen);
+    assert_ne!(tls.look(seen.clone(), now()), seen);
     assert_eq!(ask(&office.connector(), address).await.unwrap().0, second);
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_is_not_now_leaves_the_old_one() {
+    let office = Office::new();
+    let first = office.issue();
+    let tls = open(office.config()).unwrap();
+    let address = serving(tls.clone()).await;
+    let refused = || {
+        let text = tls.metrics.text().unwrap();
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix("hextet_certificates_refused_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    for (times, (from_s, until_s)) in [(-9 * DAY_S, -2 * DAY_S), (2 * DAY_S, 9 * DAY_S)]
+        .into_iter()
+        .enumerate()
+    {
+        office.issue_for(from_s, until_s);
+        let seen = tls.look(None, now());
+        assert_eq!(tls.look(seen.clone(), now()), seen, "it is tried once");
+        assert_eq!(refused(), 1 + times as u64);
+        assert_eq!(ask(&office.connector(), address).await.unwrap().0, first);
+    }
+    let shown = || {
+        let text = tls.metrics.text().unwrap();
+        let mut lines = text.lines();
+        let line =
+            lines.find(|line| line.starts_with("hextet_certificate_expiry_timestamp_seconds"));
+        let (_, value) = line.unwrap().rsplit_once(' ').unwrap();
+        value.parse::<i64>().unwrap()
+    };
+    assert!(shown() < now().as_second() + 2 * DAY_S);
+    // The second one's time begins, its files untouched.
+    let seen = tls.look(None, now());
+    let later = now() + jiff::SignedDuration::from_hours(3 * 24);
+    assert_ne!(tls.look(seen.clone(), later), seen);
+    assert!(shown() > now().as_second() + 7 * DAY_S);
+    assert_eq!(refused(), 3, "two, and the look that was asked for twice");
+}
+
+#[test]
+fn a_refused_certificate_is_named_with_its_time() {
+    let office = Office::new();
+    for (from_s, until_s, said) in [
+        (-9 * DAY_S, -2 * DAY_S, "has expired"),
+        (2 * DAY_S, 9 * DAY_S, "is not valid yet"),
+    ] {
+        office.issue_for(from_s, until_s);
+        let pair = pair(&office.config(), &read(&office.config()).unwrap()).unwrap();
+        let why = pair.check(now()).unwrap_err().to_string();
+        assert!(why.contains(said), "{why}");
+        assert!(why.contains(&pair.until.to_string()), "{why}");
+        // There is no other to show: the server comes up.
+        assert!(open(office.config()).is_ok());
+    }
 }
 
 #[tokio::test]
 async fn clients_that_do_not_shake_hands_hold_up_nobody() {
     let office = Office::new();
     office.issue();
-    let address = serving(Tls::open(office.config()).unwrap()).await;
+    let address = serving(open(office.config()).unwrap()).await;
     let mut silent = Vec::new();
     for _ in 0..32 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -201,7 +284,7 @@ async fn clients_that_do_not_shake_hands_hold_up_nobody() {
 async fn a_handshake_has_its_time() {
     let office = Office::new();
     office.issue();
-    let tls = Tls::open(office.config()).unwrap();
+    let tls = open(office.config()).unwrap();
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap())
         .await
@@ -215,7 +298,7 @@ async fn a_handshake_has_its_time() {
 #[test]
 fn what_is_no_pair_is_refused_with_the_file() {
     let office = Office::new();
-    let told = |config| hextet_core::errors::chain(&Tls::open(config).err().unwrap());
+    let told = |config| hextet_core::errors::chain(&open(config).err().unwrap());
     let missing = told(office.config());
     assert!(
         missing.contains("api.pem") && missing.contains("No such file"),
