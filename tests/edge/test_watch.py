@@ -6,6 +6,9 @@ import subprocess
 from conftest import WITHIN
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+# Longer than a request's target may be, bytes.
+LONG = 40_000
+
 TYPES = {
     "hextet_http_request_duration_seconds": "histogram",
     "hextet_http_refused": "counter",
@@ -82,18 +85,20 @@ def figures(cloud, url=None):
 
 def test_metrics_are_valid_and_move(cloud):
     token = cloud.token("demo")
-    types, before = figures(cloud)
-    assert {name: types[name] for name in TYPES} == TYPES
+    _, before = figures(cloud)
     for _ in range(3):
         assert cloud.ask("/v2.0/networks", token)[0] == 200
     assert cloud.ask("/v2.0/ports/x", token)[0] == 404
+    assert cloud.ask("/v2.0/networks?name=" + "x" * LONG, token)[0] == 414
     assert cloud.log_in("demo", "wrong", "demo")[0] == 401
     status, _, body = cloud.ask("/v2.0/networks", token, method="POST", body={"network": {}})
     assert status == 201
     network = json.loads(body)["network"]["id"]
     status, _, _ = cloud.ask("/v2.0/ports", token, method="POST", body={"port": {"network_id": network}})
     assert status == 201
-    _, after = figures(cloud)
+    types, after = figures(cloud)
+    # A counter by a label that says why is there once it has counted.
+    assert {name: types[name] for name in TYPES} == TYPES
 
     def grown(name, **labels):
         key = (name, *sorted(labels.items()))
@@ -103,6 +108,7 @@ def test_metrics_are_valid_and_move(cloud):
     assert grown(count, route="/v2.0/networks", method="GET", status="2xx") == 3
     assert grown(count, route="/v2.0/networks", method="POST", status="2xx") == 1
     assert grown(count, route="/v2.0/ports/{id}", method="GET", status="4xx") == 1
+    assert grown("hextet_http_refused_total", reason="uri_too_long") == 1
     assert grown("hextet_logins_total", outcome="failed") == 1
     assert grown("hextet_ports", status="DOWN") == 1
     assert grown("hextet_model_revision") >= 2
