@@ -3,6 +3,8 @@
 
 mod claims;
 pub mod config;
+#[cfg(test)]
+mod fixture;
 pub mod handover;
 pub mod host;
 pub mod kernel;

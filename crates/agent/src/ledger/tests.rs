@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
-use hextet_core::ids::{NetworkId, PortNumber, SubnetId, Vni};
+use hextet_core::ids::{NetworkId, PortNumber, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::modes::{Dhcpv6Service, SolicitWithoutAddress};
-use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PortPlan, SubnetPlan};
+use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PortPlan};
 use hextet_core::settings::CloudSettings;
 use hextet_wire::dhcpv6::{Duid, ReconfigureKey, ReconfigureKind};
 use uuid::Uuid;
 
 use super::*;
+use crate::fixture::slaac_subnet;
 
 const NOW_S: u64 = 1_000_000;
 
@@ -69,14 +69,14 @@ fn a_prefix_that_goes_is_withdrawn_for_the_valid_lifetime_and_one_that_returns_i
     let mut state = full();
     state.withdrawn.clear();
     let prefix: Ipv6Net = "2001:db8::/64".parse().unwrap();
-    let subnet = state.plan.entries[&PlanKey::Subnet(subnet_id())].clone();
-    state.take(delta([(PlanKey::Subnet(subnet_id()), None)]), NOW_S);
+    let subnet = state.plan.entries[&PlanKey::Subnet(slaac_subnet().id)].clone();
+    state.take(delta([(PlanKey::Subnet(slaac_subnet().id), None)]), NOW_S);
     assert_eq!(state.withdrawn_of(port_id(1)), [prefix]);
     assert_eq!(state.next_expiry_s(), Some(NOW_S + 5400));
     assert!(!state.expire(NOW_S + 5399));
     let mut again = state.clone();
     again.take(
-        delta([(PlanKey::Subnet(subnet_id()), Some(subnet))]),
+        delta([(PlanKey::Subnet(slaac_subnet().id), Some(subnet))]),
         NOW_S + 5,
     );
     assert!(again.withdrawn_of(port_id(1)).is_empty());
@@ -96,10 +96,6 @@ fn delta<const N: usize>(changes: [(PlanKey, Option<PlanEntry>); N]) -> PlanDelt
 
 fn port_id(number: u128) -> PortId {
     PortId(Uuid::from_u128(number << 100))
-}
-
-fn subnet_id() -> SubnetId {
-    SubnetId(Uuid::from_u128(8))
 }
 
 fn full() -> State {
@@ -128,23 +124,8 @@ fn full() -> State {
                     })),
                 ),
                 (
-                    PlanKey::Subnet(subnet_id()),
-                    Some(PlanEntry::Subnet(SubnetPlan {
-                        id: subnet_id(),
-                        vni,
-                        sequence: 1,
-                        cidr: "2001:db8::/64".parse().unwrap(),
-                        sender: RaSender::Us,
-                        autonomous: true,
-                        managed: false,
-                        other: false,
-                        dhcpv6: Some(Dhcpv6Service::Options),
-                        solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
-                        dns_nameservers: Vec::new(),
-                        learned: true,
-                        gateway_ip: None,
-                        segment: None,
-                    })),
+                    PlanKey::Subnet(slaac_subnet().id),
+                    Some(PlanEntry::Subnet(slaac_subnet())),
                 ),
                 (
                     PlanKey::Port(port_id(1)),

@@ -3,13 +3,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
-use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan, SubnetPlan};
+use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::port::FixedIp;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::fixture::slaac_subnet;
 use crate::kernel::Rows;
 use crate::kernel::links::{LinkKind, LinkSeen, tag};
 use crate::ledger::{LearnedAddress, State, Target};
@@ -236,22 +236,7 @@ fn what_the_plan_gives_goes_before_what_was_learned() {
 #[test]
 fn a_port_may_learn_of_the_prefixes_that_leave_the_choice_to_guests() {
     let mut state = planned([1, 2], []);
-    let subnet = SubnetPlan {
-        id: SubnetId(Uuid::from_u128(8)),
-        vni: Vni(5),
-        sequence: 1,
-        cidr: "2001:db8::/64".parse().unwrap(),
-        sender: RaSender::Us,
-        autonomous: true,
-        managed: false,
-        other: false,
-        dhcpv6: Some(Dhcpv6Service::Options),
-        solicit_without_address: SolicitWithoutAddress::NoAddrsAvail,
-        dns_nameservers: Vec::new(),
-        learned: true,
-        gateway_ip: None,
-        segment: None,
-    };
+    let subnet = slaac_subnet();
     let key = PlanKey::Subnet(subnet.id);
     state.plan.entries.insert(key, PlanEntry::Subnet(subnet));
     assign(&mut state, 1, "2001:db8::5".parse().unwrap());
@@ -264,7 +249,7 @@ fn a_port_may_learn_of_the_prefixes_that_leave_the_choice_to_guests() {
 fn assign(state: &mut State, number: u8, address: Ipv6Addr) {
     let mut plan = state.plan.port(port(number).id).unwrap().clone();
     plan.fixed_ips.push(FixedIp {
-        subnet_id: SubnetId(Uuid::from_u128(8)),
+        subnet_id: slaac_subnet().id,
         ip_address: IpAddr::V6(address),
     });
     let entry = PlanEntry::Port(plan);
