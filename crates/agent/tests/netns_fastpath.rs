@@ -5,6 +5,8 @@
 
 #[path = "netns_fastpath/groups.rs"]
 mod groups;
+#[path = "netns_fastpath/hostile.rs"]
+mod hostile;
 #[path = "netns_fastpath/ipv4.rs"]
 mod ipv4;
 mod support;
@@ -27,6 +29,7 @@ use hextet_agent::kernel::{
 };
 use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
+use hostile::attacks_in_disguise;
 use ipv4::{attacks_by_ipv4, reach_by_ipv4};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
 use survival::{an_older_schema, pins_of_maps, pins_under_the_agent};
@@ -60,6 +63,7 @@ macro_rules! by_each_hook {
 by_each_hook! {
     guests_reach_each_other_and_a_third_sees_nothing_of_it => reach(3);
     what_a_guest_must_not_send_is_dropped_counted_and_reaches_nobody => attacks(2);
+    no_disguise_of_what_a_guest_sends_gets_past_the_guard => attacks_in_disguise(2);
     guests_reach_each_other_by_ipv4_and_a_third_sees_nothing_of_it => reach_by_ipv4(3);
     what_a_guest_must_not_send_by_ipv4_is_dropped_and_reaches_nobody => attacks_by_ipv4(2);
     a_groups_traffic_reaches_only_who_listens_though_the_agent_is_away => groups_of_guests(4);
@@ -157,9 +161,8 @@ fn icmpv6(source: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> Vec<u8> {
     ipv6(source, to, 58, &message)
 }
 
-/// An RA that makes itself the default router and gives the prefix 2001:db8:bad::/64.
-fn rogue_ra(source: Ipv6Addr) -> Vec<u8> {
-    let prefix = Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0);
+/// An RA that makes itself the default router and gives this /64.
+fn rogue_ra(source: Ipv6Addr, prefix: Ipv6Addr) -> Vec<u8> {
     let lifetimes = [0, 0, 0xe, 0x10, 0, 0, 0xe, 0x10, 0, 0, 0, 0];
     let message = [
         &[134, 0, 0, 0, 64, 0, 7, 8][..],
@@ -177,7 +180,7 @@ fn attacks(host: &mut Host) {
     let (mac, to) = (attacker.mac, victim.mac);
     let own = mac.link_local();
     let capture = victim.capture();
-    let ra = rogue_ra(own);
+    let ra = rogue_ra(own, Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0));
     let udp = |source: Ipv6Addr, port: u16| {
         let payload = [
             &9u16.to_be_bytes()[..],
