@@ -288,7 +288,7 @@ fn subnet(cloud: &Cloud, network: &str, cidr: &str, mode: &str) {
 
 impl Cloud {
     /// A guest whose kernel is set so before its interface comes up.
-    fn guest_set(
+    pub fn guest_set(
         &self,
         network: &str,
         name: &str,

@@ -6,7 +6,7 @@ use std::process::Command;
 use hextet_agent::ledger::{Found, Ledger};
 use serde_json::json;
 
-use crate::support::{Cloud, Flow, echoes, pings, reaches, until};
+use crate::support::{Cloud, Flow, Namespace, echoes, pings, reaches, reaches_from, until};
 
 /// The sixteen rows of the mode table.
 const MODES: &str = include_str!("../../../core/specs/ipv6_modes.tsv");
@@ -53,6 +53,54 @@ fn of_two_clones_the_first_holds_the_link_local_and_both_have_their_own_addresse
         (echoes(one) == before.0 + 3).then_some(())
     });
     assert_eq!(echoes(two), before.1);
+}
+
+#[test]
+fn clones_of_one_secret_share_a_link_local_address_without_harm_and_no_other() {
+    let secret = "net.ipv6.conf.eth0.stable_secret=2001:db8:5ec:e7::3";
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (three, _, third) = cloud.guest(&network, "three");
+    until("the neighbour's address", || {
+        three.addresses().contains(&(third, 64)).then_some(())
+    });
+    let formed = |guest: &Namespace| {
+        let words = "-6 -o addr show dev eth0 scope link -tentative";
+        let shown = guest.output(Command::new("ip").args(words.split(' ')));
+        let text = String::from_utf8(shown.stdout).unwrap();
+        let (_, link_local) = text.split_once("inet6 ")?;
+        let link_local: Ipv6Addr = link_local.split('/').next()?.parse().unwrap();
+        let (address, _) = *guest.addresses().first()?;
+        Some((link_local, address))
+    };
+    let mut clones = Vec::new();
+    for name in ["one", "two"] {
+        let (guest, id, promised) = cloud.guest_set(&network, name, &[secret]);
+        let (link_local, address) = until("what it forms", || formed(&guest));
+        assert_ne!(address, promised);
+        for own in [link_local, address] {
+            until("learned", || cloud.learned(&id, own).then_some(()));
+        }
+        reaches_from(&guest, address, third);
+        reaches(&three, address);
+        clones.push((guest, id, link_local, address));
+    }
+    let [(_, first, shared, address), (_, second, same, another)] = &clones[..] else {
+        unreachable!("two clones")
+    };
+    assert_eq!(shared, same, "a clone forms the same");
+    assert_ne!(address, another, "what it could not have it did not keep");
+    reaches(&three, *shared);
+    let port = until("the API names both ports", || {
+        let port = cloud.api("GET", &format!("ports/{second}"), None);
+        let conflicts = port["port"]["hextet:address_conflicts"].as_array().unwrap();
+        (conflicts.len() == 2).then_some(port)
+    });
+    for own in [shared, address] {
+        let conflict = json!({ "ip_address": own.to_string(), "port_id": first });
+        let conflicts = port["port"]["hextet:address_conflicts"].as_array().unwrap();
+        assert!(conflicts.contains(&conflict), "{conflict} of {conflicts:?}");
+    }
 }
 
 #[test]

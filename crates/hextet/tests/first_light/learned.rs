@@ -1,15 +1,21 @@
 //! Addresses that guests form themselves.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::net::Ipv6Addr;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, pings_from, reaches, reaches_from, until};
+use crate::support::{Cloud, Flow, Namespace, pings_from, reaches, reaches_from, until};
 
-/// The guest's kernel forms opaque (RFC 7217) and temporary (RFC 8981) addresses and prefers these as sources.
-fn make_private(guest: &Namespace) {
-    for (name, value) in [("addr_gen_mode", "3"), ("use_tempaddr", "2")] {
+/// Opaque addresses (RFC 7217) of a secret that the kernel makes up.
+const OPAQUE: (&str, &str) = ("addr_gen_mode", "3");
+/// The same of a secret that is given.
+const OPAQUE_OF_SECRET: (&str, &str) = ("stable_secret", "2001:db8:5ec:e7::2");
+
+/// The guest's kernel forms opaque and temporary (RFC 8981) addresses and prefers these as sources.
+fn make_private(guest: &Namespace, opaque: (&str, &str)) {
+    for (name, value) in [opaque, ("use_tempaddr", "2")] {
         let write = format!("echo {value} > /proc/sys/net/ipv6/conf/eth0/{name}");
         assert!(guest.succeeds(Command::new("sh").args(["-c", &write])));
     }
@@ -30,16 +36,29 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
     let cloud = Cloud::new();
     let network = cloud.network();
     let (two, _, second) = cloud.guest(&network, "two");
-    let (one, id, promised) = cloud.guest_with(&network, "one", &["--down"]);
-    make_private(&one);
-    let own = own_addresses(&one, promised);
     until("the neighbour's address", || {
         two.addresses().contains(&(second, 64)).then_some(())
     });
+    for (name, opaque) in [("one", OPAQUE), ("three", OPAQUE_OF_SECRET)] {
+        let guest = cloud.guest_with(&network, name, &["--down"]);
+        make_private(&guest.0, opaque);
+        keeps_connectivity(&cloud, &guest, (&two, second));
+    }
+}
+
+/// The neighbour with its address reaches the guest at each that it formed, and is reached, also after a kill of the agent; a
+/// flow from the temporary one loses nothing by it.
+fn keeps_connectivity(
+    cloud: &Cloud,
+    (one, id, promised): &(Namespace, String, Ipv6Addr),
+    (two, second): (&Namespace, Ipv6Addr),
+) {
+    let (id, promised) = (id.as_str(), *promised);
+    let own = own_addresses(one, promised);
     for address in &own {
-        until("learned", || cloud.learned(&id, *address).then_some(()));
-        reaches_from(&one, *address, second);
-        reaches(&two, *address);
+        until("learned", || cloud.learned(id, *address).then_some(()));
+        reaches_from(one, *address, second);
+        reaches(two, *address);
     }
     until("the API shows them, and what was promised apart", || {
         let port = cloud.api("GET", &format!("ports/{id}"), None);
@@ -55,13 +74,48 @@ fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_k
         (fixed[0]["ip_address"] == promised.to_string() && own.iter().all(shown)).then_some(())
     });
     // Without a word about the source it is the temporary one.
-    reaches(&one, second);
+    reaches(one, second);
 
+    let flow = Flow::start(one, two, second);
     cloud.kill_agent();
     for address in &own {
-        assert!(cloud.learned(&id, *address));
-        reaches_from(&one, *address, second);
+        assert!(cloud.learned(id, *address));
+        reaches_from(one, *address, second);
+        reaches(two, *address);
     }
+    let (sent, arrived) = flow.end(two);
+    assert_eq!(sent, arrived);
+}
+
+#[test]
+fn what_a_guest_forms_while_the_host_is_unattended_is_of_use_when_the_agent_is_back() {
+    let (before, meanwhile): (Ipv6Addr, Ipv6Addr) = (
+        "2001:db8:1::7:1".parse().unwrap(),
+        "2001:db8:1::7:2".parse().unwrap(),
+    );
+    let mut cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    for guest in [&one, &two] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    one.ip("addr add 2001:db8:1::7:1/64 dev eth0");
+    reaches_from(&one, before, second);
+    cloud.stop();
+    one.ip("addr add 2001:db8:1::7:2/64 dev eth0");
+    until("its check is over", || {
+        let addresses = one.addresses();
+        addresses.contains(&(meanwhile, 64)).then_some(())
+    });
+    reaches_from(&one, before, second);
+    assert!(!pings_from(&one, meanwhile, second, 2), "nobody learned it");
+    cloud.up();
+    reaches_from(&one, meanwhile, second);
+    assert!(cloud.learned(&id, before) && cloud.learned(&id, meanwhile));
+    reaches(&two, meanwhile);
 }
 
 #[test]
