@@ -84,6 +84,7 @@ struct frame {
 	__u32 proto;
 	__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
 	__u32 target; /* ifindex chosen by a stage */
+	__u32 direct; /* 1: what that link's other end is to get goes right there */
 	__u32 lost; /* copies that the kernel refused */
 	struct punt_head punt; /* of the record in the making */
 	__u64 group[2]; /* the group that is meant */

@@ -16,6 +16,7 @@
 #include "stages/segment.h"
 #include "stages/uplink.h"
 
+#define PACKET_HOST 0 /* linux/if_packet.h */
 #define TC_ACT_SHOT 2
 #define TC_ACT_UNSPEC -1 /* as if this program were not there */
 
@@ -45,6 +46,16 @@ INLINE int judge(struct __sk_buff *skb)
 	return deliver(skb);
 }
 
+/*
+ * To the other end of this link's pair at once: neither by the host's end nor by the queue of what the CPU has received.
+ * Linux before 6.15 does not see to it that the frame, whose MAC is not that of the link it came in by, is one for the receiver.
+ */
+INLINE int hand_over(struct __sk_buff *skb, __u32 ifindex)
+{
+	bpf_skb_change_type(skb, PACKET_HOST);
+	return bpf_redirect_peer(ifindex, 0);
+}
+
 SEC("classifier")
 int guest(struct __sk_buff *skb)
 {
@@ -56,6 +67,7 @@ int guest(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	f->port.port = 0;
 	f->target = 0;
+	f->direct = 0;
 	f->lost = 0;
 	if (t)
 		__builtin_memset(t, 0, sizeof(*t));
@@ -78,6 +90,8 @@ int guest(struct __sk_buff *skb)
 		skb->mark = FROM_GUEST;
 		return bpf_redirect(f->target, verdict == V_UPLINK_HOST ? BPF_F_INGRESS : 0);
 	}
+	if (f->direct)
+		return hand_over(skb, f->target);
 	if (verdict == V_UNICAST || verdict == V_ND_ANSWERED || verdict == V_ARP_ANSWERED)
 		return bpf_redirect(f->target, 0);
 	return TC_ACT_SHOT;

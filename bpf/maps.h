@@ -29,6 +29,8 @@ enum punt_reason {
 /* Of struct port. */
 #define PORT_ADMIN_UP 1u
 #define PORT_UNGUARDED 2u
+/* The link is a veth pair whose other end is in another namespace than the host's: frames go right there. */
+#define PORT_DIRECT 4u
 /* Of struct port, where the network is a physical segment: what the guest is to hear of others there. */
 #define PORT_OUTSIDE_RA 0x100u
 #define PORT_OUTSIDE_DHCPV6 0x200u

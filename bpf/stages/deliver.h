@@ -115,7 +115,9 @@ STAGE int unicast(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	struct fdb_key key = {};
+	struct port *receiver;
 	struct fdb *row;
+	__u32 ifindex;
 
 	if (!f)
 		return V_INTERNAL;
@@ -126,11 +128,14 @@ STAGE int unicast(struct __sk_buff *skb)
 	row = bpf_map_lookup_elem(&fdb, &key);
 	if (!row)
 		return segment_unicast(skb);
-	if (row->ifindex == skb->ifindex)
+	ifindex = row->ifindex;
+	if (ifindex == skb->ifindex)
 		return V_HAIRPIN;
-	if (!receives(row->ifindex, f->port.net))
+	receiver = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!is_receiver(receiver, f->port.net, PORT_ADMIN_UP))
 		return V_RECEIVER_DOWN;
-	f->target = row->ifindex;
+	f->target = ifindex;
+	f->direct = !!(receiver->flags & PORT_DIRECT);
 	return V_UNICAST;
 }
 

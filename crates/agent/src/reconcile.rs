@@ -10,5 +10,5 @@ mod tests;
 
 pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
 pub(crate) use rows::{Addresses, learned_holders};
-pub use rows::{Carried, address_rows, rows_wanted};
+pub use rows::{Carried, CarriedBy, address_rows, rows_wanted};
 pub use segments::{Nic, Segment, SegmentProblem, Segments, segments};

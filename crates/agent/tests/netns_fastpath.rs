@@ -68,6 +68,7 @@ by_each_hook! {
     what_a_guest_must_not_send_by_ipv4_is_dropped_and_reaches_nobody => attacks_by_ipv4(2);
     a_groups_traffic_reaches_only_who_listens_though_the_agent_is_away => groups_of_guests(4);
     large_tcp_segments_and_fragments_cross => bulk(2);
+    frames_go_right_to_a_guest_where_its_row_says_so => direct(2);
     a_port_that_is_down_neither_sends_nor_receives => down(2);
     frames_for_the_agent_carry_their_port_and_the_answer_goes_back => punted(2);
     opening_again_changes_nothing_and_loses_no_packet_of_a_running_flow => reopened(2);
@@ -332,6 +333,45 @@ fn bulk(host: &mut Host) {
     }
 }
 
+fn direct(host: &mut Host) {
+    const DATAGRAMS: u64 = 200;
+    let [a, b] = &host.guests[..] else {
+        unreachable!("two guests")
+    };
+    let to = SocketAddrV6::new(b.address, 5000, 0, 0);
+    let (sender, receiver) = (
+        netns::inside(&a.namespace, || UdpSocket::bind((a.address, 5001)).unwrap()).unwrap(),
+        netns::inside(&b.namespace, || UdpSocket::bind(to).unwrap()).unwrap(),
+    );
+    receiver
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    a.reaches(b.address);
+    let left_by_the_host_end = || {
+        let counter = "/proc/thread-self/net/dev";
+        let devices = fs::read_to_string(counter).unwrap();
+        let line = devices
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&format!("{}:", b.host_name)));
+        let mut fields = line.unwrap().split_whitespace();
+        fields.nth(9).unwrap().parse::<u64>().unwrap()
+    };
+    for direct in [true, false] {
+        let row = PortRow {
+            direct,
+            ..host.rows().ports[&b.ifindex]
+        };
+        host.apply(&[MapOp::SetPort(b.ifindex, row)]);
+        let before = left_by_the_host_end();
+        for _ in 0..DATAGRAMS {
+            sender.send_to(&[0; 64], to).unwrap();
+            receiver.recv(&mut [0; 64]).unwrap();
+        }
+        // Answers to its own solicitations leave by it, too.
+        assert_eq!(left_by_the_host_end() - before < DATAGRAMS, direct);
+    }
+}
+
 fn down(host: &mut Host) {
     let [a, b] = &host.guests[..] else {
         unreachable!("two guests")
@@ -343,6 +383,7 @@ fn down(host: &mut Host) {
             net: NET,
             admin_up,
             guarded: true,
+            direct: true,
             mtu: MTU,
             mac: guest.mac,
             outside: None,
@@ -697,6 +738,28 @@ fn tcx_puts_expedited_rcu_back() {
 }
 
 #[test]
+fn a_pair_whose_other_end_comes_to_the_host_is_told_from_others() {
+    with_host(Hook::Clsact, 1, |host| {
+        let guest = &host.guests[0];
+        let seen = || {
+            let links = links::dump().unwrap();
+            let mut links = links.into_iter();
+            links.find(|link| link.ifindex == guest.ifindex).unwrap()
+        };
+        assert!(seen().peer_elsewhere);
+        let mut watch = LinkWatch::new().unwrap();
+        guest.run(&["ip", "link", "set", "eth0", "netns", &host.config.instance]);
+        assert!(!seen().peer_elsewhere);
+        assert_eq!(links::peer_mtu(guest.ifindex).unwrap(), None);
+        let mut told = Vec::new();
+        eventually("the watch tells of it", || {
+            told.extend(watch.drain().unwrap());
+            told.contains(&LinkChange::Seen(seen()))
+        });
+    });
+}
+
+#[test]
 fn links_are_seen_watched_and_made_whole_or_not_at_all() {
     with_host(Hook::Clsact, 1, |host| {
         let guest = &host.guests[0];
@@ -727,7 +790,10 @@ fn links_are_seen_watched_and_made_whole_or_not_at_all() {
             ("made", 1400, LinkKind::Veth)
         );
         assert_eq!(link.alias.as_deref(), Some("hextet:i:p"));
-        assert!(!link.admin_up && !link.carrier);
+        assert!(!link.admin_up && !link.carrier && link.peer_elsewhere);
+        assert_eq!(links::peer_mtu(ifindex).unwrap(), Some(1400));
+        guest.run(&["ip", "link", "set", "eth9", "mtu", "1280"]);
+        assert_eq!(links::peer_mtu(ifindex).unwrap(), Some(1280));
         let silent = fs::read_to_string("/proc/sys/net/ipv6/conf/made/disable_ipv6").unwrap();
         assert_eq!(silent.trim(), "1");
         links::set_up(ifindex, true).unwrap();

@@ -106,6 +106,8 @@ pub struct Around {
     pub same_address: Vec<(Ipv6Addr, PortId)>,
     /// The MTU of the host's end, bytes; `None`: not known.
     pub link_mtu: Option<u32>,
+    /// The MTU of the guest's end, bytes; `None`: not known, as of a tap.
+    pub guest_mtu: Option<u32>,
     /// Frames of the guest that were larger than the network's MTU.
     pub too_big: u64,
     /// Frames that the guest's end of the link did not take.
@@ -420,6 +422,14 @@ fn mtu(plan: &LinkPlan, around: &Around, find: &mut impl FnMut(Problem, String))
         find(
             Problem::MtuMismatch,
             format!("The host's end of the link has MTU {seen}, the network {wanted}."),
+        );
+    }
+    if let Some(seen) = around.guest_mtu.filter(|seen| *seen != wanted) {
+        find(
+            Problem::MtuMismatch,
+            format!(
+                "The guest's interface has MTU {seen}, the network {wanted}: set it to {wanted}."
+            ),
         );
     }
     if around.too_big > 0 {

@@ -56,6 +56,7 @@ impl Host {
         let carrier = self.carriers.get(&id);
         let lost = carrier.and_then(|carrier| links::lost(carrier.ifindex).ok().flatten());
         let lost = lost.unwrap_or_default();
+        let guest_mtu = carrier.and_then(|carrier| links::peer_mtu(carrier.ifindex).ok().flatten());
         // Without port security nothing of it is dropped for its source; what is counted is from before.
         let port = self.state.plan.port(id);
         let guarded = port.is_none_or(|port| port.port_security_enabled);
@@ -65,6 +66,7 @@ impl Host {
             same_duid: shown.map_or_else(Vec::new, |shown| shown.same_duid.clone()),
             same_address: self.same_addresses(id),
             link_mtu: carrier.map(|carrier| carrier.mtu),
+            guest_mtu,
             too_big: count(&counters, &[Verdict::TooBig]) + lost.received,
             refused_by_guest: lost.sent,
             other_mac: guard(&[Verdict::MacSpoofed]),

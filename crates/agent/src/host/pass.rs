@@ -15,7 +15,8 @@ use crate::kernel::links::{self, LinkSeen, NewVeth};
 use crate::kernel::{FastpathConfig, FastpathError, Hook, MapOp, Rows, netns};
 use crate::ledger::Target;
 use crate::reconcile::{
-    Carried, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted, segments,
+    Carried, CarriedBy, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted,
+    segments,
 };
 
 /// A link that carries a port.
@@ -25,6 +26,8 @@ pub(super) struct Carrier {
     pub(super) carrier: bool,
     pub(super) admin_up: bool,
     pub(super) mtu: u32,
+    /// Its other end is in another namespace.
+    pub(super) direct: bool,
     /// Our program is on it.
     pub(super) attached: bool,
     /// Another one whenever the guest may be another one.
@@ -217,6 +220,7 @@ impl Host {
                 carrier: found.carrier,
                 admin_up: found.admin_up,
                 mtu: found.mtu,
+                direct: found.peer_elsewhere,
                 attached: seen.attached.contains(&found.ifindex),
                 incarnation: match old {
                     Some(old) if !lost => old.incarnation,
@@ -259,7 +263,13 @@ impl Host {
         let carried: Carried = self
             .carriers
             .iter()
-            .map(|(port, carrier)| (*port, carrier.ifindex))
+            .map(|(port, carrier)| {
+                let link = CarriedBy {
+                    ifindex: carrier.ifindex,
+                    direct: carrier.direct,
+                };
+                (*port, link)
+            })
             .collect();
         let planned =
             |number: PortNumber| self.state.plan.ports().find(|port| port.number == number);

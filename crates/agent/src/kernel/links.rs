@@ -54,6 +54,8 @@ pub struct LinkSeen {
     pub all_multicast: bool,
     /// What it is.
     pub kind: LinkKind,
+    /// A veth end whose other end is in another network namespace.
+    pub peer_elsewhere: bool,
     /// Its alias: our tag on links that we made ([`tag`]).
     pub alias: Option<String>,
 }
@@ -116,16 +118,7 @@ pub struct Lost {
 
 /// What a link lost; nothing when there is none.
 pub fn lost(ifindex: u32) -> io::Result<Option<Lost>> {
-    let mut message = LinkMessage::default();
-    message.header.index = ifindex;
-    let answers = match exchange(RouteNetlinkMessage::GetLink(message), NLM_F_ACK) {
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
-        other => other?,
-    };
-    let attributes = answers.into_iter().flat_map(|answer| match answer {
-        RouteNetlinkMessage::NewLink(link) => link.attributes,
-        _ => Vec::new(),
-    });
+    let attributes = attributes(ifindex, Vec::new())?.into_iter();
     let mut statistics = attributes.filter_map(|attribute| match attribute {
         LinkAttribute::Stats64(stats) => Some(Lost {
             received: stats.rx_dropped,
@@ -134,6 +127,42 @@ pub fn lost(ifindex: u32) -> io::Result<Option<Lost>> {
         _ => None,
     });
     Ok(statistics.next())
+}
+
+/// The MTU of the other end of a pair, bytes, where that is in another namespace; nothing of any other link.
+pub fn peer_mtu(ifindex: u32) -> io::Result<Option<u32>> {
+    let (mut peer, mut namespace) = (None, None);
+    for attribute in attributes(ifindex, Vec::new())? {
+        match attribute {
+            LinkAttribute::Link(number) => peer = Some(number),
+            LinkAttribute::LinkNetNsId(number) => namespace = Some(number),
+            _ => {}
+        }
+    }
+    let (Some(peer), Some(namespace)) = (peer, namespace) else {
+        return Ok(None);
+    };
+    let attributes = attributes(peer, vec![LinkAttribute::IfNetnsId(namespace)])?.into_iter();
+    let mut mtus = attributes.filter_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(mtu),
+        _ => None,
+    });
+    Ok(mtus.next())
+}
+
+/// What the kernel tells of a link; nothing when there is none.
+fn attributes(ifindex: u32, asked: Vec<LinkAttribute>) -> io::Result<Vec<LinkAttribute>> {
+    let mut message = link(asked);
+    message.header.index = ifindex;
+    let answers = match exchange(RouteNetlinkMessage::GetLink(message), NLM_F_ACK) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let links = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => Some(link.attributes),
+        _ => None,
+    });
+    Ok(links.flatten().collect())
 }
 
 /// The number of the link of this name.
@@ -321,6 +350,7 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
         carrier: link.header.flags.contains(LinkFlags::LowerUp),
         all_multicast: link.header.flags.contains(LinkFlags::Allmulti),
         kind: LinkKind::Other,
+        peer_elsewhere: false,
         alias: None,
     };
     let ethernet = link.header.link_layer_type == LinkLayerType::Ether;
@@ -335,9 +365,12 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
                 }
             }
             LinkAttribute::LinkInfo(infos) => seen.kind = kind(&infos, ethernet),
+            LinkAttribute::LinkNetNsId(_) => seen.peer_elsewhere = true,
             _ => {}
         }
     }
+    // Other kinds of links have something in other namespaces, too.
+    seen.peer_elsewhere &= seen.kind == LinkKind::Veth;
     Some(seen)
 }
 

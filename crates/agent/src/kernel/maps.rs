@@ -27,6 +27,9 @@ pub struct PortRow {
     pub admin_up: bool,
     /// False: the guest may send from any MAC and address, and what only routers and servers send.
     pub guarded: bool,
+    /// Frames for the guest are handed right to the other end of its link, which is a veth pair's and in a namespace other
+    /// than the host's; of any other the kernel throws them away.
+    pub direct: bool,
     /// Largest IP packet, bytes.
     pub mtu: u32,
     /// The guest's MAC.

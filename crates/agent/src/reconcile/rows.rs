@@ -15,8 +15,17 @@ use crate::kernel::{
 };
 use crate::ledger::{LearnedAddress, State};
 
-/// The links that carry ports: the ifindex of the host's end.
-pub type Carried = BTreeMap<PortId, u32>;
+/// A link that carries a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedBy {
+    /// The ifindex of the host's end.
+    pub ifindex: u32,
+    /// As of [`PortRow::direct`].
+    pub direct: bool,
+}
+
+/// The links that carry ports.
+pub type Carried = BTreeMap<PortId, CarriedBy>;
 
 /// Every row that there must be. `seen` are the ports whose link is still the one whose first frame was shown.
 pub fn rows_wanted(
@@ -48,12 +57,13 @@ pub fn rows_wanted(
         let learnable = learnable(port, subnets);
         rows.learnable
             .extend(learnable.iter().map(|known| (port.number, known.prefix)));
-        if let Some(ifindex) = carried.get(&port.id) {
+        if let Some(link) = carried.get(&port.id) {
             let row = PortRow {
                 port: port.number,
                 net: port.vni,
                 admin_up: port.admin_state_up && network.admin_state_up,
                 guarded: port.port_security_enabled,
+                direct: link.direct,
                 mtu: network.mtu,
                 mac: port.mac,
                 outside: segments
@@ -61,7 +71,7 @@ pub fn rows_wanted(
                     .filter(|segment| segment.nic.is_some())
                     .map(|_| outside_flags(&state.plan, port)),
             };
-            carry(&mut rows, *ifindex, row);
+            carry(&mut rows, link.ifindex, row);
         }
     }
     for (vni, segment) in segments {

@@ -162,7 +162,7 @@ fn a_port_that_is_down_keeps_its_sources_and_is_reached_by_nobody() {
         .insert(PlanKey::Port(down.id), PlanEntry::Port(down.clone()));
     let rows = rows_wanted(
         &state,
-        &BTreeMap::from([(down.id, 7)]),
+        &BTreeMap::from([(down.id, by(7))]),
         &Segments::new(),
         BTreeSet::new(),
     );
@@ -175,7 +175,7 @@ fn a_port_that_is_down_keeps_its_sources_and_is_reached_by_nobody() {
 #[test]
 fn a_port_is_guarded_as_its_plan_says() {
     let mut state = planned([1], []);
-    let carried = BTreeMap::from([(port(1).id, 7)]);
+    let carried = BTreeMap::from([(port(1).id, by(7))]);
     for said in [true, false] {
         let port = PortPlan {
             port_security_enabled: said,
@@ -191,6 +191,19 @@ fn a_port_is_guarded_as_its_plan_says() {
             "its own address is its own all the same"
         );
     }
+}
+
+#[test]
+fn frames_go_right_to_a_guest_where_its_link_lets_them() {
+    let state = planned([1, 2], []);
+    let pair = CarriedBy {
+        direct: true,
+        ..by(7)
+    };
+    let carried = BTreeMap::from([(port(1).id, pair), (port(2).id, by(8))]);
+    let rows = rows_wanted(&state, &carried, &Segments::new(), BTreeSet::new());
+    assert!(rows.ports[&7].direct);
+    assert!(!rows.ports[&8].direct);
 }
 
 #[test]
@@ -403,7 +416,7 @@ fn rows() -> impl Strategy<Value = Rows> {
             let carried = links
                 .into_iter()
                 .filter(|(number, _)| state.plan.port(port(*number).id).is_some())
-                .map(|(number, ifindex)| (port(number).id, ifindex))
+                .map(|(number, ifindex)| (port(number).id, by(ifindex)))
                 .collect();
             rows_wanted(&state, &carried, &Segments::new(), BTreeSet::new())
         })
@@ -593,8 +606,16 @@ fn ours(ifindex: u32, number: u8) -> LinkSeen {
     let id = port(number).id;
     LinkSeen {
         kind: LinkKind::Veth,
+        peer_elsewhere: true,
         alias: Some(tag(INSTANCE, id)),
         ..tap(ifindex, &id.tap_name())
+    }
+}
+
+fn by(ifindex: u32) -> CarriedBy {
+    CarriedBy {
+        ifindex,
+        direct: false,
     }
 }
 
@@ -608,6 +629,7 @@ fn tap(ifindex: u32, name: &str) -> LinkSeen {
         carrier: true,
         all_multicast: false,
         kind: LinkKind::Tap,
+        peer_elsewhere: false,
         alias: None,
     }
 }

@@ -121,6 +121,7 @@ impl Host {
                 net: NET,
                 admin_up: true,
                 guarded: true,
+                direct: true,
                 mtu: MTU,
                 mac: guest.mac,
                 outside: None,

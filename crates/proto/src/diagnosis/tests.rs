@@ -47,6 +47,24 @@ fn what_the_host_counted_is_said_with_what_to_do() {
 }
 
 #[test]
+fn a_guest_of_another_mtu_is_told_which_one_is_right() {
+    let link = heard();
+    let mtu = link.plan().mtu;
+    for (seen, problems) in [(mtu, vec![]), (mtu - 100, vec![Problem::MtuMismatch])] {
+        let around = Around {
+            guest_mtu: Some(seen),
+            ..Around::default()
+        };
+        let findings = diagnose(&link, &around, fixture::start());
+        let found: Vec<_> = findings.iter().map(|found| found.problem).collect();
+        assert_eq!(found, problems);
+        for finding in findings {
+            assert!(finding.words.contains(&format!("set it to {mtu}")));
+        }
+    }
+}
+
+#[test]
 fn a_port_with_nothing_wrong_has_a_verdict_too() {
     let findings = diagnose(&heard(), &Around::default(), fixture::start());
     assert_eq!(findings, []);

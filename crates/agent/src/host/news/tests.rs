@@ -16,6 +16,7 @@ fn link(carrier: bool) -> LinkSeen {
         carrier,
         all_multicast: false,
         kind: LinkKind::Tap,
+        peer_elsewhere: false,
         alias: None,
     }
 }
@@ -26,6 +27,7 @@ fn carried(carrier: bool) -> Carrier {
         carrier,
         admin_up: true,
         mtu: 1500,
+        direct: false,
         attached: true,
         incarnation: 1,
         resumed: false,

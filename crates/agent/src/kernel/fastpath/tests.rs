@@ -184,6 +184,7 @@ fn port(number: PortNumber, mac: Mac, admin_up: bool) -> PortRow {
         net: NET,
         admin_up,
         guarded: true,
+        direct: false,
         mtu: MTU,
         mac,
         outside: None,

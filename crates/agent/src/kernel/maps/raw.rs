@@ -19,6 +19,7 @@ pub(crate) const DEPARTED: u32 = 0x7fff_ffff;
 pub(crate) const GROUPS_MAX: usize = 32;
 const PORT_ADMIN_UP: u32 = 1;
 const PORT_UNGUARDED: u32 = 2;
+const PORT_DIRECT: u32 = 4;
 const PORT_OUTSIDE_RA: u32 = 0x100;
 const PORT_OUTSIDE_DHCPV6: u32 = 0x200;
 const PORT_OUTSIDE_DHCPV4: u32 = 0x400;
@@ -167,7 +168,10 @@ fn port_flags(row: &PortRow) -> u32 {
             | flag(outside.dhcpv6, PORT_OUTSIDE_DHCPV6)
             | flag(outside.dhcpv4, PORT_OUTSIDE_DHCPV4)
     });
-    flag(row.admin_up, PORT_ADMIN_UP) | flag(!row.guarded, PORT_UNGUARDED) | outside
+    flag(row.admin_up, PORT_ADMIN_UP)
+        | flag(!row.guarded, PORT_UNGUARDED)
+        | flag(row.direct, PORT_DIRECT)
+        | outside
 }
 
 impl From<&UplinkRow> for Uplink {
@@ -280,6 +284,7 @@ impl From<Port> for PortRow {
             net: Vni(raw.net),
             admin_up: raw.flags & PORT_ADMIN_UP != 0,
             guarded: raw.flags & PORT_UNGUARDED == 0,
+            direct: raw.flags & PORT_DIRECT != 0,
             mtu: raw.mtu,
             mac: Mac(raw.mac),
             outside: (raw.flags & PORT_UPLINK != 0).then_some(OutsideFlags {

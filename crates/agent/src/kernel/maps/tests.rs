@@ -12,6 +12,7 @@ fn rows() -> Rows {
             net: Vni(3),
             admin_up: true,
             guarded: true,
+            direct: false,
             mtu: 1430,
             mac,
             outside: None,

@@ -37,6 +37,7 @@ fn eth(name: &str) -> LinkSeen {
         carrier: true,
         all_multicast: false,
         kind: LinkKind::Other,
+        peer_elsewhere: false,
         alias: None,
     }
 }
