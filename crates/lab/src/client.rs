@@ -1,7 +1,7 @@
 //! What configures a guest: a client, the command that runs it, the files that it finds.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,36 +12,8 @@ use uuid::Uuid;
 
 use crate::guest::INTERFACE;
 use crate::ipv4::RouteHabit;
+use crate::jail;
 use crate::seen::DnsSource;
-
-/// What a client finds in its `/etc`, copied from the machine's.
-const ETC_FILES: [&str; 10] = [
-    "passwd",
-    "group",
-    "nsswitch.conf",
-    "services",
-    "protocols",
-    "ld.so.cache",
-    "dhcp/dhclient.conf",
-    "dhcp/dhclient-exit-hooks.d/rfc3442-classless-routes",
-    "udhcpc/default.script",
-    "wide-dhcpv6/dhcp6c-script",
-];
-
-/// The folders of `/etc`, `/var/lib` and `/run` that clients expect.
-const FOLDERS: [&str; 11] = [
-    "etc/NetworkManager/system-connections",
-    "etc/dbus-1",
-    "etc/dhcp/dhclient-exit-hooks.d",
-    "etc/systemd/network",
-    "etc/udhcpc",
-    "etc/wide-dhcpv6",
-    "lib/NetworkManager",
-    "lib/dhcpcd",
-    "lib/dhcpv6",
-    "run/NetworkManager",
-    "run/dbus",
-];
 
 /// systemd-networkd, which is in nobody's PATH.
 pub const NETWORKD: &str = "/lib/systemd/systemd-networkd";
@@ -65,6 +37,15 @@ interface eth0 {
   script \"/etc/wide-dhcpv6/dhcp6c-script\";
 };
 id-assoc na 0 { };
+";
+
+/// dhclient before 4.3.6 gave its script a length of 64, and scripts of then took it; Debian's takes none.
+const OLD_SCRIPT: &str = "\
+[ \"$reason\" != BOUND6 ] || {
+  ip -6 addr del \"$new_ip6_address/128\" dev \"$interface\"
+  ip -6 addr add \"$new_ip6_address/$new_ip6_prefixlen\" dev \"$interface\" \\
+    valid_lft \"$new_max_life\" preferred_lft \"$new_preferred_life\"
+}
 ";
 
 /// systemd-networkd: what it is told of IPv4; M and O of the RA say what it asks by DHCPv6. Without a bus of its own.
@@ -246,26 +227,17 @@ impl Client {
     /// # Errors
     /// The file system's, and when the machine lacks a program's user.
     pub(crate) fn prepare(self, directory: &Path) -> Result<()> {
-        for part in FOLDERS {
-            let path = directory.join(part);
-            fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        }
-        for file in ["etc/resolv.conf", "etc/fstab"] {
-            File::create(directory.join(file))?;
-        }
-        for file in ETC_FILES {
-            // What the machine lacks, the client does without too.
-            let from = Path::new("/etc").join(file);
-            if from.exists() {
-                fs::copy(&from, directory.join("etc").join(file))?;
-            }
-        }
+        jail::prepare(directory)?;
         fs::write(directory.join("etc/dhcpcd.conf"), DHCPCD_CONF)?;
         fs::write(directory.join("etc/wide-dhcpv6/dhcp6c.conf"), DHCP6C_CONF)?;
         match self {
             Client::Networkd | Client::NetworkdDual => self.prepare_networkd(directory),
             Client::NetworkManager | Client::NetworkManagerDual => {
                 self.prepare_networkmanager(directory)
+            }
+            Client::Dhclient64 => {
+                let hooks = directory.join("etc/dhcp/dhclient-exit-hooks.d");
+                Ok(fs::write(hooks.join("length"), OLD_SCRIPT)?)
             }
             _ => Ok(()),
         }

@@ -6,19 +6,17 @@ use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
 
 use crate::client::Client;
 use crate::emulated::Emulated;
 use crate::ipv4::{self, Ipv4Seen};
+use crate::jail;
 use crate::machine::Answer;
 use crate::promised::Promised;
-use crate::run::{Namespace, finish};
+use crate::run::{Namespace, finish, wait_until_empty};
 use crate::seen::{
     DnsSource, Ping, RaSeen, Seen, parse_addresses, parse_ping, parse_rdisc6, parse_resolv_conf,
     parse_routes, resolv_conf_of_networkd,
@@ -27,12 +25,11 @@ use crate::seen::{
 /// The guest's end of the link.
 pub const INTERFACE: &str = "eth0";
 
-/// Puts the client's files over the machine's, for the client alone.
-const PRIVATE_FILES: &str = "mount --bind $0/etc /etc && mount --bind $0/lib /var/lib && \
-                             mount --bind $0/run /run && exec \"$@\"";
-
 /// Every link that the namespace gets forms temporary addresses and prefers them as sources.
 const PRIVACY: &str = "echo 2 > /proc/sys/net/ipv6/conf/default/use_tempaddr";
+
+/// What a client prints goes to this file.
+const CLIENT_LOG: &str = "client.log";
 
 /// Where systemd-networkd tells systemd-resolved what it knows, for `resolv.conf`.
 const NETWORKD_LINKS: &str = "run/systemd/netif/links";
@@ -46,7 +43,7 @@ const PINGS_MAX: u32 = 3;
 /// How long a program that looks around in a guest may take.
 const COMMAND_BOUND: Duration = Duration::from_secs(30);
 
-/// How long a client may take to end.
+/// How long the processes of a client may take to end after it.
 const STOP_BOUND: Duration = Duration::from_secs(10);
 
 /// A guest and its client, ended and removed when dropped.
@@ -137,6 +134,15 @@ impl Guest {
         self.directory.join("etc/resolv.conf")
     }
 
+    /// What its client has written to its log.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn log(&self) -> Result<String> {
+        let log = fs::read(self.directory.join(CLIENT_LOG))?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
+    }
+
     /// What a resolver of the guest would read.
     fn resolv_conf_text(&self) -> Result<String> {
         if matches!(self.place, Place::Machine(_)) {
@@ -165,7 +171,7 @@ impl Guest {
 
     /// The client's process, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
+        jail::client(self.process.as_ref()?.id())
     }
 
     /// Notes that its link is there, and starts its client, or a machine on `host`.
@@ -184,14 +190,12 @@ impl Guest {
                     .with_context(|| format!("start {}", self.name));
             }
         };
-        let log = File::create(self.directory.join("client.log"))?;
+        let log = File::create(self.directory.join(CLIENT_LOG))?;
         let process = namespace
             .command("unshare")
-            // Clients give the machine the name that they are told: they have one of their own.
-            .args(["--mount", "--uts", "--propagation", "private", "sh", "-c"])
-            .arg(PRIVATE_FILES)
-            .arg(&self.directory)
+            .args(jail::arguments(&self.directory))
             .args(client)
+            // A Ctrl-C is for the lab.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -362,23 +366,14 @@ impl Guest {
         }
     }
 
-    /// By its id; by force when it does not end.
+    /// By force, with all that it started.
     fn end_client(&mut self) -> Result<()> {
-        let Some(mut process) = self.process.take() else {
-            return Ok(());
-        };
-        let pid = Pid::from_raw(i32::try_from(process.id())?);
-        if process.try_wait()?.is_none() {
-            kill(pid, Signal::SIGTERM).context("SIGTERM")?;
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
         }
-        let deadline = Instant::now() + STOP_BOUND;
-        while process.try_wait()?.is_none() {
-            if Instant::now() >= deadline {
-                // The client leads a process group of its own, so its children end with it.
-                killpg(pid, Signal::SIGKILL).context("SIGKILL")?;
-                process.wait()?;
-            }
-            thread::sleep(Duration::from_millis(10));
+        if let Place::Namespace(namespace) = &self.place {
+            wait_until_empty(&[namespace.open()?], STOP_BOUND)?;
         }
         Ok(())
     }

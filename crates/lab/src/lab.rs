@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 use crate::machine::{Kernel, Nic};
 use crate::networks::{DNS_SERVERS, DNS_SERVERS_IPV4, Ipv4Spec, NetworkSpec};
 use crate::promised::{Lifetimes, Promised, add_router, formed, promised};
-use crate::run::Namespace;
+use crate::run::{Namespace, wait_until_empty};
 use crate::seen::{DnsSource, Seen};
 use crate::segment::{self, Segment};
 use crate::verdict::{Column, Line, compare, judge};
@@ -28,6 +28,9 @@ use crate::watch::Watch;
 const SETTLE_BOUND: Duration = Duration::from_secs(180);
 /// How often a guest that is not there yet is looked at.
 const SETTLE_POLL: Duration = Duration::from_millis(250);
+
+/// How long what was ended may take to be gone.
+const END_BOUND: Duration = Duration::from_secs(10);
 
 /// A running lab; everything it made is gone when it is dropped.
 #[derive(Debug)]
@@ -113,6 +116,25 @@ impl Lab {
     /// The guests in the order of the networks.
     pub fn guests(&self) -> &[Plugged] {
         &self.guests
+    }
+
+    /// Takes everything off the machine, and looks whether anything that was started goes on.
+    ///
+    /// # Errors
+    /// When something does, by its name.
+    pub fn end(self) -> Result<()> {
+        let guests = self.guests.iter();
+        let of_guests = guests.filter_map(|plugged| match plugged.guest.place() {
+            Place::Namespace(namespace) => Some(namespace),
+            Place::Machine(_) => None,
+        });
+        let namespaces = of_guests
+            .chain(self.segments.iter().map(Segment::namespace))
+            .chain([self.cloud.namespace()])
+            .map(Namespace::open)
+            .collect::<Result<Vec<_>>>()?;
+        drop(self);
+        wait_until_empty(&namespaces, END_BOUND)
     }
 
     /// Looks into every guest, pings between them, and asks for RAs last, since an answer refreshes a guest.

@@ -19,6 +19,7 @@ pub mod emulated;
 pub mod guest;
 pub mod interrupt;
 pub mod ipv4;
+pub mod jail;
 pub mod lab;
 pub mod machine;
 pub mod networks;
@@ -130,7 +131,7 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
         interrupt.wait();
         say("taking everything down");
     }
-    drop(lab);
+    lab.end()?;
     println!("{summary}");
     all_right &= lines.iter().all(verdict::Line::is_right);
     Ok(ExitCode::from(u8::from(!all_right)))

@@ -1,7 +1,10 @@
 //! Programs, and the network namespaces that they run in.
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,12 +54,20 @@ impl Namespace {
         command
     }
 
+    /// Opened, so that it can be looked into after its name is gone.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self) -> Result<Opened> {
+        Opened::of(&self.name, &self.path())
+    }
+
     /// Moves the calling thread into it, for good.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn enter(path: &std::path::Path) -> Result<()> {
-        let file = std::fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
+    pub fn enter(path: &Path) -> Result<()> {
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
         nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).context("setns")?;
         Ok(())
     }
@@ -68,6 +79,65 @@ impl Drop for Namespace {
             eprintln!("lab: left behind: {error:#}");
         }
     }
+}
+
+/// A network namespace that lasts as long as this does.
+#[derive(Debug)]
+pub struct Opened {
+    name: String,
+    file: File,
+}
+
+impl Opened {
+    /// The one that this file stands for, under a name for messages.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn of(name: &str, path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| path.display().to_string())?;
+        let name = name.to_owned();
+        Ok(Self { name, file })
+    }
+}
+
+/// Waits until no process is in any of these.
+///
+/// # Errors
+/// When some still are after `bound`, with each one's namespace, id and name.
+pub fn wait_until_empty(namespaces: &[Opened], bound: Duration) -> Result<()> {
+    let mut names = BTreeMap::new();
+    for Opened { name, file } in namespaces {
+        names.insert(file.metadata()?.ino(), name);
+    }
+    let deadline = Instant::now() + bound;
+    loop {
+        let found = processes(&names)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!("left behind: {}", found.join(", "));
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// The processes in the namespaces of these inode numbers.
+fn processes(namespaces: &BTreeMap<u64, &String>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").context("/proc")? {
+        let path = entry?.path();
+        // What ended meanwhile, and what is no process, has none.
+        let Ok(namespace) = fs::metadata(path.join("ns/net")) else {
+            continue;
+        };
+        if let Some(name) = namespaces.get(&namespace.ino()) {
+            let id = path.file_name().unwrap_or_default().to_string_lossy();
+            let program = fs::read_to_string(path.join("comm")).unwrap_or_default();
+            found.push(format!("{} ({id}) in {name}", program.trim()));
+        }
+    }
+    Ok(found)
 }
 
 /// Runs a program to its end and gives what it printed.

@@ -22,7 +22,7 @@ const LINK: &str = "eth0";
 #[derive(Debug)]
 pub struct Segment {
     router: Child,
-    _namespace: Namespace,
+    namespace: Namespace,
 }
 
 impl Drop for Segment {
@@ -88,10 +88,12 @@ impl Segment {
             .stdout(Stdio::null())
             .stderr(fs::File::create(directory.join("radvd.log"))?);
         let router = radvd.spawn().context("start radvd")?;
-        Ok(Self {
-            router,
-            _namespace: namespace,
-        })
+        Ok(Self { router, namespace })
+    }
+
+    /// Where it runs.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 }
 

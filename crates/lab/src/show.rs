@@ -85,9 +85,9 @@ pub fn invitation(lab: &Lab) -> String {
     for plugged in lab.guests() {
         let guest = &plugged.guest;
         let enter = match (guest.place(), guest.pid()) {
-            // With the client's mounts, so that its files are in their places.
+            // With what is the client's own, so that its files are in their places.
             (Place::Namespace(_), Some(pid)) => {
-                format!("nsenter --target={pid} --net --mount bash")
+                format!("nsenter --target={pid} --net --mount --uts --pid bash")
             }
             (Place::Namespace(namespace), None) => {
                 format!("nsenter --net={} bash", namespace.path().display())

@@ -9,13 +9,13 @@ use std::process::{Child, Command, Stdio};
 use hextet_agent::ledger::{Found, Ledger};
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, until};
+use crate::support::{Cloud, Namespace, jailed, until};
 
-/// dhcpcd says that it follows a Reconfigure if it is told to. Its own script would write this machine's resolv.conf.
-const DHCPCD_CONF: &str = "slaac hwaddr\noption dhcp6_reconfigure_accept\nscript \"\"\n";
-/// What dhcpcd keeps is this one's alone.
-const START_DHCPCD: &str = "mount -t tmpfs tmpfs /var/lib/dhcpcd && mount -t tmpfs tmpfs /run && \
-     ip link set eth0 up && exec \"$@\"";
+/// dhcpcd says that it follows a Reconfigure if it is told to.
+const DHCPCD_CONF: &str = "slaac hwaddr
+option dhcp6_reconfigure_accept
+";
+const START_DHCPCD: &str = "ip link set eth0 up && exec \"$@\"";
 /// Configures addresses and nothing else.
 const DHCLIENT_SCRIPT: &str = r#"#!/bin/sh
 case "$reason" in
@@ -84,9 +84,7 @@ impl Client {
     fn dhcpcd(cloud: &Cloud, guest: &Namespace) -> Self {
         let config = cloud.path(&guest.name).with_extension("conf");
         fs::write(&config, DHCPCD_CONF).unwrap();
-        let mut command = Command::new("unshare");
-        // Its processes end with the first one, and that with unshare: dhcpcd itself may wait for one of them for good.
-        command.args(["-m", "-p", "--mount-proc", "--fork", "--kill-child"]);
+        let mut command = jailed(cloud, guest);
         command.args(["sh", "-c", START_DHCPCD, "sh"]);
         command.args(["dhcpcd", "-6", "-B", "-f"]).arg(&config);
         command.arg("eth0");
@@ -96,8 +94,8 @@ impl Client {
     fn dhclient(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
         let file = |extension| cloud.path(&guest.name).with_extension(extension);
         fs::write(file("script"), DHCLIENT_SCRIPT).unwrap();
-        let mut command = Command::new("sh");
-        command.args(["-c", START_DHCLIENT, "sh", "dhclient", "-6", "-d"]);
+        let mut command = jailed(cloud, guest);
+        command.args(["sh", "-c", START_DHCLIENT, "sh", "dhclient", "-6", "-d"]);
         command.args(options).args(["-cf", "/dev/null"]);
         command.arg("-lf").arg(file("leases"));
         command.arg("-pf").arg(file("pid"));

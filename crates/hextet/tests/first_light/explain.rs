@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, echoes, pings, pings_from, reaches, until};
+use crate::support::{Cloud, Namespace, echoes, jailed, pings, pings_from, reaches, until};
 
 /// One DUID for two clones: a DUID-UUID in dhclient's lease file.
 const CLONED_DUID: &str =
@@ -326,13 +326,13 @@ impl Dhclient {
         let leases = cloud.path(&format!("{}.leases", guest.name));
         std::fs::write(&leases, CLONED_DUID).unwrap();
         let pid = cloud.path(&format!("{}.pid", guest.name));
-        // Debian's own would write this machine's resolv.conf.
         let script = cloud.path(&format!("{}.script", guest.name));
         std::fs::write(&script, DHCLIENT_SCRIPT).unwrap();
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-        let mut command = Command::new("dhclient");
+        let mut command = jailed(cloud, guest);
         command
-            .args(["-6", "-d", "--address-prefix-len", length, "-lf"])
+            .args(["dhclient", "-6", "-d", "--address-prefix-len", length])
+            .arg("-lf")
             .arg(leases)
             .arg("-pf")
             .arg(pid)

@@ -8,11 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use hextet_lab::jail;
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Namespace, kill, until};
+use crate::support::{Cloud, Namespace, jailed, kill, until};
 
-/// What a client's script does, which never names the machine: writes what it was told where the test reads it, and does what any script does.
+/// What a client's script does: writes what it was told where the test reads it, and does what any script does.
 const DHCLIENT_SCRIPT: &str = r#"#!/bin/sh
 case "$reason" in
 PREINIT) ip link set "$interface" up ;;
@@ -53,8 +54,10 @@ impl Client {
     pub(crate) fn dhclient(cloud: &Cloud, guest: &Namespace, family: &str, conf: &str) -> Self {
         let (script, file) = files(cloud, guest, DHCLIENT_SCRIPT);
         fs::write(file("conf"), conf).unwrap();
-        let mut command = Command::new("dhclient");
-        command.args([family, "-d", "-cf"]).arg(file("conf"));
+        let mut command = jailed(cloud, guest);
+        command
+            .args(["dhclient", family, "-d", "-cf"])
+            .arg(file("conf"));
         command.arg("-lf").arg(file(&format!("leases{family}")));
         command.arg("-pf").arg(file("pid"));
         command.arg("-sf").arg(&script).arg("eth0");
@@ -64,8 +67,10 @@ impl Client {
     /// busybox's `udhcpc` in the foreground, which asks for little unless told to.
     fn udhcpc(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
         let (script, _) = files(cloud, guest, UDHCPC_SCRIPT);
-        let mut command = Command::new("udhcpc");
-        command.args(["-f", "-i", "eth0", "-s"]).arg(&script);
+        let mut command = jailed(cloud, guest);
+        command
+            .args(["udhcpc", "-f", "-i", "eth0", "-s"])
+            .arg(&script);
         command.args(options);
         Self::start(guest, command, script)
     }
@@ -93,7 +98,8 @@ impl Client {
 
     /// Has udhcpc renew its lease now.
     fn renew(&self) {
-        kill(&self.process.id().to_string(), "USR1");
+        let client = jail::client(self.process.id()).expect("it runs");
+        kill(&client.to_string(), "USR1");
     }
 }
 

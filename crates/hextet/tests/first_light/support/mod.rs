@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use hextet_agent::kernel::links::LinkSeen;
 use hextet_agent::kernel::netns;
 use hextet_lab::clouds::login;
+use hextet_lab::jail;
+use hextet_lab::run::{Opened, wait_until_empty};
 use serde_json::{Value, json};
 pub use stream::Stream;
 
@@ -118,8 +120,24 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        let opened = Opened::of(&self.name, &self.path);
         netns::delete(&self.name).unwrap();
+        // A test that failed has said enough.
+        if !std::thread::panicking() {
+            wait_until_empty(&[opened.unwrap()], BOUND).unwrap();
+        }
     }
+}
+
+/// The beginning of a command that runs a client in a guest, with files, a host name and processes of its own.
+pub fn jailed(cloud: &Cloud, guest: &Namespace) -> Command {
+    let directory = cloud.path(&format!("{}.jail", guest.name));
+    if !directory.exists() {
+        jail::prepare(&directory).unwrap();
+    }
+    let mut command = Command::new("unshare");
+    command.args(jail::arguments(&directory));
+    command
 }
 
 /// `hextet up` on a directory of its own.
