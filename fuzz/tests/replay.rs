@@ -10,6 +10,8 @@
 mod dhcpv4;
 #[path = "replay/mld.rs"]
 mod mld;
+#[path = "replay/reconfigure.rs"]
+mod reconfigure;
 #[path = "replay/redo.rs"]
 mod redo;
 #[path = "replay/requests.rs"]
@@ -105,6 +107,22 @@ fn every_folder_of_the_corpus_is_a_targets() {
     folders.sort();
     targets.sort_unstable();
     assert_eq!(folders, targets);
+}
+
+#[test]
+fn every_golden_packet_is_among_the_seeds_of_its_parser() {
+    let stems = |folder: PathBuf| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        paths.map(stem).collect::<Vec<String>>()
+    };
+    let corpus = |name: &str| stems(root().join("corpus").join(name));
+    let parsers = ["parse_ndp", "parse_dhcpv6"].map(corpus).concat();
+    for stem in stems(root().join("../crates/wire/golden")) {
+        let seed = format!("golden-{stem}");
+        assert!(parsers.contains(&seed), "{seed}: run with HEXTET_UPDATE=1");
+    }
 }
 
 /// A panic's report names the input in hex, to be kept in the corpus.
@@ -227,6 +245,11 @@ fn write_seeds(name: &str) {
         write(&folder.join(format!("golden-{stem}.hex")), input);
         let mutated = mutator.mutate(input, input);
         write(&folder.join(format!("mutated-{stem}.hex")), &mutated);
+    }
+    for (stem, message) in reconfigure::seeds() {
+        if name == "parse_dhcpv6" {
+            write(&folder.join(format!("{stem}.hex")), &message);
+        }
     }
     for (stem, frame) in dhcpv4::seeds() {
         let input = match name {
