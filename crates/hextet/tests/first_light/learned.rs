@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, Flow, Namespace, pings_from, reaches, reaches_from, until};
 
+/// Global addresses that are learned for a port (`docs/decisions/0032-learned-addresses.md`).
+const LEARNED_GLOBAL_MAX: usize = 16;
+
 /// Opaque addresses (RFC 7217) of a secret that the kernel makes up.
 const OPAQUE: (&str, &str) = ("addr_gen_mode", "3");
 /// The same of a secret that is given.
@@ -116,6 +119,48 @@ fn what_a_guest_forms_while_the_host_is_unattended_is_of_use_when_the_agent_is_b
     reaches_from(&one, meanwhile, second);
     assert!(cloud.learned(&id, before) && cloud.learned(&id, meanwhile));
     reaches(&two, meanwhile);
+}
+
+#[test]
+fn a_port_learns_so_many_addresses_and_refuses_more_until_one_is_gone() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, _) = cloud.guest(&network, "one");
+    let (two, _, second) = cloud.guest(&network, "two");
+    for guest in [&one, &two] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    let own = |number: usize| -> Ipv6Addr { format!("2001:db8:1::8:{number:x}").parse().unwrap() };
+    let add = |number: usize| one.ip(&format!("addr add {}/64 dev eth0", own(number)));
+    for number in 0..LEARNED_GLOBAL_MAX {
+        add(number);
+        until("learned", || cloud.learned(&id, own(number)).then_some(()));
+    }
+    let further = own(LEARNED_GLOBAL_MAX);
+    add(LEARNED_GLOBAL_MAX);
+    until("its check is over", || {
+        one.addresses().contains(&(further, 64)).then_some(())
+    });
+    assert!(!pings_from(&one, further, second, 3));
+    assert!(!cloud.learned(&id, further));
+    until("it is counted", || {
+        let listed = cloud.listed(&id);
+        let mut drops = listed["drops"].as_array().unwrap().iter();
+        let full = drops.find(|drop| drop["reason"] == "agent_learned_full")?;
+        (full["packets"].as_u64().unwrap() >= 1).then_some(())
+    });
+    // Those that it has are not the worse for it.
+    for number in 0..LEARNED_GLOBAL_MAX {
+        assert!(cloud.learned(&id, own(number)));
+    }
+    reaches_from(&one, own(0), second);
+    reaches(&two, own(1));
+    // One that the guest gave up makes room, once it is asked for and does not answer.
+    one.ip(&format!("addr del {}/64 dev eth0", own(0)));
+    reaches_from(&one, further, second);
+    assert!(cloud.learned(&id, further) && !cloud.learned(&id, own(0)));
 }
 
 #[test]

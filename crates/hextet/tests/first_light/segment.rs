@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches_from, until};
 
+mod formed;
+
 /// The router's on the segment, and the prefix there.
 const ROUTER: &str = "2001:db8:aa::1";
 const PREFIX: &str = "2001:db8:aa::/64";

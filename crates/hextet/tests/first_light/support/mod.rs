@@ -104,6 +104,11 @@ impl Namespace {
         found
     }
 
+    /// Packets to groups that came in at it.
+    pub fn multicast_packets(&self) -> u64 {
+        counted(self, "Ip6InMcastPkts")
+    }
+
     pub fn links(&self) -> Vec<String> {
         let links = self.links_seen();
         links.into_iter().map(|link| link.name).collect()
