@@ -8,6 +8,7 @@ use super::*;
 #[rustfmt::skip]
 const SAID: &[(&str, &str, &str, &str, u16, &str)] = &[
     ("subnet", "POST", "admin", r#"{"service_types": ["compute:nova", "network:dhcp"]}"#, 201, ""),
+    // Neutron has a policy of it for administrators alone, and does not enforce it.
     ("subnet", "POST", "demo", r#"{"service_types": ["compute:nova"]}"#, 201, ""),
     ("subnet", "POST", "admin", r#"{"service_types": ["test:type_1"]}"#, 201, ""),
     ("subnet", "POST", "admin", r#"{"service_types": [""]}"#, 400, "HTTPBadRequest"),

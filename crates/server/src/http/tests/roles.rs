@@ -22,8 +22,9 @@ const ROLES: [(&str, &str); 6] = [
 /// Whose the object is: project demo's, another's, another's that is shared or stands on what is shared.
 const OBJECTS: [&str; 3] = ["own", "foreign", "shared"];
 const TABLE: &str = include_str!("roles.tsv");
-/// Values that are supported for nobody, of attributes that not everybody may say: who may not is told so first.
-const GUARDED: [(&str, &str); 5] = [
+/// What Neutron's policies of attributes are about: who may not say it is told so before he hears that its value is supported for
+/// nobody, or cannot be here. A subnet's service types stand for what Neutron has a policy of and does not enforce.
+const GUARDED: [(&str, &str); 20] = [
     ("networks", r#""router:external":true"#),
     ("networks", r#""is_default":true"#),
     ("networks", r#""segments":[]"#),
@@ -35,6 +36,21 @@ const GUARDED: [(&str, &str); 5] = [
         "ports",
         r#""allowed_address_pairs":[{"ip_address":"2001:db8::/64"}]"#,
     ),
+    ("networks", r#""shared":true"#),
+    ("networks", r#""port_security_enabled":false"#),
+    ("networks", r#""provider:network_type":"vxlan""#),
+    ("networks", r#""provider:physical_network":"lab""#),
+    ("networks", r#""provider:segmentation_id":77"#),
+    ("subnets", r#""service_types":["compute:nova"]"#),
+    ("ports", r#""binding:host_id":"""#),
+    ("ports", r#""binding:profile":{}"#),
+    ("ports", r#""binding:vnic_type":"normal""#),
+    ("ports", r#""data_plane_status":"DOWN""#),
+    ("ports", r#""device_id":"x""#),
+    ("ports", r#""device_owner":"network:x""#),
+    ("ports", r#""fixed_ips":[{"ip_address":"2001:db8::7"}]"#),
+    ("ports", r#""mac_address":"fa:16:3e:00:00:77""#),
+    ("ports", r#""port_security_enabled":false"#),
 ];
 
 /// What an operation is tried on.
@@ -195,7 +211,6 @@ async fn rows(cloud: &Cloud, operation: &str) -> Vec<String> {
     let plain = operation.split(" with ").next().unwrap();
     let collection = plain.split('/').nth(2).unwrap_or_default();
     let objects: &[&str] = match collection {
-        "networks" | "subnets" if plain != operation => &OBJECTS[..1],
         "networks" | "subnets" | "ports" => &OBJECTS,
         "quotas" if operation.contains("{project}") => &OBJECTS[..2],
         _ => &OBJECTS[..1],
