@@ -27,6 +27,7 @@ mod availability;
 mod dhcp_options;
 mod dual_stack;
 mod edge;
+mod filters;
 mod generic;
 mod isolation;
 mod learned;
