@@ -177,8 +177,11 @@ struct budget {
 /* What ports counted that are gone, kept by the agent so that sums never fall. */
 #define DEPARTED 0x7fffffffu
 
+/* What was counted while the table had no room for another port and verdict. The agent makes these rows beforehand. */
+#define UNATTRIBUTED 0x7ffffffeu
+
 struct counter_key {
-	__u32 port; /* 0: the link has no row in ports; SEGMENT and the network: of its physical segment; DEPARTED */
+	__u32 port; /* 0: the link has no row in ports; SEGMENT and the network: of its physical segment; DEPARTED; UNATTRIBUTED */
 	__u32 verdict;
 };
 struct counter {

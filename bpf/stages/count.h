@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only */
-/* Counters per port and verdict. A full table leaves the newest pair uncounted. */
+/* Counters per port and verdict. A full table has the newest pairs counted together, by verdict. */
 #pragma once
 
 #include "../frame.h"
@@ -19,6 +19,10 @@ STAGE int count(struct __sk_buff *skb, __u32 verdict)
 
 		bpf_map_update_elem(&counters, &key, &fresh, BPF_NOEXIST);
 		counter = bpf_map_lookup_elem(&counters, &key);
+		if (!counter) {
+			key.port = UNATTRIBUTED;
+			counter = bpf_map_lookup_elem(&counters, &key);
+		}
 		if (!counter)
 			return NEXT;
 	}

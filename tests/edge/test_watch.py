@@ -40,6 +40,7 @@ TYPES = {
 AGENT_TYPES = {
     "hextet_agent_frames": "counter",
     "hextet_agent_frame_bytes": "counter",
+    "hextet_agent_frames_unattributed": "counter",
     "hextet_agent_ring": "counter",
     "hextet_agent_punts": "counter",
     "hextet_agent_answers": "counter",
@@ -59,6 +60,8 @@ AGENT_TYPES = {
     "hextet_agent_reconcile_failures": "counter",
     "hextet_agent_reconcile_changes": "counter",
     "hextet_agent_pins_repaired": "counter",
+    "hextet_agent_programs_taken_off": "counter",
+    "hextet_agent_rows_refused": "counter",
     "hextet_agent_reconcile_seconds": "counter",
     "hextet_agent_reconcile_last_timestamp_seconds": "gauge",
     "hextet_agent_ledger_failures": "counter",

@@ -23,6 +23,8 @@ const MAP_ROWS: RangeInclusive<u32> = 1..=1 << 20;
 const PUNT_BYTES: RangeInclusive<u32> = 1 << 16..=1 << 26;
 /// Verdicts that are counted of one port, on the average of all.
 const COUNTERS_EACH: u32 = 16;
+/// Least of all ports together: some are kept that are no port's.
+const COUNTERS_MIN: u32 = 1024;
 /// Longest name of an interface (IFNAMSIZ less its end).
 const IFNAME_LEN_MAX: usize = 15;
 
@@ -280,7 +282,7 @@ impl RawMaps {
             neighbours: self.neighbours,
             // A network has as many chunks as it has ports here, at most.
             member_chunks: self.ports,
-            counters: self.ports.saturating_mul(COUNTERS_EACH),
+            counters: self.ports.saturating_mul(COUNTERS_EACH).max(COUNTERS_MIN),
             punt_bytes: self.punt_bytes,
         })
     }

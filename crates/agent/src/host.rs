@@ -10,6 +10,7 @@ mod learned;
 mod local;
 mod news;
 mod pass;
+mod rounds;
 mod scene;
 mod segments;
 mod view;
@@ -41,6 +42,7 @@ use groups::GroupAge;
 use learned::Conflicts;
 use news::{News, take_links};
 use pass::Carrier;
+use rounds::Rounds;
 
 pub(crate) use local::take_off;
 pub(crate) use pass::fastpath_config;
@@ -170,6 +172,7 @@ pub struct Host {
     passes: Passes,
     ledger_failures: u64,
     group_age: GroupAge,
+    rounds: Rounds,
     /// Ports whose table of groups was made anew: their guests are to be asked.
     unasked: BTreeSet<PortId>,
     passed_at: Instant,
@@ -225,6 +228,7 @@ impl Host {
             passes: Passes::default(),
             ledger_failures: 0,
             group_age: GroupAge::new(Instant::now()),
+            rounds: Rounds::new(Instant::now()),
             unasked: BTreeSet::new(),
             passed_at: Instant::now(),
             directory: PlanDirectory::default(),
@@ -241,6 +245,7 @@ impl Host {
                 .min(self.until_write())
                 .min(self.until_told())
                 .min(self.until_look())
+                .min(self.until_round())
                 .min(self.group_age.until(Instant::now()));
             let first = runtime
                 .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
@@ -289,6 +294,7 @@ impl Host {
                 self.look();
             }
             self.age_groups();
+            self.make_round();
             if self.until_write().is_zero() {
                 self.write();
             }

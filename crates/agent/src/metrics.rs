@@ -75,6 +75,10 @@ pub struct Passes {
     pub changes: u64,
     /// Pins that were gone, and were put back.
     pub pins: u64,
+    /// Programs that somebody took off links behind the agent's back, and that were put on again.
+    pub taken_off: u64,
+    /// Rows that the fast path refused, because a table is full or otherwise; each attempt counts.
+    pub rows_refused: u64,
     /// How long they took together.
     pub took: Duration,
     /// When the newest that did not fail ended.

@@ -41,7 +41,7 @@ pub(super) struct Carrier {
 /// What is there.
 pub(super) struct Observed {
     pub(super) links: BTreeMap<String, LinkSeen>,
-    attached: BTreeSet<u32>,
+    pub(super) attached: BTreeSet<u32>,
     /// An older program of ours is on them, with rows of its own.
     inherited: BTreeSet<u32>,
 }
@@ -84,6 +84,7 @@ impl Host {
             warn!(repaired, "pins of the fast path were gone");
         }
         let seen = self.observe()?;
+        self.note_taken_off(&seen);
         let before = self.fastpath.dump()?;
         let mut wanted = links_wanted(&self.state);
         let namespaces = namespaces(&wanted);
@@ -308,6 +309,7 @@ impl Host {
 
     /// A row that a full map refused is the failure of the ports that need it, and of the whole host where none is known.
     fn blame(&mut self, ops: &[MapOp], failures: &[(usize, io::Error)]) {
+        self.passes.rows_refused += failures.len() as u64;
         for (at, failure) in failures {
             let text = format!("the fast path refused a row: {failure}");
             let ports = ops

@@ -36,6 +36,7 @@ impl Host {
                 return 0;
             }
         };
+        let led = std::mem::take(&mut self.rounds.nics);
         if before.nics.is_empty() && now.nics.is_empty() && attached.is_empty() {
             return 0;
         }
@@ -60,15 +61,24 @@ impl Host {
             ops.extend(gone.map(|mac| NicOp::LeaveOut(*ifindex, *mac)));
             let missing = new.difference(&there);
             ops.extend(missing.map(|mac| NicOp::TakeIn(*ifindex, *mac)));
-            if attached.get(ifindex) != Some(&true) {
+            if attached.get(ifindex) == Some(&true) {
+                self.rounds.nics.insert(*ifindex);
+            } else {
+                if led.contains(ifindex) {
+                    self.note_nic_off(*ifindex);
+                }
                 ops.push(NicOp::Attach(*ifindex));
             }
         }
         let leaving = attached.keys().filter(|nic| !now.nics.contains_key(nic));
         ops.extend(leaving.map(|nic| NicOp::Detach(*nic)));
         for op in &ops {
-            if let Err(failure) = apply(&self.fastpath, *op) {
-                self.blame_segment(now, *op, &failure);
+            match (apply(&self.fastpath, *op), op) {
+                (Ok(()), NicOp::Attach(nic)) => {
+                    self.rounds.nics.insert(*nic);
+                }
+                (Ok(()), _) => {}
+                (Err(failure), _) => self.blame_segment(now, *op, &failure),
             }
         }
         ops.len()

@@ -39,6 +39,8 @@ pub const SCHEMA: u32 = 2;
 
 /// In counters: what ports counted that are gone.
 pub const DEPARTED: PortNumber = PortNumber(raw::DEPARTED);
+/// In counters: what was counted while the table had no room for a port's own row.
+pub const UNATTRIBUTED: PortNumber = PortNumber(raw::UNATTRIBUTED);
 
 /// How the program is put on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +193,9 @@ impl Fastpath {
             return Err(FastpathError::NoTcx);
         }
         let maps = Maps::open(|map| pinned(&pins, map)).map_err(in_load)?;
+        if let Err(error) = maps.reserve_counters() {
+            tracing::warn!(%error, "what a full table of counters has no room for is not counted at all");
+        }
         let fastpath = Fastpath {
             hook: config.hook,
             pins,
@@ -255,9 +260,15 @@ impl Fastpath {
         self.maps.expire_groups(age)
     }
 
-    /// What has been counted. Port 0 is a link without a row, [`DEPARTED`] all ports that were forgotten.
+    /// What has been counted. Port 0 is a link without a row, [`DEPARTED`] all ports that were forgotten, [`UNATTRIBUTED`] those
+    /// for which the table had no room.
     pub fn counters(&self) -> Result<Counters, FastpathError> {
         self.maps.counters()
+    }
+
+    /// How many frames are counted by their verdict alone, because the table of counters was full.
+    pub fn unattributed(&self) -> Result<u64, FastpathError> {
+        self.maps.unattributed()
     }
 
     /// The guest links that run this build's program. Pins of links that are gone are removed on the way.
@@ -278,6 +289,17 @@ impl Fastpath {
     /// The kernel's number of the guest links' program: another one after a replacement only.
     pub fn program_id(&self) -> u32 {
         self.programs.guest.id
+    }
+
+    /// Whether a guest link runs this build's program, as the next caller would find it. That link alone is asked.
+    pub fn runs_on(&self, ifindex: u32) -> Result<bool, FastpathError> {
+        self.runs(Way::In, &self.programs.guest, ifindex)
+    }
+
+    /// Whether a NIC runs this build's program both ways. That NIC alone is asked.
+    pub fn runs_on_uplink(&self, ifindex: u32) -> Result<bool, FastpathError> {
+        let uplink = &self.programs.uplink;
+        Ok(self.runs(Way::In, uplink, ifindex)? && self.runs(Way::Out, uplink, ifindex)?)
     }
 
     /// Puts the guests' program on a link; nothing when it is there.
@@ -338,6 +360,21 @@ impl Fastpath {
         let attached = self.attached_by(self.hook, way)?;
         let running = attached.into_iter().filter(|(_, id)| *id == program);
         Ok(running.map(|(ifindex, _)| ifindex).collect())
+    }
+
+    fn runs(
+        &self,
+        way: Way,
+        program: &programs::Program,
+        ifindex: u32,
+    ) -> Result<bool, FastpathError> {
+        let attached = hooks::attached_to(self.hook, &self.pins, way, ifindex);
+        let attached = attached.map_err(|source| FastpathError::Hook {
+            what: "ask",
+            ifindex,
+            source,
+        })?;
+        Ok(attached == Some(program.id))
     }
 
     fn attached_by(&self, hook: Hook, way: Way) -> Result<hooks::Attached, FastpathError> {

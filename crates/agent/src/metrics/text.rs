@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Figures;
 use super::process::{Process, started};
+use crate::kernel::fastpath::UNATTRIBUTED;
 use crate::kernel::{Kind, PuntReason, Verdict};
 
 /// What there is to show besides the host's figures.
@@ -77,6 +78,15 @@ impl Shown {
             "What they hold",
             Some(Unit::Bytes),
             bytes,
+        )?;
+        let unattributed =
+            self.figures.frames.iter().filter(|((port, verdict), _)| {
+                *port == UNATTRIBUTED && verdict.kind() != Kind::Note
+            });
+        to.counter(
+            "hextet_agent_frames_unattributed",
+            "Frames among those that are counted by verdict alone: the table of counters has no room for their ports",
+            unattributed.map(|(_, (packets, _))| packets).sum(),
         )?;
         let lost = sums
             .get(&Verdict::PuntFull)
@@ -245,6 +255,16 @@ impl Shown {
             "hextet_agent_pins_repaired",
             "Pins of the fast path that were gone and were put back",
             passes.pins,
+        )?;
+        to.counter(
+            "hextet_agent_programs_taken_off",
+            "Programs that somebody took off links behind the agent's back, and that were put on again",
+            passes.taken_off,
+        )?;
+        to.counter(
+            "hextet_agent_rows_refused",
+            "Rows that the fast path's tables refused, most often because they are full; each attempt counts",
+            passes.rows_refused,
         )?;
         let took = ConstCounter::new(passes.took.as_secs_f64());
         to.one(

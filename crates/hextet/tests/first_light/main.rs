@@ -6,6 +6,7 @@ mod commands;
 mod dhcp_options;
 mod dhcpv6;
 mod explain;
+mod full_maps;
 mod groups;
 mod guests;
 mod ipv4;

@@ -10,10 +10,10 @@ use hextet_agent::kernel::netns;
 use crate::support::{Cloud, kill, reaches, until};
 
 /// Where the agent listens, in its namespace.
-const LISTEN: &str = "[::1]:9699";
+pub const LISTEN: &str = "[::1]:9699";
 
 /// Counters and gauges by name and labels, as they are written.
-type Figures = BTreeMap<String, f64>;
+pub type Figures = BTreeMap<String, f64>;
 
 /// As a reader gets them; `None` where nobody answers.
 fn read(cloud: &Cloud) -> Option<Figures> {
@@ -38,11 +38,11 @@ fn read(cloud: &Cloud) -> Option<Figures> {
     Some(figures.collect())
 }
 
-fn figures(cloud: &Cloud) -> Figures {
+pub fn figures(cloud: &Cloud) -> Figures {
     until("the agent shows its figures", || read(cloud))
 }
 
-fn frames(kind: &str, verdict: &str) -> String {
+pub fn frames(kind: &str, verdict: &str) -> String {
     format!("hextet_agent_frames_total{{kind=\"{kind}\",verdict=\"{verdict}\"}}")
 }
 

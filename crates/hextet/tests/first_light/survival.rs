@@ -7,12 +7,11 @@ use std::process::Command;
 use hextet_agent::kernel::fastpath::{PuntBudget, Sizes};
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook, MapOp, Rows, netns};
 
-use serde_json::json;
-
-use crate::support::{Cloud, Flow, Namespace, Stream, kill, reaches, told, until};
+use crate::metrics::{LISTEN, figures};
+use crate::support::{Cloud, Flow, Stream, kill, reaches, told, until};
 
 /// Where the pins of a cloud's agent are.
-fn pins(cloud: &Cloud) -> PathBuf {
+pub fn pins(cloud: &Cloud) -> PathBuf {
     let config = cloud.agent_config();
     let system = PathBuf::from("/sys/fs/bpf/hextet").join(&config.instance);
     let own = config.state_dir.join("bpf/hextet").join(&config.instance);
@@ -25,13 +24,30 @@ fn count(path: &PathBuf) -> usize {
     std::fs::read_dir(path).map_or(0, Iterator::count)
 }
 
+/// The fast path of a cloud's agent, opened by another process. Maps that are not there are made, of these sizes.
+pub fn beside(cloud: &Cloud, sizes: Sizes) -> Fastpath {
+    let config = cloud.agent_config();
+    let beside = FastpathConfig {
+        instance: config.instance,
+        state_dir: config.state_dir,
+        hook: Hook::Tcx,
+        sizes,
+        punt: PuntBudget {
+            per_second: config.punt.rate,
+            burst: config.punt.burst,
+        },
+    };
+    let inside = netns::inside(&cloud.host.path, || Fastpath::open(&beside));
+    inside.unwrap().unwrap()
+}
+
 /// A first line of agent.toml, before its tables.
 fn configure(cloud: &mut Cloud, line: &str) {
     cloud.stop();
     configure_stopped(cloud, line);
 }
 
-fn configure_stopped(cloud: &mut Cloud, line: &str) {
+pub fn configure_stopped(cloud: &mut Cloud, line: &str) {
     let path = cloud.path("agent.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{line}\n{text}")).unwrap();
@@ -188,85 +204,6 @@ fn another_build_takes_the_agents_place_without_a_gap() {
     assert_eq!(sent, arrived);
 }
 
-/// Ports on taps until one is refused: how many there are, and the refused one's id and reason.
-fn fill(cloud: &Cloud, network: impl Fn() -> String) -> (usize, String, String) {
-    for number in 0.. {
-        let name = format!("tap{number}");
-        cloud.host.ip(&format!("tuntap add dev {name} mode tap"));
-        let port = json!({ "network_id": network(), "name": name });
-        let port = cloud.create("port", port)["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        cloud.run(&["port", "attach", &name, "--tap", &name]);
-        let outcome = until("it is served, or refused", || {
-            let listed = cloud.listed(&port);
-            let why = listed["reason"].as_str().map(str::to_owned);
-            match why {
-                Some(why) if why.contains("refused a row") => Some(Some(why)),
-                Some(_) => None,
-                None => Some(None),
-            }
-        });
-        if let Some(why) = outcome {
-            return (number, port, why);
-        }
-        assert!(number < 100, "there is room for all");
-    }
-    unreachable!("it ends")
-}
-
-#[test]
-fn a_port_for_which_a_map_has_no_room_is_down_and_says_so_and_nobody_else_notices() {
-    // Of the last one a network's own row is refused, not only a port's.
-    for (maps, each_its_network) in [
-        ("ports = 6", false),
-        ("sources = 14", false),
-        ("neighbours = 11", true),
-    ] {
-        let mut cloud = Cloud::new();
-        cloud.stop();
-        // A map keeps the size that it was made with.
-        cloud.done(&["down"]);
-        configure_stopped(&mut cloud, &format!("maps = {{ {maps} }}"));
-        let network = cloud.network();
-        let (one, first_id, first) = cloud.guest(&network, "one");
-        let (two, second_id, second) = cloud.guest(&network, "two");
-        let addressed = |guest: &Namespace, address| {
-            until("the address", || {
-                guest.addresses().contains(&(address, 64)).then_some(())
-            });
-        };
-        addressed(&one, first);
-        addressed(&two, second);
-        reaches(&one, second);
-        let stream = Stream::start(&one, &two, second);
-        let flow = Flow::start(&one, &two, second);
-        let (served, refused, why) = fill(&cloud, || match each_its_network {
-            true => cloud.network(),
-            false => network.clone(),
-        });
-        assert!(served > 0, "{maps}");
-        let said = "the fast path refused a row: the map is full";
-        assert_eq!(why, said, "{maps}");
-        until("the API says so", || {
-            (cloud.status(&refused) == "DOWN").then_some(())
-        });
-        for port in [&first_id, &second_id] {
-            assert_eq!(cloud.status(port), "ACTIVE", "{maps}");
-        }
-        stream.flows_on();
-        // Room that comes free is given to whoever waits for it.
-        cloud.done(&["port", "detach", "tap0"]);
-        until("the refused one is served", || {
-            (cloud.status(&refused) == "ACTIVE").then_some(())
-        });
-        stream.end();
-        let (sent, arrived) = flow.end(&two);
-        assert_eq!(sent, arrived, "{maps}");
-    }
-}
-
 #[test]
 fn rows_that_are_changed_behind_the_agents_back_are_put_right() {
     let mut cloud = Cloud::new();
@@ -275,19 +212,7 @@ fn rows_that_are_changed_behind_the_agents_back_are_put_right() {
     let (one, _, _) = cloud.guest(&network, "one");
     let (_two, _, second) = cloud.guest(&network, "two");
     reaches(&one, second);
-    let config = cloud.agent_config();
-    let beside = FastpathConfig {
-        instance: config.instance,
-        state_dir: config.state_dir,
-        hook: Hook::Tcx,
-        sizes: Sizes::default(),
-        punt: PuntBudget {
-            per_second: config.punt.rate,
-            burst: config.punt.burst,
-        },
-    };
-    let inside = netns::inside(&cloud.host.path, || Fastpath::open(&beside));
-    let fastpath = inside.unwrap().unwrap();
+    let fastpath = beside(&cloud, Sizes::default());
     let before = fastpath.dump().unwrap();
     let source = *before.sources.keys().next().unwrap();
     let neighbour = *before.neigh.keys().next().unwrap();
@@ -312,6 +237,62 @@ fn rows_that_are_changed_behind_the_agents_back_are_put_right() {
         });
     }
     reaches(&one, second);
+}
+
+#[test]
+fn a_program_that_somebody_took_off_a_link_is_soon_put_on_again() {
+    for hook in ["tcx", "clsact"] {
+        let mut cloud = Cloud::new();
+        cloud.stop();
+        cloud.done(&["down"]);
+        // No pass comes by itself.
+        let lines = format!("hook = \"{hook}\"\nresync_s = 3600\nmetrics_listen = \"{LISTEN}\"");
+        configure_stopped(&mut cloud, &lines);
+        let network = cloud.network();
+        let (one, id, _) = cloud.guest(&network, "one");
+        let (two, _, second) = cloud.guest(&network, "two");
+        reaches(&one, second);
+        let taken_off = || figures(&cloud)["hextet_agent_programs_taken_off_total"];
+        assert_eq!(taken_off(), 0.0);
+        let link = cloud.host_end(&id);
+        let links = cloud.host.links_seen();
+        let ifindex = links.iter().find(|seen| seen.name == link).unwrap().ifindex;
+        let mut detach = match hook {
+            "tcx" => {
+                let mut detach = Command::new("bpftool");
+                let pin = pins(&cloud).join(format!("link_{ifindex}"));
+                detach.args(["link", "detach", "pinned"]).arg(pin);
+                detach
+            }
+            _ => {
+                let mut detach = Command::new("tc");
+                detach.args(["qdisc", "del", "dev", &link, "clsact"]);
+                detach
+            }
+        };
+        for times in [1.0, 2.0] {
+            let (code, _, error) = told(cloud.host.output(&mut detach));
+            assert_eq!(code, 0, "{error}");
+            until("it is counted", || (taken_off() == times).then_some(()));
+            reaches(&one, second);
+        }
+        assert!(
+            cloud
+                .log_text()
+                .contains("somebody took the program off links")
+        );
+        assert_eq!(cloud.status(&id), "ACTIVE");
+        // What the guest may not send is dropped again.
+        let spoofed = "hextet_agent_frames_total{kind=\"drop\",verdict=\"mac_spoofed\"}";
+        let before = figures(&cloud)[spoofed];
+        one.ip("link set eth0 down");
+        one.ip("link set eth0 address 02:00:00:00:00:98");
+        one.ip("link set eth0 up");
+        until("another's MAC is dropped", || {
+            (figures(&cloud)[spoofed] > before).then_some(())
+        });
+        drop(two);
+    }
 }
 
 #[test]

@@ -9,9 +9,9 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use super::rows::Maps;
 use super::{Counters, FastpathError, Table};
 use crate::kernel::maps::batches::each_row;
-use crate::kernel::maps::raw::{Counter, CounterKey, DEPARTED, Raw};
+use crate::kernel::maps::raw::{Counter, CounterKey, DEPARTED, Raw, UNATTRIBUTED};
 use crate::kernel::object::fault;
-use crate::kernel::verdict::Verdict;
+use crate::kernel::verdict::{Kind, Verdict};
 
 /// Packets and bytes by verdict, of ports that are going.
 pub(super) type Departing = BTreeMap<Verdict, (u64, u64)>;
@@ -102,6 +102,37 @@ impl Maps {
             set.map_err(fault)?;
         }
         Ok(())
+    }
+
+    /// Makes the rows that count what a full table has no room for, where they are not there yet: the program makes none of them.
+    pub(super) fn reserve_counters(&self) -> io::Result<()> {
+        let processors = libbpf_rs::num_possible_cpus().map_err(fault)?;
+        let none = vec![Counter::default().bytes().to_vec(); processors];
+        for verdict in Verdict::ALL {
+            let key = key(PortNumber(UNATTRIBUTED), verdict);
+            let made = self
+                .counters
+                .update_percpu(key.bytes(), &none, MapFlags::NO_EXIST);
+            match made {
+                Err(error) if error.kind() != libbpf_rs::ErrorKind::AlreadyExists => {
+                    return Err(fault(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Frames that only those rows count; what is counted besides a frame's own verdict is none.
+    pub(super) fn unattributed(&self) -> Result<u64, FastpathError> {
+        let mut frames = 0;
+        for verdict in Verdict::ALL {
+            if verdict.kind() != Kind::Note {
+                let rows = self.counted(PortNumber(UNATTRIBUTED), verdict);
+                frames += total(&rows.map_err(in_map("counters"))?).0;
+            }
+        }
+        Ok(frames)
     }
 
     /// One for each processor; none where nothing was counted.

@@ -1492,6 +1492,47 @@ fn what_forgotten_ports_counted_stays_in_the_sum_and_tables_say_how_full_they_ar
 }
 
 #[test]
+fn a_full_table_of_counters_counts_the_rest_by_verdict() {
+    let reserved = u32::try_from(Verdict::ALL.len()).unwrap();
+    let sizes = Sizes {
+        counters: reserved + 2,
+        ..Sizes::default()
+    };
+    let bench = Bench::new(PuntBudget::default(), sizes);
+    bench.maps.reserve_counters().unwrap();
+    bench.maps.reserve_counters().unwrap();
+    let frames = [
+        udp(A, B, global(0xa), global(0xb), 1, 2, b"first"),
+        udp(A, B, global(0xa), global(0xb), 1, 2, b"again"),
+        udp(C, B, global(0xa), global(0xb), 1, 2, b"mac"),
+        udp(A, B, global(0xc), global(0xb), 1, 2, b"source"),
+        udp(A, D, global(0xa), global(0xb), 1, 2, b"nobody"),
+    ];
+    for round in 1..=3u64 {
+        let seen: Vec<Verdict> = frames
+            .iter()
+            .map(|frame| bench.run(frame).verdict)
+            .collect();
+        let counters = bench.maps.counters().unwrap();
+        let sum = |verdict: Verdict| -> u64 {
+            let of = counters.iter().filter(|((_, other), _)| *other == verdict);
+            of.map(|(_, (packets, _))| packets).sum()
+        };
+        for verdict in &seen {
+            let times = seen.iter().filter(|other| *other == verdict).count() as u64;
+            assert_eq!(sum(*verdict), round * times, "{verdict:?}");
+        }
+    }
+    assert!(bench.maps.unattributed().unwrap() > 0);
+    let tables = bench.maps.tables().unwrap();
+    let table = tables
+        .iter()
+        .find(|table| table.name == "counters")
+        .unwrap();
+    assert_eq!(table.rows, table.rows_max);
+}
+
+#[test]
 fn multicast_is_copied_to_the_active_ports_but_the_sender() {
     in_own_namespace(|namespace| {
         let first = veth(namespace, "m0");

@@ -15,6 +15,8 @@ pub(crate) const MEMBERS_PER_CHUNK: usize = 64;
 pub(crate) const MEMBER_CHUNKS: usize = 16;
 /// DEPARTED of `bpf/maps.h`.
 pub(crate) const DEPARTED: u32 = 0x7fff_ffff;
+/// UNATTRIBUTED of `bpf/maps.h`.
+pub(crate) const UNATTRIBUTED: u32 = 0x7fff_fffe;
 /// GROUPS_MAX of `bpf/maps.h`.
 pub(crate) const GROUPS_MAX: usize = 32;
 const PORT_ADMIN_UP: u32 = 1;
