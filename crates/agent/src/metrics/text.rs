@@ -396,6 +396,27 @@ mod tests {
     use super::*;
     use hextet_core::ids::PortNumber;
 
+    /// Most bytes that a host shows.
+    const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+    #[test]
+    fn a_host_shows_as_much_with_a_thousand_ports_as_with_one() {
+        let shown = |ports: u32| {
+            let mut figures = Figures::default();
+            for port in 1..=ports {
+                for verdict in Verdict::ALL {
+                    let counted = (u64::from(u32::MAX), u64::from(u32::MAX));
+                    figures.frames.insert((PortNumber(port), verdict), counted);
+                }
+            }
+            figures.ports.up = ports as usize;
+            text(figures, Own::default()).unwrap()
+        };
+        let (one, many) = (shown(1), shown(1_000));
+        assert_eq!(one.lines().count(), many.lines().count());
+        assert!(many.len() < TEXT_BYTES_MAX, "{} bytes", many.len());
+    }
+
     #[test]
     fn sums_are_of_all_ports_and_every_value_is_there_from_the_start() {
         let mut figures = Figures::default();
