@@ -32,7 +32,7 @@ use hextet_core::mac::Mac;
 use hostile::attacks_in_disguise;
 use ipv4::{attacks_by_ipv4, reach_by_ipv4};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
-use survival::{an_older_schema, pins_of_maps, pins_under_the_agent};
+use survival::{an_older_schema, asked_by_themselves, pins_of_maps, pins_under_the_agent};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
@@ -76,6 +76,7 @@ by_each_hook! {
     an_older_schema_is_taken_over_without_losing_a_packet => an_older_schema(2);
     maps_without_pins_are_made_and_filled_before_the_program_changes => pins_of_maps(2);
     a_link_that_vanished_is_collected => vanished(2);
+    a_link_is_asked_by_itself_whether_it_runs_the_program => asked_by_themselves(2);
     removal_leaves_nothing => removed(2);
 }
 

@@ -5,11 +5,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddrV6, UdpSocket};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hextet_agent::kernel::fastpath::SCHEMA;
-use hextet_agent::kernel::{Fastpath, netns};
+use hextet_agent::kernel::{Fastpath, Hook, links, netns};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBufForce;
 
@@ -182,4 +183,54 @@ pub fn pins_under_the_agent(host: &mut Host) {
         "what was taken off stays off"
     );
     assert_eq!(host.fastpath().attached().unwrap().len(), 1);
+}
+
+/// Ran in this namespace.
+fn done(words: &str) {
+    let mut words = words.split(' ');
+    let program = words.next().unwrap();
+    let status = Command::new(program).args(words).status();
+    assert!(status.unwrap().success(), "{program}");
+}
+
+/// What somebody else takes off is missed by whoever asks that link, and by nobody who asks another.
+pub fn asked_by_themselves(host: &mut Host) {
+    let [one, two] = [0, 1].map(|guest| host.guests[guest].ifindex);
+    let name = host.guests[1].host_name.clone();
+    let runs = |host: &Host| [one, two].map(|link| host.fastpath().runs_on(link).unwrap());
+    assert_eq!(runs(host), [true, true]);
+    let off = |way: &str, qdisc: &str, name: &str, ifindex: u32| match host.config.hook {
+        Hook::Tcx => {
+            let pin = directory(host).join(format!("{way}_{ifindex}"));
+            done(&format!("bpftool link detach pinned {}", pin.display()));
+        }
+        Hook::Clsact => done(&format!("tc filter del dev {name} {qdisc}")),
+    };
+    off("link", "ingress", &name, two);
+    assert_eq!(runs(host), [true, false]);
+    assert_eq!(host.fastpath().attached().unwrap(), [one].into());
+    host.fastpath().attach(two).unwrap();
+    assert_eq!(runs(host), [true, true]);
+
+    done("ip link add phys0 type veth peer name phys1");
+    let links = links::dump().unwrap();
+    let nic = links
+        .iter()
+        .find(|link| link.name == "phys0")
+        .unwrap()
+        .ifindex;
+    let runs = || host.fastpath().runs_on_uplink(nic).unwrap();
+    assert!(!runs());
+    for (way, qdisc) in [("link", "ingress"), ("out", "egress")] {
+        host.fastpath().attach_uplink(nic).unwrap();
+        assert!(runs());
+        off(way, qdisc, "phys0", nic);
+        assert!(!runs(), "{way}");
+        assert_eq!(
+            host.fastpath().attached_uplinks().unwrap().get(&nic),
+            Some(&false)
+        );
+    }
+    host.fastpath().detach_uplink(nic).unwrap();
+    assert!(!host.fastpath().runs_on(9999).unwrap(), "no such link");
 }
