@@ -256,6 +256,33 @@ async fn a_subnet_kept_for_some_ports_gives_others_nothing() {
 }
 
 #[tokio::test]
+async fn a_generated_mac_begins_as_the_configuration_says() {
+    let mut cloud = Cloud::new().await;
+    let network = cloud.network("demo").await;
+    for (base, begins) in [
+        ("02:11:22:00:00:00", "02:11:22:"),
+        ("02:11:22:33:00:00", "02:11:22:33:"),
+    ] {
+        let api = ApiConfig {
+            base_mac: BaseMac::new(base.parse().unwrap()).unwrap(),
+            ..cloud.state.api.as_ref().clone()
+        };
+        cloud.router = router(AppState {
+            api: Arc::new(api),
+            ..cloud.state.clone()
+        });
+        let two = json!({"ports": [{"network_id": network}, {"network_id": network}]});
+        let made = cloud.post("demo", "ports", two).await;
+        let ports = made.body["ports"].as_array().unwrap();
+        assert_eq!(ports.len(), 2, "{made:?}");
+        for port in ports {
+            let mac = port["mac_address"].as_str().unwrap();
+            assert!(mac.starts_with(begins), "{mac}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_mac_is_generated_anew_when_it_is_set_to_null() {
     let cloud = Cloud::new().await;
     let network = cloud.network("demo").await;
