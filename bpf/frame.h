@@ -63,6 +63,7 @@ _Static_assert(sizeof(struct ipv6) == IPV6_LEN, "as on the wire");
 
 #define PACKET_MAX 65535 /* bytes behind the IPv6 header, or of an IPv4 packet, put together again */
 #define ND_LEN 24 /* Neighbor Solicitation and Advertisement without options (RFC 4861 sections 4.3, 4.4) */
+#define FIRST_LEN (L4_OFFSET_MIN + ND_LEN) /* as much of a frame as decides about most */
 #define RS_LEN 8
 #define ICMPV6_LEN 8
 #define UDP_LEN 8
@@ -70,9 +71,16 @@ _Static_assert(sizeof(struct ipv6) == IPV6_LEN, "as on the wire");
 
 struct frame {
 	struct port port;
-	struct ethernet eth;
-	__u16 pad;
-	struct ipv6 ip; /* of IPv4 only the addresses, mapped (RFC 4291 section 2.5.5.2) */
+	__u16 pad; /* what follows it lies as in the frame, its addresses aligned */
+	union {
+		__u8 first[FIRST_LEN];
+		struct {
+			struct ethernet eth;
+			struct ipv6 ip; /* of IPv4 only the addresses, mapped (RFC 4291 section 2.5.5.2) */
+			__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
+		};
+	};
+	__u32 at_once; /* 1: all of `first` was read in one step */
 	__u32 ipv4; /* 1: it is an IPv4 packet */
 	__u32 nested; /* 1: not from the port's own MAC, which an unguarded port may */
 	__u32 l4; /* offset of the upper-layer header */
@@ -82,7 +90,6 @@ struct frame {
 	__u32 part, part_end; /* what of the whole a fragment holds: offsets, bytes */
 	__u32 extensions; /* headers walked, the fragment header included */
 	__u32 proto;
-	__u8 head[ND_LEN]; /* the first bytes of the upper layer; zero where there are fewer */
 	__u32 target; /* ifindex chosen by a stage */
 	__u32 direct; /* 1: what that link's other end is to get goes right there */
 	__u32 lost; /* copies that the kernel refused */
@@ -90,6 +97,8 @@ struct frame {
 	__u64 group[2]; /* the group that is meant */
 	__u64 now, over; /* the time; until when reports of groups are over */
 };
+
+_Static_assert(__builtin_offsetof(struct frame, ip) % 8 == 0, "addresses are aligned");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -132,9 +141,22 @@ INLINE void reach(__u32 stage)
 		t->stage = stage;
 }
 
+/* Bytes that are aligned to four, or to two, as one. */
+typedef __u32 __attribute__((may_alias)) word;
+typedef __u16 __attribute__((may_alias)) half_word;
+
 INLINE int same_mac(const __u8 *a, const __u8 *b)
 {
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
+}
+
+/* Whether it is from the port's MAC. Both are aligned. */
+INLINE int is_own_mac(const struct frame *f)
+{
+	const half_word *source = (const half_word *)f->eth.source;
+	const half_word *own = (const half_word *)f->port.mac;
+
+	return source[0] == own[0] && source[1] == own[1] && source[2] == own[2];
 }
 
 /* `a` and `b` are aligned to four bytes or less; compared by bytes so that no alignment is assumed. */
@@ -175,22 +197,23 @@ INLINE int is_multicast(const __u8 *addr)
 	return addr[0] == 0xff;
 }
 
-/* ::ffff:a.b.c.d: how an IPv4 address stands in the frame and in the maps. */
+/* ::ffff:a.b.c.d: how an IPv4 address stands in the frame and in the maps. `to` is aligned to four bytes. */
 INLINE void map_ipv4(__u8 *to, const __u8 *from)
 {
-#pragma unroll
-	for (int i = 0; i < ADDR_LEN; i++)
-		to[i] = i < 10 ? 0 : i < 12 ? 0xff : from[i - 12];
+	word *words = (word *)to;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = htonl(0xffff);
+	__builtin_memcpy(to + 12, from, IPV4_ADDR_LEN);
 }
 
+/* `addr` is aligned to four bytes. */
 INLINE int is_ipv4_mapped(const __u8 *addr)
 {
-	__u8 differs = (addr[10] ^ 0xff) | (addr[11] ^ 0xff);
+	const word *words = (const word *)addr;
 
-#pragma unroll
-	for (int i = 0; i < 10; i++)
-		differs |= addr[i];
-	return !differs;
+	return !(words[0] | words[1] | (words[2] ^ htonl(0xffff)));
 }
 
 /* The network's service address: 02:68:78 and the VNI; its EUI-64 link-local. The agent has the same rule. */
@@ -221,12 +244,14 @@ INLINE int fragment_part(struct frame *f, __u32 offset, __u32 length, int more, 
 	return NEXT;
 }
 
-/* The port's row for this address; none: the port may not use it. */
+/* The port's row for this address, which is aligned to four bytes; none: the port may not use it. */
 INLINE struct source *source_row(const struct frame *f, const __u8 *addr)
 {
 	struct source_key key = { .port = f->port.port };
 
-	copy_addr(key.addr, addr);
+#pragma unroll
+	for (int i = 0; i < ADDR_LEN / 4; i++)
+		((word *)key.addr)[i] = ((const word *)addr)[i];
 	return bpf_map_lookup_elem(&sources, &key);
 }
 

@@ -22,28 +22,28 @@
 
 char licence[] SEC("license") = "Dual BSD/GPL";
 
-INLINE int judge(struct __sk_buff *skb)
+INLINE int judge(struct __sk_buff *skb, struct frame *f)
 {
 	int verdict;
 
 	reach(STAGE_ADMIT);
-	verdict = admit(skb);
+	verdict = admit(skb, f);
 	if (verdict)
 		return verdict;
 	reach(STAGE_PARSE);
-	verdict = parse(skb);
+	verdict = parse(skb, f);
 	if (verdict)
 		return verdict;
 	reach(STAGE_CONTROL);
-	verdict = control(skb);
+	verdict = control(skb, f);
 	if (verdict)
 		return verdict;
 	reach(STAGE_GUARD);
-	verdict = guard(skb);
+	verdict = guard(skb, f);
 	if (verdict)
 		return verdict;
 	reach(STAGE_DELIVER);
-	return deliver(skb);
+	return deliver(skb, f);
 }
 
 /*
@@ -71,8 +71,8 @@ int guest(struct __sk_buff *skb)
 	f->lost = 0;
 	if (t)
 		__builtin_memset(t, 0, sizeof(*t));
-	verdict = judge(skb);
-	count(skb, verdict);
+	verdict = judge(skb, f);
+	add(skb, f, verdict);
 	if (f->lost)
 		count(skb, V_COPY_FAILED);
 	/* Looked up again: the verifier does not follow a test that the compiler keeps for later. */

@@ -368,17 +368,16 @@ STAGE int udp(struct __sk_buff *skb)
 	return punt(skb, R_DHCPV6);
 }
 
-STAGE int control(struct __sk_buff *skb)
+INLINE int control(struct __sk_buff *skb, const struct frame *f)
 {
-	struct frame *f = frame();
+	__u32 port;
 
-	if (!f)
-		return V_INTERNAL;
 	if (f->fragment == LATER || is_arp(f))
 		return NEXT;
 	if (f->ipv4)
-		return control_ipv4(skb);
+		return control_ipv4(skb, f);
 	if (f->proto == PROTO_ICMPV6)
-		return icmpv6(skb);
-	return f->proto == PROTO_UDP ? udp(skb) : NEXT;
+		return f->head[0] >= MLD_QUERY ? icmpv6(skb) : NEXT;
+	port = f->head[2] << 8 | f->head[3];
+	return f->proto == PROTO_UDP && (port == DHCPV6_CLIENT || port == DHCPV6_SERVER) ? udp(skb) : NEXT;
 }

@@ -4,15 +4,12 @@
 
 #include "../frame.h"
 
-STAGE int count(struct __sk_buff *skb, __u32 verdict)
+/* One packet more. */
+INLINE void add(struct __sk_buff *skb, const struct frame *f, __u32 verdict)
 {
-	struct frame *f = frame();
-	struct counter_key key = { .verdict = verdict };
+	struct counter_key key = { .port = f->port.port, .verdict = verdict };
 	struct counter *counter;
 
-	if (!f)
-		return V_INTERNAL;
-	key.port = f->port.port;
 	counter = bpf_map_lookup_elem(&counters, &key);
 	if (!counter) {
 		struct counter fresh = {};
@@ -24,9 +21,19 @@ STAGE int count(struct __sk_buff *skb, __u32 verdict)
 			counter = bpf_map_lookup_elem(&counters, &key);
 		}
 		if (!counter)
-			return NEXT;
+			return;
 	}
 	counter->packets += 1;
 	counter->bytes += skb->len;
+}
+
+/* The same for a stage. */
+STAGE int count(struct __sk_buff *skb, __u32 verdict)
+{
+	struct frame *f = frame();
+
+	if (!f)
+		return V_INTERNAL;
+	add(skb, f, verdict);
 	return NEXT;
 }

@@ -111,16 +111,13 @@ STAGE int replicate(struct __sk_buff *skb)
 	return r.copies ? V_MULTICAST : V_NO_RECEIVER;
 }
 
-STAGE int unicast(struct __sk_buff *skb)
+INLINE int unicast(struct __sk_buff *skb, struct frame *f)
 {
-	struct frame *f = frame();
 	struct fdb_key key = {};
 	struct port *receiver;
 	struct fdb *row;
 	__u32 ifindex;
 
-	if (!f)
-		return V_INTERNAL;
 	if (is_service_mac(f->eth.destination, f->port.net))
 		return V_SERVICE_UNSERVED;
 	key.net = f->port.net;
@@ -139,16 +136,12 @@ STAGE int unicast(struct __sk_buff *skb)
 	return V_UNICAST;
 }
 
-STAGE int deliver(struct __sk_buff *skb)
+INLINE int deliver(struct __sk_buff *skb, struct frame *f)
 {
-	struct frame *f = frame();
-	int verdict;
+	int verdict = f->eth.destination[0] & 1 ? replicate(skb) : unicast(skb, f);
 
-	if (!f)
-		return V_INTERNAL;
-	verdict = f->eth.destination[0] & 1 ? replicate(skb) : unicast(skb);
 	if (f->fragment == FIRST && (verdict == V_UNICAST || verdict == V_MULTICAST || verdict == V_UPLINK ||
 				     verdict == V_UPLINK_HOST))
-		note_first_fragment(f);
+		note_first_fragment(skb);
 	return verdict;
 }

@@ -45,11 +45,14 @@ INLINE struct fragment *fragment_row(const struct frame *f, struct fragment_key 
 }
 
 /* Later fragments of the frame's packet may follow. */
-INLINE void note_first_fragment(const struct frame *f)
+STAGE int note_first_fragment(struct __sk_buff *skb)
 {
+	struct frame *f = frame();
 	struct fragment_key key = {};
 	struct fragment value = {};
 
+	if (!skb || !f)
+		return V_INTERNAL;
 	fragment_row(f, &key);
 	value.used = bpf_ktime_get_ns();
 	value.until = value.used + FRAGMENT_NS;
@@ -58,15 +61,20 @@ INLINE void note_first_fragment(const struct frame *f)
 	copy_addr(value.source, f->ip.source);
 	copy_addr(value.destination, f->ip.destination);
 	bpf_map_update_elem(&first_fragments, &key, &value, BPF_ANY);
+	return NEXT;
 }
 
 /* Whether a later fragment follows a first one that was passed, and leaves it as it was judged. */
-INLINE int follows_first(const struct frame *f)
+STAGE int follows_first(struct __sk_buff *skb)
 {
+	struct frame *f = frame();
 	struct fragment_key key = {};
-	struct fragment *first = fragment_row(f, &key);
+	struct fragment *first;
 	__u64 now = bpf_ktime_get_ns();
 
+	if (!skb || !f)
+		return V_INTERNAL;
+	first = fragment_row(f, &key);
 	if (!first || first->until <= now)
 		return V_ORPHAN_FRAGMENT;
 	first->used = now;

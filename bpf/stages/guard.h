@@ -10,13 +10,10 @@
 #include "fragment.h"
 #include "punt.h"
 
-STAGE int guard(struct __sk_buff *skb)
+INLINE int guard(struct __sk_buff *skb, struct frame *f)
 {
-	struct frame *f = frame();
 	struct source *source;
 
-	if (!f)
-		return V_INTERNAL;
 	if (!guarded(f))
 		return NEXT;
 	source = source_row(f, f->ip.source);
@@ -31,5 +28,5 @@ STAGE int guard(struct __sk_buff *skb)
 	/* Written once between two looks of the agent. By one instruction, as the row may be another's by then. */
 	if ((source->flags & (SOURCE_LEARNED | SOURCE_USED)) == SOURCE_LEARNED)
 		__sync_fetch_and_or(&source->flags, SOURCE_USED);
-	return f->fragment == LATER ? follows_first(f) : NEXT;
+	return f->fragment == LATER ? follows_first(skb) : NEXT;
 }

@@ -35,37 +35,52 @@ struct ipv4 {
 };
 _Static_assert(sizeof(struct ipv4) == IPV4_LEN, "as on the wire");
 
+/* What of a frame is read in one step. */
+struct ipv4_first {
+	struct ipv4 ip;
+	__u8 head[ND_LEN];
+} __attribute__((aligned(4)));
+
 STAGE int parse_ipv4(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
-	struct ipv4 ip;
+	struct ipv4_first first;
+	struct ipv4 *ip = &first.ip;
 	__u32 len, fragment;
 	int verdict;
 
 	if (!f)
 		return V_INTERNAL;
-	if (bpf_skb_load_bytes(skb, ETH_LEN, &ip, IPV4_LEN) < 0 || ip.version_len >> 4 != 4)
+	if (!f->at_once && bpf_skb_load_bytes(skb, ETH_LEN, &f->ip, IPV4_LEN) < 0)
 		return V_MALFORMED;
-	len = (ip.version_len & 0xf) * 4;
-	f->proto = ip.proto;
+	/* A copy: the addresses are written over it. */
+	first = *(const struct ipv4_first *)&f->ip;
+	if (ip->version_len >> 4 != 4)
+		return V_MALFORMED;
+	len = (ip->version_len & 0xf) * 4;
+	f->proto = ip->proto;
 	f->l4 = ETH_LEN + len;
-	f->end = ETH_LEN + ntohs(ip.total_len);
+	f->end = ETH_LEN + ntohs(ip->total_len);
 	if (len < IPV4_LEN || f->end < f->l4 || f->end > skb->len)
 		return V_MALFORMED;
 	/* IGMP must have one (RFC 3376 section 4), and ends here. */
-	if (len > IPV4_LEN && ip.proto != PROTO_IGMP)
+	if (len > IPV4_LEN && ip->proto != PROTO_IGMP)
 		return V_IPV4_OPTIONS;
-	fragment = ntohs(ip.fragment);
+	fragment = ntohs(ip->fragment);
 	f->fragment = fragment & FRAGMENT_OFFSET ? LATER : fragment & FRAGMENT_MORE ? FIRST : WHOLE;
 	if (f->fragment != WHOLE && fragment_part(f, (fragment & FRAGMENT_OFFSET) * 8, f->end - f->l4,
 						  fragment & FRAGMENT_MORE, len))
 		return V_MALFORMED;
-	f->fragment_id = (__u32)ip.proto << 16 | ip.id;
-	map_ipv4(f->ip.source, ip.source);
-	map_ipv4(f->ip.destination, ip.destination);
-	verdict = upper(skb);
-	if (verdict)
-		return verdict;
+	f->fragment_id = (__u32)ip->proto << 16 | ip->id;
+	map_ipv4(f->ip.source, ip->source);
+	map_ipv4(f->ip.destination, ip->destination);
+	if (f->at_once && len == IPV4_LEN && f->end >= ETH_LEN + sizeof(first) && f->fragment != LATER) {
+		__builtin_memcpy(f->head, first.head, ND_LEN);
+	} else {
+		verdict = upper(skb);
+		if (verdict)
+			return verdict;
+	}
 	return wire_len(skb, f) > f->port.mtu ? V_TOO_BIG : NEXT;
 }
 
@@ -96,17 +111,15 @@ STAGE int udp_ipv4(struct __sk_buff *skb)
 	return f->fragment == WHOLE ? punt(skb, R_DHCPV4) : V_FRAGMENTED_CONTROL;
 }
 
-STAGE int control_ipv4(struct __sk_buff *skb)
+INLINE int control_ipv4(struct __sk_buff *skb, const struct frame *f)
 {
-	struct frame *f = frame();
+	__u32 port = f->head[2] << 8 | f->head[3];
 
-	if (!f)
-		return V_INTERNAL;
 	if (f->proto == PROTO_IGMP && f->head[0] != IGMP_QUERY)
 		return !guarded(f) || source_row(f, f->ip.source) ? to_segment(skb, V_IGMP_CONSUMED) : V_IGMP_CONSUMED;
 	switch (f->proto) {
 	case PROTO_UDP:
-		return udp_ipv4(skb);
+		return port == DHCPV4_SERVER || port == DHCPV4_CLIENT ? udp_ipv4(skb) : NEXT;
 	case PROTO_IGMP:
 		return guarded(f) ? V_IGMP_QUERY : NEXT;
 	case PROTO_ICMP:

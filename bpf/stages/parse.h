@@ -16,41 +16,54 @@
 
 #define EXTENSIONS_MAX 8
 
-/* The link's port, whether it may speak at all, and whether its guest has just begun to. */
-STAGE int admit(struct __sk_buff *skb)
+/*
+ * Reads the Ethernet header, and of most frames in the same step what follows it: the headers of IPv6 and of the upper layer. Where
+ * these are something else they are read anew.
+ */
+INLINE long read_first(struct __sk_buff *skb, struct frame *f)
+{
+	f->at_once = skb->len >= FIRST_LEN;
+	return f->at_once ? bpf_skb_load_bytes(skb, 0, f->first, FIRST_LEN) :
+			    bpf_skb_load_bytes(skb, 0, &f->eth, ETH_LEN);
+}
+
+/* The port's guest has begun to speak: the agent is to know. */
+STAGE int begin(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
-	__u32 ifindex = skb->ifindex;
-	struct port *port;
-	__u64 now;
+	__u64 now = bpf_ktime_get_ns();
+	int first;
 
 	if (!f)
 		return V_INTERNAL;
-	f->port.port = 0;
+	/* Of several CPUs one succeeds. */
+	if (bpf_map_update_elem(&seen, &f->port.port, &now, BPF_NOEXIST) == 0) {
+		first = punt(skb, R_FIRST_FRAME);
+		if (first != V_PUNTED)
+			bpf_map_delete_elem(&seen, &f->port.port);
+		count(skb, first == V_PUNTED ? V_FIRST_FRAME : V_FIRST_FRAME_UNSEEN);
+	}
+	return NEXT;
+}
+
+/* The link's port, whether it may speak at all, and whether its guest has just begun to. */
+INLINE int admit(struct __sk_buff *skb, struct frame *f)
+{
+	__u32 ifindex = skb->ifindex;
+	struct port *port;
+
 	port = bpf_map_lookup_elem(&ports, &ifindex);
 	if (!port)
 		return V_NO_PORT;
 	f->port = *port;
 	if (!(port->flags & PORT_ADMIN_UP))
 		return V_PORT_DOWN;
-	if (bpf_skb_load_bytes(skb, 0, &f->eth, ETH_LEN) < 0)
+	if (read_first(skb, f) < 0)
 		return V_MALFORMED;
-	f->nested = !same_mac(f->eth.source, f->port.mac);
+	f->nested = !is_own_mac(f);
 	if (f->nested && (guarded(f) || f->eth.source[0] & 1))
 		return V_MAC_SPOOFED;
-	if (!f->nested && !bpf_map_lookup_elem(&seen, &f->port.port)) {
-		int first;
-
-		now = bpf_ktime_get_ns();
-		/* Of several CPUs one succeeds. */
-		if (bpf_map_update_elem(&seen, &f->port.port, &now, BPF_NOEXIST) == 0) {
-			first = punt(skb, R_FIRST_FRAME);
-			if (first != V_PUNTED)
-				bpf_map_delete_elem(&seen, &f->port.port);
-			count(skb, first == V_PUNTED ? V_FIRST_FRAME : V_FIRST_FRAME_UNSEEN);
-		}
-	}
-	return NEXT;
+	return f->nested || bpf_map_lookup_elem(&seen, &f->port.port) ? NEXT : begin(skb);
 }
 
 /* Ethernet II with IPv6, IPv4 or ARP and no tag, whether the tag is in the frame or was taken off by the kernel. */
@@ -130,14 +143,13 @@ STAGE int walk(struct __sk_buff *skb)
 	return V_EXTENSION_LIMIT;
 }
 
-STAGE int parse_ipv6(struct __sk_buff *skb)
+INLINE int parse_ipv6(struct __sk_buff *skb, struct frame *f)
 {
-	struct frame *f = frame();
 	int verdict;
 
-	if (!f)
-		return V_INTERNAL;
-	if (bpf_skb_load_bytes(skb, ETH_LEN, &f->ip, IPV6_LEN) < 0 || f->ip.version_class_flow[0] >> 4 != 6)
+	if (!f->at_once && bpf_skb_load_bytes(skb, ETH_LEN, &f->ip, IPV6_LEN) < 0)
+		return V_MALFORMED;
+	if (f->ip.version_class_flow[0] >> 4 != 6)
 		return V_MALFORMED;
 	/* The rows of IPv4 stand under these; no host sends them (RFC 4942 section 2.2). */
 	if (is_ipv4_mapped(f->ip.source) || is_ipv4_mapped(f->ip.destination))
@@ -149,22 +161,24 @@ STAGE int parse_ipv6(struct __sk_buff *skb)
 		return V_JUMBOGRAM;
 	if (f->end > skb->len)
 		return V_MALFORMED;
-	verdict = walk(skb);
-	if (verdict)
-		return verdict;
-	verdict = upper(skb);
-	if (verdict)
-		return verdict;
+	if (is_extension(f->proto)) {
+		verdict = walk(skb);
+		if (verdict)
+			return verdict;
+	}
+	/* Else it was read with the rest. */
+	if (!f->at_once || f->l4 != L4_OFFSET_MIN || f->end < FIRST_LEN) {
+		verdict = upper(skb);
+		if (verdict)
+			return verdict;
+	}
 	return wire_len(skb, f) > f->port.mtu ? V_TOO_BIG : NEXT;
 }
 
-STAGE int parse(struct __sk_buff *skb)
+INLINE int parse(struct __sk_buff *skb, struct frame *f)
 {
-	struct frame *f = frame();
 	int verdict;
 
-	if (!f)
-		return V_INTERNAL;
 	f->extensions = 0;
 	f->fragment = WHOLE;
 	f->target = 0;
@@ -174,5 +188,5 @@ STAGE int parse(struct __sk_buff *skb)
 		return verdict;
 	if (is_arp(f))
 		return arp(skb);
-	return f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb);
+	return f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb, f);
 }

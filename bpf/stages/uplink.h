@@ -89,21 +89,21 @@ STAGE int segment_arp(struct __sk_buff *skb)
 {
 	struct frame *f = frame();
 	struct arp a;
-	__u8 addr[ADDR_LEN], sender[ADDR_LEN];
+	word addr[ADDR_LEN / 4], sender[ADDR_LEN / 4];
 
 	if (!f)
 		return V_INTERNAL;
 	if (bpf_skb_load_bytes(skb, ETH_LEN, &a, sizeof(a)) < 0 || a.hardware != htons(ARP_ETHERNET) ||
 	    a.protocol != htons(ETHERTYPE_IPV4) || a.hardware_len != MAC_LEN || a.protocol_len != IPV4_ADDR_LEN)
 		return V_ARP_MALFORMED;
-	map_ipv4(sender, a.sender);
-	map_ipv4(addr, a.target);
-	if (held(f, sender) || led_to(f, a.sender_mac))
+	map_ipv4((__u8 *)sender, a.sender);
+	map_ipv4((__u8 *)addr, a.target);
+	if (held(f, (__u8 *)sender) || led_to(f, a.sender_mac))
 		return V_SEGMENT_SPOOFED;
 	/* An announcement is for all who know the old MAC. */
-	if (a.operation != htons(ARP_REQUEST) || same_addr(sender, addr))
+	if (a.operation != htons(ARP_REQUEST) || same_addr((__u8 *)sender, (__u8 *)addr))
 		return hand(skb, 0, V_HOST);
-	return ask(skb, link_of(f, addr));
+	return ask(skb, link_of(f, (__u8 *)addr));
 }
 
 /* Whoever advertises an address there has it. A guest may not heed that; the agent looks here before it is learned. */
@@ -212,7 +212,7 @@ STAGE int segment_parse(struct __sk_buff *skb)
 
 	if (!f)
 		return V_INTERNAL;
-	if (bpf_skb_load_bytes(skb, 0, &f->eth, ETH_LEN) < 0)
+	if (read_first(skb, f) < 0)
 		return V_HOST;
 	f->extensions = 0;
 	f->nested = 0;
@@ -249,7 +249,7 @@ STAGE int segment_judge(struct __sk_buff *skb)
 		return verdict;
 	if (f->eth.type == htons(ETHERTYPE_ARP))
 		return segment_arp(skb);
-	verdict = f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb);
+	verdict = f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb, f);
 	if (verdict)
 		return verdict;
 	if (held(f, f->ip.source))

@@ -22,6 +22,7 @@ mod hostile;
 mod ipv4;
 mod learned;
 mod mld;
+mod price;
 mod tracing;
 mod unguarded;
 mod uplink;
@@ -42,6 +43,8 @@ const D: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0xd]);
 const PORT_A: PortNumber = PortNumber(11);
 const PORT_B: PortNumber = PortNumber(12);
 const MTU: u32 = 1430;
+/// FIRST_LEN of `bpf/frame.h`.
+const READ_AT_ONCE: usize = 78;
 
 fn global(host: u16) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host)
@@ -962,6 +965,37 @@ fn every_frame_of_the_table_gets_its_verdict_and_is_counted_under_it() {
     for (verdict, times) in counted {
         assert_eq!(bench.counted(PORT_A, verdict), times, "{}", verdict.name());
     }
+}
+
+/// Most headers are read in one step where a frame is long enough, be it by padding.
+#[test]
+fn padding_behind_a_packet_changes_no_verdict() {
+    let bench = Bench::usual();
+    let mut padded = 0;
+    // What the upper layer lacks is not looked for in the padding.
+    for (proto, length) in [(6, 19), (17, 7), (58, 7), (17, 0)] {
+        let short = vec![1; length];
+        let ipv6 = ipv6(A, B, global(0xa), global(0xb), proto, &short);
+        for mut frame in [ipv6, ipv4::to_b(proto, &short)] {
+            frame.resize(READ_AT_ONCE + 9, 1);
+            let verdict = bench.run(&frame).verdict;
+            assert_eq!(verdict, Verdict::Malformed, "{length} bytes of {proto}");
+        }
+    }
+    for (why, frame, verdict) in table() {
+        // Of what ends too early padding makes something else.
+        let cut = [Verdict::Malformed, Verdict::ArpMalformed].contains(&verdict);
+        if frame.len() >= READ_AT_ONCE || cut {
+            continue;
+        }
+        let mut longer = frame.clone();
+        longer.resize(READ_AT_ONCE + 9, 0xff);
+        for (how, frame) in [("as it is", &frame), ("padded", &longer)] {
+            assert_eq!(bench.run(frame).verdict, verdict, "{why}, {how}");
+        }
+        padded += 1;
+    }
+    assert!(padded > 50, "{padded} frames are short");
 }
 
 #[test]

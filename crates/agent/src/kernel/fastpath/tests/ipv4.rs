@@ -126,6 +126,11 @@ fn plain(to_mac: Mac, source: Ipv4Addr, to: Ipv4Addr, proto: u8, payload: &[u8])
     packet(A, to_mac, source, to, proto, &[], 0, 0, payload)
 }
 
+/// A packet of A's for B.
+pub fn to_b(proto: u8, payload: &[u8]) -> Vec<u8> {
+    plain(B, of(0xa), of(0xb), proto, payload)
+}
+
 /// A datagram for B by whoever has this MAC.
 pub fn udp_from(source_mac: Mac, source: Ipv4Addr, to: Ipv4Addr, to_port: u16) -> Vec<u8> {
     let mut frame = udp4(B, source, to, to_port);
