@@ -1,6 +1,7 @@
 //! The host's thread: the one owner of ledger, fast path and links. Everything that happens comes in as an [`Input`]; after
 //! each, the host is brought to what the ledger says, the serving thread is told, and a report is made.
 
+mod carriers;
 mod claims;
 mod explain;
 mod figures;
@@ -9,6 +10,7 @@ mod groups;
 mod learned;
 mod local;
 mod news;
+mod part;
 mod pass;
 mod rounds;
 mod scene;
@@ -37,11 +39,11 @@ use crate::metrics::{Figures, Passes};
 use crate::reconcile::{Addresses, LinkProblem, Segments};
 use crate::serve::{PlanDirectory, Serve};
 use crate::uplink::FeedState;
+use carriers::Carrier;
 use claims::Claims;
 use groups::GroupAge;
 use learned::Conflicts;
-use news::{News, take_links};
-use pass::Carrier;
+use news::take_links;
 use rounds::Rounds;
 
 pub(crate) use local::take_off;
@@ -150,8 +152,8 @@ pub struct Host {
     carriers: BTreeMap<PortId, Carrier>,
     /// All links, as the last pass left them and as changes told since.
     known: BTreeMap<u32, LinkSeen>,
-    /// Who waits for the pass that brings attachments about.
-    attaching: Vec<oneshot::Sender<Result<(), tonic::Status>>>,
+    /// Ports that were attached, and who waits for the pass that brings it about.
+    attaching: Vec<(PortId, oneshot::Sender<Result<(), tonic::Status>>)>,
     problems: BTreeMap<PortId, LinkProblem>,
     segments: Segments,
     /// What was heard of them.
@@ -305,18 +307,23 @@ impl Host {
         self.write();
     }
 
-    /// A pass where one is due, else what of the news needs none.
+    /// A pass where one is due, else what of the news needs less.
     fn follow(&mut self, changed: bool, links: &[LinkChange], heard: Vec<(PortId, LinkEvent)>) {
-        let news = take_links(links, &mut self.known, self.carriers.values_mut());
-        if changed || news == News::Links || self.until_pass().is_zero() {
+        let state = &self.state;
+        let port_of = |name: &str| state.port_of_link(name);
+        let news = take_links(links, &mut self.known, &mut self.carriers, port_of);
+        if changed || news.others || self.until_pass().is_zero() {
             self.take_events(heard);
             return self.bring_about();
         }
-        if news == News::Carriers {
-            self.tell();
-        }
         if !heard.is_empty() {
             self.learn(heard);
+        }
+        if !news.ports.is_empty() {
+            self.bring_some_about(&news.ports);
+        }
+        if !news.carriers.is_empty() {
+            self.tell_of(&news.carriers);
         }
     }
 

@@ -151,6 +151,28 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// Which port of the plan a link of this name would carry; `None` where that is none, or more than one.
+    pub fn port_of_link(&self, name: &str) -> Option<PortId> {
+        let tap = |target: &Target| matches!(target, Target::Tap { name: tap } if tap == name);
+        let declared = self.declarations.iter().filter(|(_, target)| tap(target));
+        let declared = declared.map(|(port, _)| *port);
+        let named = PortId::of_tap_name(name)
+            .into_iter()
+            .flat_map(|(first, last)| {
+                let range = PlanKey::Port(first)..=PlanKey::Port(last);
+                self.plan
+                    .entries
+                    .range(range)
+                    .filter_map(|(key, _)| match key {
+                        PlanKey::Port(port) => Some(*port),
+                        _ => None,
+                    })
+            });
+        let mut ports = declared.chain(named);
+        let port = ports.next()?;
+        (ports.all(|other| other == port) && self.plan.port(port).is_some()).then_some(port)
+    }
+
     /// Notes an address that a port's guest formed; false when it was known or there are too many.
     pub fn learn(&mut self, learned: LearnedAddress) -> bool {
         let link_local = |known: &LearnedAddress| known.address.is_unicast_link_local();

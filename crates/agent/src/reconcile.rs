@@ -8,7 +8,9 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-pub use links::{LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted};
+pub use links::{
+    LinkOp, LinkProblem, LinkWanted, LinksWanted, diff_links, links_wanted, links_wanted_of,
+};
 pub(crate) use rows::{Addresses, learned_holders};
-pub use rows::{Carried, CarriedBy, address_rows, rows_wanted};
+pub use rows::{Carried, CarriedBy, address_rows, rows_of, rows_wanted};
 pub use segments::{Nic, Segment, SegmentProblem, Segments, segments};

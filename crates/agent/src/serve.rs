@@ -6,6 +6,7 @@ mod link;
 mod segments;
 mod telling;
 mod totals;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -83,6 +84,7 @@ pub struct Shown {
 
 enum Command {
     View(Arc<View>),
+    Part(BTreeSet<PortId>, Arc<View>),
     Learned(Arc<View>),
     Used(Vec<(PortId, Ipv6Addr)>),
     AskGroups(BTreeSet<PortId>),
@@ -139,6 +141,11 @@ impl Serve {
     /// What is to be served from now on.
     pub fn view(&self, view: Arc<View>) {
         self.send(Command::View(view));
+    }
+
+    /// The links of these ports are these from now on, the others stay.
+    pub fn part(&self, ports: BTreeSet<PortId>, view: Arc<View>) {
+        self.send(Command::Part(ports, view));
     }
 
     /// What was learned is this from now on; the view has the links that learned or forgot something, the others stay.
@@ -235,6 +242,7 @@ impl Thread {
             while let Ok(command) = self.inbox.try_recv() {
                 match command {
                     Command::View(view) => self.take_view(&view),
+                    Command::Part(ports, view) => self.take_part(&ports, &view),
                     Command::Learned(view) => self.take_learned(&view),
                     Command::Used(used) => self.take_used(&used),
                     Command::AskGroups(ports) => self.ask_groups(&ports),
@@ -359,46 +367,6 @@ impl Thread {
                 served.timer = None;
             }
             self.drain(id, now);
-        }
-    }
-
-    fn take_view(&mut self, view: &View) {
-        let now = Instant::now();
-        let before = std::mem::replace(&mut self.directory, view.directory.clone());
-        let moved = self.departed.moved(&before, &self.directory);
-        self.ears.take_view(&view.segments, now);
-        let gone: Vec<PortId> = self
-            .links
-            .keys()
-            .filter(|id| !view.links.contains_key(id))
-            .copied()
-            .collect();
-        for id in gone {
-            let Some(served) = self.links.remove(&id) else {
-                continue;
-            };
-            self.totals.add(&served);
-            if let Some(timer) = served.timer {
-                self.timers.remove(&(timer, id));
-            }
-        }
-        self.by_ifindex = view
-            .links
-            .iter()
-            .map(|(id, link)| (link.ifindex, *id))
-            .collect();
-        for (id, link) in &view.links {
-            match self.links.get_mut(id) {
-                Some(served) => {
-                    served.take_view(link, now);
-                    served.take_directory(&self.directory, now);
-                    served.take_moved(&moved, now);
-                }
-                None => {
-                    self.links.insert(*id, Served::new(link, now));
-                }
-            }
-            self.drain(*id, now);
         }
     }
 

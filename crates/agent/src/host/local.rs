@@ -22,7 +22,7 @@ impl Host {
         // Whoever asked may have gone.
         match question {
             Local::Attach(port, target, reply) => match self.declare(port, target) {
-                Ok(()) => self.attaching.push(reply),
+                Ok(()) => self.attaching.push((port, reply)),
                 Err(refusal) => {
                     let _ = reply.send(Err(refusal));
                 }
@@ -56,15 +56,15 @@ impl Host {
         }
     }
 
-    /// One pass for all attachments that follow each other: it costs what the host has ports.
+    /// One pass for all attachments that follow each other.
     pub(super) fn bring_attached_about(&mut self) {
         let waiting = std::mem::take(&mut self.attaching);
         if waiting.is_empty() {
             return;
         }
         self.write();
-        self.bring_about();
-        for reply in waiting {
+        self.bring_some_about(&waiting.iter().map(|(port, _)| *port).collect());
+        for (_, reply) in waiting {
             // Whoever asked may have gone.
             let _ = reply.send(Ok(()));
         }
@@ -143,12 +143,20 @@ impl Host {
         info!(%port, "detached");
         self.serve.cease(BTreeSet::from([port]));
         self.let_go(port);
+        let pair = matches!(
+            self.state.declarations.get(&port),
+            Some(Target::Netns { .. })
+        );
         self.state.forget(port);
         if self.state.plan.port(port).is_some() {
             self.state.released.insert(port);
         }
         self.write();
-        self.bring_about();
+        match pair {
+            true => self.bring_some_about(&BTreeSet::from([port])),
+            // A tap stays, and is somebody's to claim.
+            false => self.bring_about(),
+        }
         Ok(())
     }
 

@@ -15,40 +15,21 @@ use crate::kernel::links::{self, LinkSeen, NewVeth};
 use crate::kernel::{FastpathConfig, FastpathError, Hook, MapOp, Rows, netns};
 use crate::ledger::Target;
 use crate::reconcile::{
-    Carried, CarriedBy, LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted,
-    segments,
+    LinkOp, LinkWanted, LinksWanted, diff_links, links_wanted, rows_wanted, segments,
 };
 
-/// A link that carries a port.
-#[derive(Clone, Debug)]
-pub(super) struct Carrier {
-    pub(super) ifindex: u32,
-    pub(super) carrier: bool,
-    pub(super) admin_up: bool,
-    pub(super) mtu: u32,
-    /// Its other end is in another namespace.
-    pub(super) direct: bool,
-    /// Our program is on it.
-    pub(super) attached: bool,
-    /// Another one whenever the guest may be another one.
-    pub(super) incarnation: u64,
-    /// It carried the port before this process began.
-    pub(super) resumed: bool,
-    /// The kernel told of a loss of carrier since the last pass.
-    pub(super) interrupted: bool,
-}
-
 /// What is there.
+#[derive(Default)]
 pub(super) struct Observed {
     pub(super) links: BTreeMap<String, LinkSeen>,
     pub(super) attached: BTreeSet<u32>,
     /// An older program of ours is on them, with rows of its own.
-    inherited: BTreeSet<u32>,
+    pub(super) inherited: BTreeSet<u32>,
 }
 
 /// The pass cannot go on.
 #[derive(Debug, thiserror::Error)]
-enum PassError {
+pub(super) enum PassError {
     #[error("links cannot be listed")]
     Links(#[source] io::Error),
     #[error(transparent)]
@@ -109,7 +90,8 @@ impl Host {
             .values()
             .map(|link| (link.ifindex, link.clone()))
             .collect();
-        self.note_carriers(&wanted, &seen, &before);
+        let programmed = |ifindex| before.ports.get(&ifindex).map(|row| row.port);
+        self.note_carriers(&wanted, &seen, programmed, None);
         if self.passes.made == 0 {
             self.adopt(&before);
         }
@@ -160,7 +142,7 @@ impl Host {
         })
     }
 
-    fn apply_link(&mut self, op: &LinkOp, wanted: &LinksWanted) {
+    pub(super) fn apply_link(&mut self, op: &LinkOp, wanted: &LinksWanted) {
         debug!(?op, "link");
         let (port, result) = match op {
             LinkOp::Create { name, wanted } => (
@@ -190,98 +172,16 @@ impl Host {
         }
     }
 
-    /// Which links carry ports now, and whether their guests may be others than before.
-    fn note_carriers(&mut self, wanted: &LinksWanted, seen: &Observed, rows: &Rows) {
-        let mut carriers = BTreeMap::new();
-        for (name, link) in &wanted.links {
-            if wanted.problems.contains_key(&link.port) {
-                continue;
-            }
-            let (Some(found), Some(port)) = (seen.links.get(name), self.state.plan.port(link.port))
-            else {
-                continue;
-            };
-            let row = rows.ports.get(&found.ifindex);
-            let programmed = row.is_some_and(|row| row.port == port.number);
-            let inherited = seen.inherited.contains(&found.ifindex);
-            let old = self
-                .carriers
-                .get(&link.port)
-                .filter(|old| old.ifindex == found.ifindex);
-            let lost = match old {
-                Some(old) => old.interrupted || (old.carrier && !found.carrier),
-                // Before this process: a link that is not ours yet is new, one without carrier has lost its guest.
-                None => !programmed && !inherited || !found.carrier,
-            };
-            if lost || old.is_none() {
-                self.incarnations += 1;
-            }
-            let carrier = Carrier {
-                ifindex: found.ifindex,
-                carrier: found.carrier,
-                admin_up: found.admin_up,
-                mtu: found.mtu,
-                direct: found.peer_elsewhere,
-                attached: seen.attached.contains(&found.ifindex),
-                incarnation: match old {
-                    Some(old) if !lost => old.incarnation,
-                    _ => self.incarnations,
-                },
-                resumed: !lost && old.is_none_or(|old| old.resumed),
-                interrupted: false,
-            };
-            carriers.insert(link.port, (carrier, lost));
-        }
-        let forgotten: BTreeSet<PortId> = self
-            .state
-            .learned
-            .iter()
-            .map(|known| known.port)
-            .filter(|port| carriers.get(port).is_none_or(|(_, lost)| *lost))
-            .collect();
-        if !forgotten.is_empty() {
-            self.state
-                .learned
-                .retain(|known| !forgotten.contains(&known.port));
-            self.unwritten_since
-                .get_or_insert_with(std::time::Instant::now);
-        }
-        let same = |port: &PortId| carriers.get(port).is_some_and(|(_, lost)| !lost);
-        self.conflicts.retain(same);
-        self.lost = carriers
-            .iter()
-            .filter(|(_, (_, lost))| *lost)
-            .map(|(port, _)| *port)
-            .collect();
-        self.carriers = carriers
-            .into_iter()
-            .map(|(port, (carrier, _))| (port, carrier))
-            .collect();
-    }
-
     /// The rows that there are to be, and how many changes that took.
     fn apply_rows(&mut self, before: &Rows) -> (Rows, usize) {
-        let carried: Carried = self
-            .carriers
-            .iter()
-            .map(|(port, carrier)| {
-                let link = CarriedBy {
-                    ifindex: carrier.ifindex,
-                    direct: carrier.direct,
-                };
-                (*port, link)
-            })
-            .collect();
-        let planned =
-            |number: PortNumber| self.state.plan.ports().find(|port| port.number == number);
-        let seen = before.seen.iter().copied().filter(|number| {
-            planned(*number).is_some_and(|port| {
-                self.carriers.contains_key(&port.id) && !self.lost.contains(&port.id)
-            })
-        });
-        let wanted = rows_wanted(&self.state, &carried, &self.segments, seen.collect());
-        let mut ops = before.diff(&wanted);
+        let carried = self.carried();
         let known: BTreeSet<PortNumber> = self.state.plan.ports().map(|port| port.number).collect();
+        let stays = |id: &PortId| self.carriers.contains_key(id) && !self.lost.contains(id);
+        let staying = self.state.plan.ports().filter(|port| stays(&port.id));
+        let staying: BTreeSet<PortNumber> = staying.map(|port| port.number).collect();
+        let seen = before.seen.intersection(&staying).copied().collect();
+        let wanted = rows_wanted(&self.state, &carried, &self.segments, seen);
+        let mut ops = before.diff(&wanted);
         let mentioned = before
             .ports
             .values()
@@ -289,14 +189,21 @@ impl Host {
             .chain(before.sources.keys().map(|(port, _)| *port));
         let gone: BTreeSet<PortNumber> = mentioned.filter(|port| !known.contains(port)).collect();
         ops.extend(gone.into_iter().map(MapOp::Forget));
-        let unasked = ops.iter().filter_map(|op| match op {
-            MapOp::SetListener(number, _) => Some(planned(*number)?.id),
-            _ => None,
-        });
-        let unasked: Vec<PortId> = unasked.collect();
-        self.unasked.extend(unasked);
+        self.note_unasked(&ops);
         self.apply_ops(&ops);
         (wanted, ops.len())
+    }
+
+    /// Whose tables of groups these changes make anew.
+    pub(super) fn note_unasked(&mut self, ops: &[MapOp]) {
+        let numbers = ops.iter().filter_map(|op| match op {
+            MapOp::SetListener(number, _) => Some(*number),
+            _ => None,
+        });
+        let numbers: BTreeSet<PortNumber> = numbers.collect();
+        let ports = self.state.plan.ports();
+        let unasked = ports.filter(|port| numbers.contains(&port.number));
+        self.unasked.extend(unasked.map(|port| port.id));
     }
 
     pub(super) fn apply_ops(&mut self, ops: &[MapOp]) {
@@ -357,7 +264,7 @@ impl Host {
     }
 
     /// Last of all, so that a guest's first frame meets a program and its rows.
-    fn attach_and_raise(&mut self, wanted: &LinksWanted, seen: &Observed) -> usize {
+    pub(super) fn attach_and_raise(&mut self, wanted: &LinksWanted, seen: &Observed) -> usize {
         let mut count = 0;
         for (name, link) in &wanted.links {
             let Some(carrier) = self.carriers.get_mut(&link.port) else {
@@ -428,7 +335,7 @@ pub(crate) fn fastpath_config(config: &Config) -> FastpathConfig {
 }
 
 /// The namespaces that are wanted and there.
-fn namespaces(wanted: &LinksWanted) -> BTreeSet<String> {
+pub(super) fn namespaces(wanted: &LinksWanted) -> BTreeSet<String> {
     wanted
         .links
         .values()

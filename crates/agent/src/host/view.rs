@@ -1,5 +1,7 @@
 //! What the serving thread and the server are told.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hextet_core::ids::PortId;
@@ -64,34 +66,62 @@ impl Host {
     }
 
     pub(super) fn report(&self) -> HostReport {
-        let ports = self.state.plan.ports().map(|port| PortReport {
-            port: port.id,
-            state: match self.why_down(port.id) {
+        let ports = self
+            .state
+            .plan
+            .ports()
+            .map(|port| self.port_report(port.id));
+        HostReport {
+            generation: self.state.plan.generation,
+            ports: ports.collect(),
+        }
+    }
+
+    fn port_report(&self, id: PortId) -> PortReport {
+        let conflicts = self.conflicts.of(id).iter();
+        PortReport {
+            port: id,
+            state: match self.why_down(id) {
                 None => PortState::Up,
                 Some(why) => PortState::Down(why),
             },
             carrier: self
                 .carriers
-                .get(&port.id)
+                .get(&id)
                 .is_some_and(|carrier| carrier.carrier),
             observed: self
                 .state
-                .learned_of(port.id)
+                .learned_of(id)
                 .map(|known| Observed {
                     address: known.address,
                     since_s: known.since_s,
                 })
                 .collect(),
-            conflicts: self
-                .conflicts
-                .of(port.id)
-                .iter()
-                .map(|(conflict, _)| *conflict)
-                .collect(),
-        });
-        HostReport {
-            generation: self.state.plan.generation,
-            ports: ports.collect(),
+            conflicts: conflicts.map(|(conflict, _)| *conflict).collect(),
+        }
+    }
+
+    /// Tells what there is to report of these ports, where it is another than before; of the others it is the same.
+    pub(super) fn tell_of(&mut self, ports: &BTreeSet<PortId>) {
+        let old = self.ports.reports.borrow().clone();
+        if self.down || old.generation != self.state.plan.generation {
+            return self.tell();
+        }
+        let mut report = None;
+        for id in ports
+            .iter()
+            .filter(|id| self.state.plan.port(**id).is_some())
+        {
+            let Ok(at) = old.ports.binary_search_by_key(id, |port| port.port) else {
+                return self.tell();
+            };
+            let new = self.port_report(*id);
+            if old.ports[at] != new {
+                report.get_or_insert_with(|| HostReport::clone(&old)).ports[at] = new;
+            }
+        }
+        if let Some(report) = report {
+            self.ports.reports.send_replace(Arc::new(report));
         }
     }
 

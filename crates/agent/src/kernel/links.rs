@@ -107,6 +107,18 @@ pub fn dump() -> io::Result<Vec<LinkSeen>> {
     Ok(answers.into_iter().filter_map(seen).collect())
 }
 
+/// The link of this name; `None` where there is none.
+pub fn find(name: &str) -> io::Result<Option<LinkSeen>> {
+    let message = link(vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
+    ]);
+    match exchange(RouteNetlinkMessage::GetLink(message), NLM_F_ACK) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        answers => Ok(answers?.into_iter().find_map(seen)),
+    }
+}
+
 /// Frames that a link lost since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hextet_core::ids::PortId;
 use hextet_core::mac::Mac;
+use hextet_core::plan::PortPlan;
 
 use crate::kernel::links::{LinkKind, LinkSeen, tag};
 use crate::ledger::{State, Target};
@@ -94,8 +95,17 @@ pub enum LinkOp {
 
 /// The links of every port of the plan.
 pub fn links_wanted(state: &State) -> LinksWanted {
+    wanted_of(state, state.plan.ports())
+}
+
+/// The links of these ports, as far as the plan has them. That one of another port has the same name is not seen.
+pub fn links_wanted_of(state: &State, ports: &BTreeSet<PortId>) -> LinksWanted {
+    wanted_of(state, ports.iter().filter_map(|id| state.plan.port(*id)))
+}
+
+fn wanted_of<'a>(state: &State, ports: impl Iterator<Item = &'a PortPlan>) -> LinksWanted {
     let mut wanted = LinksWanted::default();
-    for port in state.plan.ports() {
+    for port in ports {
         let Some(network) = state.plan.network(port.vni) else {
             continue;
         };

@@ -58,19 +58,7 @@ pub fn rows_wanted(
         rows.learnable
             .extend(learnable.iter().map(|known| (port.number, known.prefix)));
         if let Some(link) = carried.get(&port.id) {
-            let row = PortRow {
-                port: port.number,
-                net: port.vni,
-                admin_up: port.admin_state_up && network.admin_state_up,
-                guarded: port.port_security_enabled,
-                direct: link.direct,
-                mtu: network.mtu,
-                mac: port.mac,
-                outside: segments
-                    .get(&port.vni)
-                    .filter(|segment| segment.nic.is_some())
-                    .map(|_| outside_flags(&state.plan, port)),
-            };
+            let row = port_row(state, segments, port, network, *link);
             carry(&mut rows, link.ifindex, row);
         }
     }
@@ -80,6 +68,28 @@ pub fn rows_wanted(
         }
     }
     rows
+}
+
+fn port_row(
+    state: &State,
+    segments: &Segments,
+    port: &PortPlan,
+    network: &NetworkPlan,
+    link: CarriedBy,
+) -> PortRow {
+    PortRow {
+        port: port.number,
+        net: port.vni,
+        admin_up: port.admin_state_up && network.admin_state_up,
+        guarded: port.port_security_enabled,
+        direct: link.direct,
+        mtu: network.mtu,
+        mac: port.mac,
+        outside: segments
+            .get(&port.vni)
+            .filter(|segment| segment.nic.is_some())
+            .map(|_| outside_flags(&state.plan, port)),
+    }
 }
 
 fn outside_flags(plan: &HostPlan, port: &PortPlan) -> OutsideFlags {
@@ -117,6 +127,44 @@ pub fn address_rows(state: &State, ports: &BTreeSet<PortId>) -> Rows {
     for port in ports.iter().filter_map(|id| state.plan.port(*id)) {
         if let Some(network) = state.plan.network(port.vni) {
             addresses.admit(&mut rows, port, network);
+        }
+    }
+    rows
+}
+
+/// The rows that change where links of these ports come or go and their guests are others, the plan being the same: those of
+/// their addresses and links, and who gets the multicast of their networks. Ports that learned the same addresses are to be
+/// among them. `seen` as of [`rows_wanted`], of these ports alone.
+pub fn rows_of(
+    state: &State,
+    carried: &Carried,
+    segments: &Segments,
+    seen: BTreeSet<PortNumber>,
+    ports: &BTreeSet<PortId>,
+) -> Rows {
+    let mut rows = Rows {
+        seen,
+        ..address_rows(state, ports)
+    };
+    let planned = |id: &PortId| {
+        let port = state.plan.port(*id)?;
+        Some((port, state.plan.network(port.vni)?))
+    };
+    let concerned: BTreeSet<Vni> = ports
+        .iter()
+        .filter_map(planned)
+        .map(|(port, _)| port.vni)
+        .collect();
+    for (id, link) in carried {
+        let Some((port, network)) = planned(id).filter(|(port, _)| concerned.contains(&port.vni))
+        else {
+            continue;
+        };
+        let row = port_row(state, segments, port, network, *link);
+        if ports.contains(id) {
+            carry(&mut rows, link.ifindex, row);
+        } else {
+            join(&mut rows, link.ifindex, &row);
         }
     }
     rows
@@ -234,11 +282,18 @@ fn admit(rows: &mut Rows, port: &PortPlan, address: Ipv6Addr, admin_up: bool, ro
 
 fn carry(rows: &mut Rows, ifindex: u32, row: PortRow) {
     rows.ports.insert(ifindex, row);
+    if row.admin_up {
+        rows.fdb.insert((row.net, row.mac), ifindex);
+        rows.listeners.insert(row.port, ListenerRow::default());
+    }
+    join(rows, ifindex, &row);
+}
+
+/// It gets the multicast of its network.
+fn join(rows: &mut Rows, ifindex: u32, row: &PortRow) {
     if !row.admin_up {
         return;
     }
-    rows.fdb.insert((row.net, row.mac), ifindex);
-    rows.listeners.insert(row.port, ListenerRow::default());
     let members = rows.members.entry(row.net).or_default();
     // Above the bound a port gets no multicast of other guests; RA, ND and DHCPv6 do not depend on it.
     if members.len() < MEMBERS_MAX {

@@ -387,6 +387,57 @@ proptest! {
         prop_assert_eq!(rows, rows_wanted(&state, &none, &Segments::new(), BTreeSet::new()));
     }
 
+    /// What links that come, go or change their guests make different is told from the rows of their ports alone.
+    #[test]
+    fn links_of_some_ports_change_rows_of_those_alone(
+        plan in prop::collection::btree_set(1u8..6, 0..5),
+        learned in prop::collection::vec((1u8..6, 0u8..4), 0..9),
+        links in prop::collection::btree_set(1u8..6, 0..5),
+        seen in prop::collection::btree_set(1u8..6, 0..5),
+        some in prop::collection::btree_map(1u8..6, any::<Option<bool>>(), 1..3),
+    ) {
+        let mut state = planned(plan, []);
+        for (who, what) in learned {
+            state.learn(learned_by(who, format!("fe80::{what}").parse().unwrap()));
+        }
+        let id = |number: &u8| port(*number).id;
+        let is_planned = |number: &&u8| state.plan.port(id(number)).is_some();
+        let mut carried: Carried = links.iter().filter(is_planned)
+            .map(|number| (id(number), by(u32::from(*number))))
+            .collect();
+        let seen: BTreeSet<u8> = seen.iter().filter(|number| carried.contains_key(&id(number))).copied().collect();
+        let numbers = |of: &BTreeSet<u8>| of.iter().map(|number| port(*number).number).collect::<BTreeSet<_>>();
+        let segments = Segments::new();
+        let mut rows = rows_wanted(&state, &carried, &segments, numbers(&seen));
+        let theirs: BTreeSet<Ipv6Addr> = state.learned.iter()
+            .filter(|known| some.keys().any(|number| id(number) == known.port))
+            .map(|known| known.address)
+            .collect();
+        let ports: BTreeSet<PortId> = state.learned.iter()
+            .filter(|known| theirs.contains(&known.address))
+            .map(|known| known.port)
+            .chain(some.keys().map(id))
+            .collect();
+        let among = |of: &BTreeSet<u8>| of.iter().filter(|number| ports.contains(&id(number))).copied().collect();
+        let before = rows_of(&state, &carried, &segments, numbers(&among(&seen)), &ports);
+        let mut still = seen.clone();
+        for (number, becomes) in some.iter().filter(|(number, _)| state.plan.port(id(number)).is_some()) {
+            // Gone; another guest on the same link; another link.
+            match becomes {
+                None => drop(carried.remove(&id(number))),
+                Some(false) => {}
+                Some(true) => drop(carried.insert(id(number), by(10 + u32::from(*number)))),
+            }
+            still.remove(number);
+            state.learned.retain(|known| known.port != id(number));
+        }
+        let after = rows_of(&state, &carried, &segments, numbers(&among(&still)), &ports);
+        for op in before.diff(&after) {
+            apply_row(op, &mut rows);
+        }
+        prop_assert_eq!(rows, rows_wanted(&state, &carried, &segments, numbers(&still)));
+    }
+
     /// Rows of any state: the difference applied is the state, and a second one is empty.
     #[test]
     fn rows_reach_what_is_wanted(before in rows(), after in rows()) {

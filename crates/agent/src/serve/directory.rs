@@ -21,6 +21,9 @@ pub struct PlanDirectory {
 
 type Holders = BTreeMap<(Vni, Ipv6Addr), Holder>;
 
+/// An address that is at another MAC now, with its holder.
+pub(super) type Moved = (Vni, Ipv6Addr, Holder);
+
 impl PlanDirectory {
     /// Of this state.
     pub fn new(state: &State) -> Self {
@@ -53,11 +56,7 @@ pub(super) struct Departed {
 impl Departed {
     /// Assigned addresses that are at another MAC now than when somebody held them last, with their holders. IPv4 ones are
     /// mapped into IPv6.
-    pub(super) fn moved(
-        &mut self,
-        before: &PlanDirectory,
-        now: &PlanDirectory,
-    ) -> Vec<(Vni, Ipv6Addr, Holder)> {
+    pub(super) fn moved(&mut self, before: &PlanDirectory, now: &PlanDirectory) -> Vec<Moved> {
         if Arc::ptr_eq(&before.planned, &now.planned) {
             return Vec::new();
         }

@@ -1,15 +1,15 @@
 //! One link's machine, with its panics contained.
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::{PortNumber, Vni};
-use hextet_proto::{Holder, Link, LinkCounters, ReconfigureSeed};
+use hextet_proto::{Link, LinkCounters, ReconfigureSeed};
 use hextet_wire::dhcpv6::ReconfigureKey;
 use tracing::error;
 
+use super::directory::Moved;
 use super::{LinkView, PlanDirectory};
 
 /// How the panics of a machine are counted among its drops.
@@ -68,7 +68,7 @@ impl Served {
     }
 
     /// Addresses of any network that are at another MAC: its guest is told of its neighbours'.
-    pub(super) fn take_moved(&mut self, moved: &[(Vni, Ipv6Addr, Holder)], now: Instant) {
+    pub(super) fn take_moved(&mut self, moved: &[Moved], now: Instant) {
         let (vni, port) = (self.view.plan.vni, self.view.plan.port);
         for (of, address, holder) in moved {
             if *of == vni && holder.port != Some(port) {

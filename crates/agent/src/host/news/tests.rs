@@ -1,8 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hextet_core::ids::PortId;
 use hextet_core::mac::Mac;
+use uuid::Uuid;
 
-use super::super::pass::Carrier;
+use super::super::carriers::Carrier;
 use super::{News, take_links};
 use crate::kernel::links::{LinkChange, LinkKind, LinkSeen};
 
@@ -35,12 +37,41 @@ fn carried(carrier: bool) -> Carrier {
     }
 }
 
+/// The port whose link is number 7.
+const PORT: PortId = PortId(Uuid::from_u128(7));
+/// The one whose link will be named `tap9`.
+const COMING: PortId = PortId(Uuid::from_u128(9));
+
 /// What changes tell of a port's link with this carrier, and whether its guest may be another one.
 fn told(carrier: bool, changes: &[LinkChange]) -> (News, bool) {
-    let mut known = BTreeMap::from([(7, link(carrier))]);
-    let mut port = carried(carrier);
-    let news = take_links(changes, &mut known, std::iter::once(&mut port));
-    (news, port.interrupted)
+    let other = LinkSeen {
+        ifindex: 6,
+        name: "eth0".to_owned(),
+        ..link(true)
+    };
+    let mut known = BTreeMap::from([(6, other), (7, link(carrier))]);
+    let mut carriers = BTreeMap::from([(PORT, carried(carrier))]);
+    let port_of = |name: &str| (name == "tap9").then_some(COMING);
+    let news = take_links(changes, &mut known, &mut carriers, port_of);
+    (news, carriers[&PORT].interrupted)
+}
+
+fn nothing() -> News {
+    News::default()
+}
+
+fn of_port() -> News {
+    News {
+        ports: BTreeSet::from([PORT]),
+        ..News::default()
+    }
+}
+
+fn of_others() -> News {
+    News {
+        others: true,
+        ..News::default()
+    }
 }
 
 fn seen(carrier: bool) -> LinkChange {
@@ -50,42 +81,65 @@ fn seen(carrier: bool) -> LinkChange {
 #[test]
 fn an_echo_is_no_news() {
     let unknown = LinkChange::Gone { ifindex: 8 };
-    assert_eq!(told(true, &[seen(true), unknown]), (News::Nothing, false));
-    assert_eq!(told(false, &[seen(false)]), (News::Nothing, false));
+    assert_eq!(told(true, &[seen(true), unknown]), (nothing(), false));
+    assert_eq!(told(false, &[seen(false)]), (nothing(), false));
 }
 
 #[test]
 fn a_carrier_gained_is_told_and_one_lost_takes_a_pass_even_when_it_is_back() {
-    assert_eq!(told(false, &[seen(true)]), (News::Carriers, false));
-    assert_eq!(told(true, &[seen(false)]), (News::Links, true));
-    assert_eq!(told(true, &[seen(false), seen(true)]), (News::Links, true));
+    let gained = News {
+        carriers: BTreeSet::from([PORT]),
+        ..News::default()
+    };
+    assert_eq!(told(false, &[seen(true)]), (gained, false));
+    for changes in [[seen(false), seen(false)], [seen(true), seen(false)]] {
+        assert_eq!(told(true, &changes).0.ports, of_port().ports);
+        assert!(told(true, &changes).1);
+    }
+    assert!(told(true, &[seen(false), seen(true)]).1);
     let blink = [seen(true), seen(false)];
-    assert_eq!(told(false, &blink), (News::Links, true));
+    assert_eq!(told(false, &blink), (of_port(), true));
 }
 
 #[test]
 fn a_link_made_again_with_its_number_and_name_is_no_echo() {
     let gone = LinkChange::Gone { ifindex: 7 };
     let again = [gone.clone(), seen(false)];
-    assert_eq!(told(false, &again), (News::Links, false));
-    assert_eq!(told(false, &[gone]), (News::Links, false));
+    assert_eq!(told(false, &again), (of_port(), false));
+    assert_eq!(told(false, &[gone]), (of_port(), false));
 }
 
 #[test]
-fn other_links_other_properties_and_lost_changes_take_a_pass() {
-    let other = LinkSeen {
-        ifindex: 8,
-        ..link(true)
+fn what_comes_under_a_ports_name_is_that_ports_and_no_other_news() {
+    let coming = |name: &str| {
+        LinkChange::Seen(LinkSeen {
+            ifindex: 9,
+            name: name.to_owned(),
+            ..link(true)
+        })
     };
+    let ports = BTreeSet::from([COMING]);
+    let (news, _) = told(true, &[coming("tap9")]);
+    assert_eq!((news.ports, news.others), (ports, false));
+    assert_eq!(told(true, &[coming("tap8")]), (of_others(), false));
+    // Gone before it was looked at.
+    let brief = [coming("tap9"), LinkChange::Gone { ifindex: 9 }];
+    assert_eq!(told(true, &brief), (nothing(), false));
+}
+
+#[test]
+fn other_properties_other_links_and_lost_changes_take_a_pass() {
     let down = LinkSeen {
         admin_up: false,
         ..link(true)
     };
-    for change in [
-        LinkChange::Seen(other),
-        LinkChange::Seen(down),
-        LinkChange::Lost,
-    ] {
-        assert_eq!(told(true, &[change]), (News::Links, false));
+    assert_eq!(
+        told(true, &[LinkChange::Seen(down.clone())]),
+        (of_port(), false)
+    );
+    let other = LinkSeen { ifindex: 6, ..down };
+    let gone = LinkChange::Gone { ifindex: 6 };
+    for change in [LinkChange::Seen(other), gone, LinkChange::Lost] {
+        assert_eq!(told(true, &[change]), (of_others(), false));
     }
 }

@@ -90,6 +90,11 @@ impl Fastpath {
         Ok(repaired)
     }
 
+    /// Nothing older of ours is attached any more.
+    pub fn is_settled(&self) -> bool {
+        self.held.settled.load(Ordering::Relaxed)
+    }
+
     pub(super) fn hold(&self) -> Result<(), FastpathError> {
         self.held.hold(&self.pins).map_err(FastpathError::Attached)
     }

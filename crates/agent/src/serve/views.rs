@@ -1,0 +1,75 @@
+//! The links that are there, as the host's thread says.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use hextet_core::ids::PortId;
+
+use super::directory::Moved;
+use super::link::Served;
+use super::{LinkView, Thread, View};
+
+impl Thread {
+    pub(super) fn take_view(&mut self, view: &View) {
+        let now = Instant::now();
+        let before = std::mem::replace(&mut self.directory, view.directory.clone());
+        let moved = self.departed.moved(&before, &self.directory);
+        self.ears.take_view(&view.segments, now);
+        let gone: Vec<PortId> = self
+            .links
+            .keys()
+            .filter(|id| !view.links.contains_key(id))
+            .copied()
+            .collect();
+        gone.into_iter().for_each(|id| self.let_go(id));
+        self.by_ifindex = view
+            .links
+            .iter()
+            .map(|(id, link)| (link.ifindex, *id))
+            .collect();
+        for (id, link) in &view.links {
+            self.take_link(*id, link, &moved, now);
+        }
+    }
+
+    pub(super) fn take_part(&mut self, ports: &BTreeSet<PortId>, view: &View) {
+        let now = Instant::now();
+        self.directory = view.directory.clone();
+        for served in ports.iter().filter_map(|id| self.links.get(id)) {
+            self.by_ifindex.remove(&served.ifindex);
+        }
+        for id in ports {
+            match view.links.get(id) {
+                Some(link) => {
+                    self.by_ifindex.insert(link.ifindex, *id);
+                    self.take_link(*id, link, &[], now);
+                }
+                None => self.let_go(*id),
+            }
+        }
+    }
+
+    fn take_link(&mut self, id: PortId, link: &LinkView, moved: &[Moved], now: Instant) {
+        match self.links.get_mut(&id) {
+            Some(served) => {
+                served.take_view(link, now);
+                served.take_directory(&self.directory, now);
+                served.take_moved(moved, now);
+            }
+            None => {
+                self.links.insert(id, Served::new(link, now));
+            }
+        }
+        self.drain(id, now);
+    }
+
+    fn let_go(&mut self, id: PortId) {
+        let Some(served) = self.links.remove(&id) else {
+            return;
+        };
+        self.totals.add(&served);
+        if let Some(timer) = served.timer {
+            self.timers.remove(&(timer, id));
+        }
+    }
+}
