@@ -1,12 +1,13 @@
-//! A plain KVM host: a domain of libvirt on a tap that the agent adopts by its name. libvirt is Debian's, with its driver in
-//! a process of ours (`virt-qemu-run`) and its files in a folder of ours; the guest is Debian's kernel, by software emulation.
+//! A plain KVM host: a domain of libvirt on a tap that the agent adopts by its name. libvirt is Debian's, by its daemon and
+//! `virsh`, and with its driver in a process of ours (`virt-qemu-run`); its files are in a folder of ours. The guest is Debian's
+//! kernel, by software emulation.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hextet_lab::clouds::{Proof, login};
@@ -25,9 +26,9 @@ udhcpc -b -t 1000 -i eth0 -s /etc/udhcpc/default.script -O mtu
 while sleep 1; do ip -o addr show dev eth0 | sed 's/^/seen: /'; ip -o link show dev eth0 | sed 's/^/seen: /'; done &
 ";
 
-/// Runs `virt-qemu-run` where it finds its user, which comes with a package of daemons that nobody here needs, and no
-/// /dev/kvm, which is on some machines and of no use.
-const RUN: &str = r#"
+/// libvirt finds its user, which comes with a package of daemons that nobody here needs, and no /dev/kvm, which is on some
+/// machines and of no use.
+const PREPARE: &str = r#"
 set -e
 mount -t tmpfs run /run
 mkdir -p dev && mount -t tmpfs dev dev && mkdir dev/net
@@ -37,8 +38,28 @@ mount --rbind dev /dev
 (cat /etc/group; echo 'libvirt-qemu:x:64055:') > group
 mount --bind passwd /etc/passwd
 mount --bind group /etc/group
-exec virt-qemu-run --root="$PWD/root" "$PWD/domain.xml"
 "#;
+
+/// Its driver alone, which ends its guest when it is told to end.
+const EMBEDDED: &str = r#"exec virt-qemu-run --root="$PWD/root" "$PWD/domain.xml""#;
+
+/// Its daemon, asked by `virsh` as on any host, until nobody listens to us any more.
+const DAEMON: &str = r#"
+for folder in /var/lib /var/cache /var/log; do mount -t tmpfs libvirt $folder; done
+mount --bind root/etc /etc/libvirt
+libvirtd --config /etc/libvirt/libvirtd.conf &
+daemon=$!
+until virsh -q version >/dev/null 2>&1; do kill -0 $daemon; sleep 0.1; done
+virsh -q define domain.xml
+virsh -q start guest1
+virsh -q domiflist guest1 > interfaces.new
+mv interfaces.new interfaces
+read -r _ || true
+virsh -q destroy guest1
+virsh -q undefine guest1
+"#;
+
+const LIBVIRTD_CONF: &str = "auth_unix_rw = \"none\"\nauth_unix_ro = \"none\"\n";
 
 const QEMU_CONF: &str = r#"
 user = "root"
@@ -94,6 +115,43 @@ fn libvirt_domains_get_their_addresses_on_taps_that_are_adopted_by_their_names()
     until("the tap went with the guest", || {
         (cloud.host.links().is_empty() && cloud.status(id) == "DOWN").then_some(())
     });
+}
+
+#[test]
+fn libvirts_daemon_starts_and_ends_a_domain_on_a_tap_and_leaves_the_tap() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    cloud.create(
+        "subnet",
+        json!({ "network_id": network, "ip_version": 4, "cidr": "10.9.0.0/24" }),
+    );
+    let port = cloud.create("port", json!({ "network_id": network, "name": "vm" }));
+    let id = port["id"].as_str().unwrap();
+    let tap = format!("tap{}", &id[..11]);
+    cloud.host.ip(&format!("tuntap add dev {tap} mode tap"));
+    until("the tap is adopted", || {
+        (cloud.status(id) == "ACTIVE").then_some(())
+    });
+    let before = cloud.host.links_seen();
+    let folder = tempfile::tempdir().unwrap();
+    let xml = cloud.done(&["port", "libvirt-xml", "vm"]);
+    let domain = Domain::by_daemon(&cloud, folder.path(), &xml);
+    let interfaces = until("virsh has started it", || {
+        fs::read_to_string(folder.path().join("interfaces")).ok()
+    });
+    let words: Vec<&str> = interfaces.split_whitespace().collect();
+    let mac = port["mac_address"].as_str().unwrap();
+    assert_eq!(words, [&tap, "ethernet", "-", "virtio", mac]);
+    domain.holds(&port["fixed_ips"]);
+    domain.stop();
+    until("its carrier goes with the guest", || {
+        (cloud.listed(id)["carrier"] == false).then_some(())
+    });
+    let after = cloud.host.links_seen();
+    assert_eq!(after.len(), 1, "the tap stays");
+    let same = (after[0].ifindex, after[0].mac, after[0].mtu);
+    assert_eq!(same, (before[0].ifindex, before[0].mac, before[0].mtu));
+    assert_eq!(cloud.status(id), "ACTIVE");
 }
 
 #[test]
@@ -155,6 +213,25 @@ struct Domain {
 impl Domain {
     /// With this NIC, on the cloud's host.
     fn start(cloud: &Cloud, folder: &Path, interface: &str) -> Self {
+        let script = format!("{PREPARE}{EMBEDDED}");
+        Self::run(cloud, folder, interface, &[], &script)
+    }
+
+    /// The same by libvirt's daemon, of which nothing is left at its end.
+    fn by_daemon(cloud: &Cloud, folder: &Path, interface: &str) -> Self {
+        let script = format!("{PREPARE}{DAEMON}");
+        let own = ["--uts", "--pid", "--mount-proc", "--fork", "--kill-child"];
+        Self::run(cloud, folder, interface, &own, &script)
+    }
+
+    /// Run by this script in namespaces of its own.
+    fn run(
+        cloud: &Cloud,
+        folder: &Path,
+        interface: &str,
+        namespaces: &[&str],
+        script: &str,
+    ) -> Self {
         let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/kernel");
         let kernel = Kernel::open(&kernel).unwrap();
         let mut initrd = Initrd::new(&kernel, START).unwrap();
@@ -185,10 +262,13 @@ impl Domain {
         assert_eq!(code, 0, "libvirt's schema: {out}{err}");
         fs::create_dir_all(folder.join("root/etc")).unwrap();
         fs::write(folder.join("root/etc/qemu.conf"), QEMU_CONF).unwrap();
+        fs::write(folder.join("root/etc/libvirtd.conf"), LIBVIRTD_CONF).unwrap();
         let mut run = Command::new("unshare");
-        run.args(["--mount", "--propagation", "private", "sh", "-c", RUN])
+        run.args(namespaces)
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
             .current_dir(folder)
-            .process_group(0);
+            .process_group(0)
+            .stdin(Stdio::piped());
         Self {
             console,
             process: cloud.host.spawn(&mut run),
@@ -218,8 +298,14 @@ impl Domain {
         }
     }
 
-    /// As `virsh destroy`.
+    /// `virsh destroy`, or as that.
     fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // The one ends by the signal, the other, which does not get it, when nobody listens.
+        drop(self.process.stdin.take());
         kill(&self.process.id().to_string(), "TERM");
         self.process.wait().unwrap();
     }
@@ -229,8 +315,7 @@ impl Drop for Domain {
     fn drop(&mut self) {
         // A test that failed: libvirt ends its guest itself.
         if let Ok(None) = self.process.try_wait() {
-            kill(&self.process.id().to_string(), "TERM");
-            let _ = self.process.wait();
+            self.end();
         }
     }
 }
