@@ -75,7 +75,7 @@ fn dhclient_with_two_associations_gets_an_address_in_each() {
 }
 
 /// A client in a guest, ended when dropped.
-struct Client {
+pub struct Client {
     process: Child,
     log: PathBuf,
 }
@@ -91,7 +91,7 @@ impl Client {
         Self::start(cloud, guest, command)
     }
 
-    fn dhclient(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
+    pub fn dhclient(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
         let file = |extension| cloud.path(&guest.name).with_extension(extension);
         fs::write(file("script"), DHCLIENT_SCRIPT).unwrap();
         let mut command = jailed(cloud, guest);

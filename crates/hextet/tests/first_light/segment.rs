@@ -59,10 +59,14 @@ impl Segment {
 
     /// The router begins to advertise the prefix for SLAAC, with these lines besides.
     fn advertise(&mut self, lines: &str) {
+        self.advertise_prefix(lines, "AdvAutonomous on;");
+    }
+
+    fn advertise_prefix(&mut self, lines: &str, of_prefix: &str) {
         let config = self.cloud.path("radvd.conf");
         let text = format!(
             "interface eth0 {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;\n{lines}\n\
-             prefix {PREFIX} {{ AdvOnLink on; AdvAutonomous on; }}; }};\n"
+             prefix {PREFIX} {{ AdvOnLink on; {of_prefix} }}; }};\n"
         );
         std::fs::write(&config, text).unwrap();
         let mut radvd = Command::new("radvd");

@@ -1,6 +1,39 @@
-//! Addresses on a physical segment that the cloud does not assign.
+//! Addresses on a physical segment that the cloud does not assign: formed by guests, or given by the operator's own server.
+
+use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::dhcpv6::Client;
+
+/// Where the router also leads, beyond the segment.
+const BEYOND: &str = "2001:db8:ee::1";
+/// What the operator's server gives.
+const POOL: &str = "2001:db8:aa::1000,2001:db8:aa::10ff,64,1h";
+
+/// dnsmasq as the operator's DHCPv6 server on the segment, ended when dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(segment: &Segment) -> Self {
+        let mut dnsmasq = Command::new("dnsmasq");
+        // It serves no names, and leaves no file behind.
+        dnsmasq
+            .args(["--no-daemon", "--conf-file=/dev/null", "--user=root"])
+            .args(["--port=0", "--interface=eth0", "--leasefile-ro"])
+            .args(["--pid-file", &format!("--dhcp-range={POOL}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(segment.outside.spawn(&mut dnsmasq))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 impl Segment {
     /// Waits until the port is known to have learned the address, which then reaches and is reached from outside; the API
@@ -68,4 +101,38 @@ fn beside_a_router_outside_what_a_guest_forms_is_learned_in_every_mode_that_leav
     until("the router's default route", || {
         default_route(&one).contains("via fe80::").then_some(())
     });
+}
+
+#[test]
+fn what_the_operators_own_server_gives_is_learned_where_only_the_advertisement_is_ours() {
+    let mut segment = Segment::new(json!({ "ipv6_ra_mode": "dhcpv6-stateful" }));
+    segment
+        .outside
+        .ip(&format!("address add {BEYOND}/128 dev lo nodad"));
+    segment.advertise_prefix(
+        "AdvManagedFlag on; AdvOtherConfigFlag on;",
+        "AdvAutonomous off;",
+    );
+    let _server = Server::start(&segment);
+    let (one, id, promised) = segment.cloud.guest(&segment.network, "one");
+    let _client = Client::dhclient(&segment.cloud, &one, &[]);
+    let (given, length) = until("an address of the server's", || {
+        one.addresses().first().copied()
+    });
+    assert_eq!(length, 128);
+    assert_ne!(given, promised);
+    let last = given.segments()[7];
+    assert!((0x1000..=0x10ff).contains(&last), "{given}");
+    // By the router that our advertisement names.
+    until("the router's default route", || {
+        default_route(&one).contains("via fe80::").then_some(())
+    });
+    segment.serves(&one, &id, given, BEYOND.parse().unwrap());
+    reaches(&one, ROUTER.parse().unwrap());
+    let problems = &segment.cloud.listed(&id)["segment_problems"];
+    assert_eq!(*problems, json!([]));
+    // It outlives the agent as what a guest forms does.
+    segment.cloud.kill_agent();
+    assert!(segment.cloud.learned(&id, given));
+    reaches_from(&one, given, BEYOND.parse().unwrap());
 }
