@@ -4,6 +4,7 @@
 mod bed;
 mod ear;
 mod harm;
+mod lease;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -25,19 +26,31 @@ use crate::interrupt::Interrupt;
 use crate::lab::{Lab, say};
 use crate::networks::NetworkSpec;
 use bed::Bed;
-use harm::Watch;
+use harm::{Harm, Watch};
 use tools::{ATTACKS, Attack};
 
-/// The network whose guests are attacker, victim and their neighbour.
-pub const NETWORK: NetworkSpec = NetworkSpec {
-    name: "attacked",
-    cidr: "2001:db8:a::/64",
-    mode: "slaac",
-    mtu: None,
-    ipv4: None,
-    physical: None,
-    guests: &[Client::Kernel, Client::Kernel, Client::Kernel],
-};
+/// The networks whose guests are attacker, victim and their neighbour: one where they form their addresses, and one where a
+/// server gives them.
+pub const NETWORKS: [NetworkSpec; 2] = [
+    NetworkSpec {
+        name: "attacked",
+        cidr: "2001:db8:a::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: None,
+        physical: None,
+        guests: &[Client::Kernel, Client::Kernel, Client::Kernel],
+    },
+    NetworkSpec {
+        name: "starved",
+        cidr: "2001:db8:b::/64",
+        mode: "dhcpv6-stateful",
+        mtu: None,
+        ipv4: None,
+        physical: None,
+        guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
+    },
+];
 
 /// How long an attack may take to do its harm on the plain bridge.
 const HARM_BOUND: Duration = Duration::from_secs(60);
@@ -50,14 +63,15 @@ const ROUND: Duration = Duration::from_millis(2500);
 
 /// Programs of the attacks, and Debian's packages of them.
 pub fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ATTACKS.iter().map(|attack| {
+    let tools = ATTACKS.iter().map(|attack| {
         let tool = attack.tool();
         let package = match tool.starts_with("atk6-") {
             true => "thc-ipv6",
             false => "ipv6toolkit",
         };
         (tool, package)
-    })
+    });
+    tools.chain([("dnsmasq", "dnsmasq-base")])
 }
 
 /// What came of an attack on one bed.
@@ -91,12 +105,17 @@ impl Row {
 /// # Errors
 /// When a bed or a tool cannot be used, or someone asks the lab to end.
 pub fn run(lab: &Lab, interrupt: &Interrupt) -> Result<Vec<Row>> {
-    let cloud = Bed::cloud(lab, NETWORK.name)?;
+    let [formed, given] = &NETWORKS;
+    let (formed, given) = (Bed::cloud(lab, formed.name)?, Bed::cloud(lab, given.name)?);
     let mut rows = Vec::new();
     for attack in ATTACKS {
         interrupt.check()?;
         let name = attack.name;
-        rows.push(row(lab, &cloud, attack).with_context(|| format!("the attack: {name}"))?);
+        let cloud = match attack.harm {
+            Harm::Leases => &given,
+            _ => &formed,
+        };
+        rows.push(row(lab, cloud, attack).with_context(|| format!("the attack: {name}"))?);
     }
     Ok(rows)
 }
@@ -104,7 +123,10 @@ pub fn run(lab: &Lab, interrupt: &Interrupt) -> Result<Vec<Row>> {
 fn row(lab: &Lab, cloud: &Bed, attack: &'static Attack) -> Result<Row> {
     say(&format!("attack: {}: {}", attack.name, attack.command));
     // What the last attack did is gone with it.
-    let bare = Bed::plain(&lab.id())?;
+    let mut bare = Bed::plain(&lab.id())?;
+    if matches!(attack.harm, Harm::Leases) {
+        bare.serve_dhcpv6()?;
+    }
     let plain = trial(attack, &bare, HARM_BOUND)?;
     drop(bare);
     let before = lab.cloud().drops(&cloud.attacker.port)?;

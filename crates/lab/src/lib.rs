@@ -101,7 +101,12 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
     };
     let interrupt = Interrupt::listen()?;
     let mut networks = networks::ALL.to_vec();
-    networks.extend(args.attacks.then_some(attacks::NETWORK));
+    networks.extend(
+        args.attacks
+            .then_some(attacks::NETWORKS)
+            .into_iter()
+            .flatten(),
+    );
     let lab = Lab::start(
         &hextet,
         &networks,

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,21 @@ use crate::run::{Namespace, finish, run};
 
 /// How long a look into a station may take.
 const LOOK_BOUND: Duration = Duration::from_secs(30);
+
+/// The neighbour's server on the plain bridge: the prefix is of its stations.
+const DHCPV6_SERVER: &str = "dnsmasq --no-daemon --conf-file=/dev/null --user=root --port=0 --interface=eth0 \
+     --leasefile-ro --pid-file --dhcp-range=2001:db8:99::100,2001:db8:99::107,64,1h";
+
+/// A server, ended when dropped.
+#[derive(Debug)]
+pub struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A guest, as far as attacks need to know it.
 #[derive(Debug)]
@@ -133,6 +148,8 @@ pub struct Bed {
     pub neighbour: Station,
     /// The link-local address of who sends the victim Router Advertisements.
     pub router: Ipv6Addr,
+    /// Who gives its stations addresses, if somebody does.
+    pub(super) _server: Option<Server>,
     /// What is taken away with it.
     pub(super) _made: Vec<Namespace>,
 }
@@ -184,8 +201,21 @@ impl Bed {
             attacker,
             victim,
             neighbour,
+            _server: None,
             _made: made,
         })
+    }
+
+    /// The neighbour becomes a DHCPv6 server with a few addresses: Debian's dnsmasq.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn serve_dhcpv6(&mut self) -> Result<()> {
+        let mut command = self.neighbour.command(DHCPV6_SERVER);
+        // It serves no names and leaves no file behind.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        self._server = Some(Server(command.stderr(Stdio::null()).spawn()?));
+        Ok(())
     }
 
     /// The first three guests of a network of the lab.
@@ -208,6 +238,7 @@ impl Bed {
             attacker,
             victim,
             neighbour,
+            _server: None,
             _made: Vec::new(),
         })
     }

@@ -13,7 +13,8 @@ const FRAME_MAX: usize = 2048;
 const ETHERTYPE: std::ops::Range<usize> = 12..14;
 const NEXT_HEADER: usize = 20;
 const SOURCE: std::ops::Range<usize> = 22..38;
-const UPPER: usize = 54;
+/// Where the upper layer begins, without extension headers.
+pub const UPPER: usize = 54;
 
 /// By what a frame is known.
 #[derive(Clone, Copy, Debug)]
@@ -98,8 +99,20 @@ impl Ear {
 
     /// How many frames with this sign came in since the last call.
     pub fn heard(&self, sign: Sign, bed: &Bed) -> usize {
-        let mut frame = [0; FRAME_MAX];
         let mut heard = 0;
+        self.listen(|frame| heard += usize::from(sign.is_on(frame, bed)));
+        heard
+    }
+
+    /// The frames that came in since the last call.
+    pub fn frames(&self) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        self.listen(|frame| frames.push(frame.to_vec()));
+        frames
+    }
+
+    fn listen(&self, mut take: impl FnMut(&[u8])) {
+        let mut frame = [0; FRAME_MAX];
         // An error is an empty socket, or one that lost what it could not hold: the rest is behind it.
         while let Ok(length) = recv(
             self.socket.as_raw_fd(),
@@ -107,8 +120,9 @@ impl Ear {
             nix::sys::socket::MsgFlags::empty(),
         ) {
             let frame = &frame[..length];
-            heard += usize::from(frame.get(6..12) != Some(&self.own.0) && sign.is_on(frame, bed));
+            if frame.get(6..12) != Some(&self.own.0) {
+                take(frame);
+            }
         }
-        heard
     }
 }

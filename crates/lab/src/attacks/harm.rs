@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::bed::Bed;
 use super::ear::{Ear, Sign};
+use super::lease;
 
 /// The MAC that neighbours are to be believed to have.
 pub const FORGED: &str = "02:00:00:00:0b:ad";
@@ -35,6 +36,8 @@ pub enum Harm {
     Answer,
     /// Heard so many frames of this kind.
     Heard(Sign, usize),
+    /// No address of the DHCPv6 server's, or not what the attacker was given besides its own.
+    Leases,
 }
 
 /// Watches for one harm.
@@ -54,10 +57,14 @@ impl<'a> Watch<'a> {
     /// When the victim cannot be looked into.
     pub fn begin(bed: &'a Bed, harm: Harm) -> Result<Self> {
         let client = matches!(harm, Harm::Answer).then(|| bed.victim.inside(client));
+        let ear = match harm {
+            Harm::Leases => Ear::open(&bed.attacker),
+            _ => Ear::open(&bed.victim),
+        };
         let watch = Self {
             bed,
             harm,
-            ear: Ear::open(&bed.victim)?,
+            ear: ear?,
             client: client.transpose()?,
             heard: 0,
         };
@@ -88,7 +95,7 @@ impl<'a> Watch<'a> {
             }
             Harm::Answer => {
                 let client = self.client.as_ref().context("a client was begun with")?;
-                client.send_to(&solicit(), servers(victim_scope(self.bed)?))?;
+                client.send_to(&SOLICIT, servers(victim_scope(self.bed)?))?;
                 Ok(())
             }
             _ => Ok(()),
@@ -111,6 +118,10 @@ impl<'a> Watch<'a> {
     fn done(&self) -> Result<Option<String>> {
         let victim = &self.bed.victim;
         Ok(match self.harm {
+            Harm::Leases => match lease::hoarded(self.bed, &self.ear) {
+                Some(address) => Some(format!("the attacker was given {address}, too")),
+                None => lease::refused(victim)?,
+            },
             Harm::Address => victim
                 .look("ip -6 -o addr show dev eth0")?
                 .contains(ROGUE)
@@ -189,7 +200,7 @@ fn client() -> Result<UdpSocket> {
 }
 
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
-fn servers(scope: u32) -> SocketAddrV6 {
+pub fn servers(scope: u32) -> SocketAddrV6 {
     let address = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
     SocketAddrV6::new(address, 547, 0, scope)
 }
@@ -200,12 +211,12 @@ fn victim_scope(bed: &Bed) -> Result<u32> {
         .inside(|| Ok(nix::net::if_::if_nametoindex("eth0")?))
 }
 
-/// A SOLICIT for one address and name servers.
-fn solicit() -> Vec<u8> {
-    let mut message = vec![1, 0x5a, 0x5a, 0x5a];
-    // A client identifier (a DUID of a link-layer address), an IA_NA, what is asked for.
-    message.extend([0, 1, 0, 10, 0, 3, 0, 1, 0xfa, 0x16, 0x3e, 0, 0xba, 0xd0]);
-    message.extend([0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
-    message.extend([0, 6, 0, 2, 0, 23, 0, 8, 0, 2, 0, 0]);
-    message
-}
+/// A SOLICIT for one address and name servers: its transaction, a client identifier (a DUID of a link-layer address), an
+/// IA_NA, what is asked for.
+#[rustfmt::skip]
+pub const SOLICIT: [u8; 46] = [
+    1, 0x5a, 0x5a, 0x5a,
+    0, 1, 0, 10, 0, 3, 0, 1, 0xfa, 0x16, 0x3e, 0, 0xba, 0xd0,
+    0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 6, 0, 2, 0, 23, 0, 8, 0, 2, 0, 0,
+];

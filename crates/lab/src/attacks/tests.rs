@@ -6,6 +6,7 @@ use hextet_core::mac::Mac;
 
 use super::bed::{Bed, Station};
 use super::ear::Sign;
+use super::lease::{Answer, answer};
 use super::*;
 
 fn station(number: u8) -> Station {
@@ -25,6 +26,7 @@ fn bed() -> Bed {
         attacker: station(1),
         victim: station(2),
         neighbour: station(3),
+        _server: None,
         _made: Vec::new(),
     }
 }
@@ -105,4 +107,33 @@ fn only_drops_that_rose_are_told() {
     ]);
     assert_eq!(risen(&before, &after), "1 b, 2 c");
     assert_eq!(risen(&after, &after), "");
+}
+
+#[test]
+fn a_servers_answer_tells_which_addresses_it_gives() {
+    let given: Ipv6Addr = "2001:db8::7".parse().unwrap();
+    let address = [&[0, 5, 0, 24][..], &given.octets(), &[0; 8]].concat();
+    let association = [&[0, 3, 0, 40][..], &[0; 12], &address].concat();
+    let message = |options: &[u8]| {
+        let head = [2, 35, 2, 34, 0, 0, 0, 0, 2, 7, 8, 9, 0, 1, 0, 1, 0xff];
+        let payload = [&head[..], options].concat();
+        frame(station(3).mac, station(3).link_local, 17, &payload)
+    };
+    let expected = |addresses: &[Ipv6Addr]| {
+        Some(Answer {
+            transaction: [7, 8, 9],
+            addresses: addresses.to_vec(),
+        })
+    };
+    let whole = message(&association);
+    assert_eq!(answer(&whole), expected(&[given]));
+    assert_eq!(answer(&message(&[])), expected(&[]));
+    // Cut anywhere it is no answer, or one without the address.
+    for length in 0..whole.len() {
+        let cut = answer(&whole[..length]);
+        assert!(cut.is_none() || cut == expected(&[]), "{length}: {cut:?}");
+    }
+    let mut to_server = whole;
+    to_server[57] = 35;
+    assert_eq!(answer(&to_server), None);
 }

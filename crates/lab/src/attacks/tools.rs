@@ -183,6 +183,11 @@ pub const ATTACKS: &[Attack] = &[
         "atk6-flood_solicitate6 -k eth0 {victim} {victim}",
         Harm::Heard(Sign::Icmp(135), 1000),
     ),
+    attack(
+        "all clients of a DHCPv6 server",
+        "atk6-flood_dhcpc6 -N eth0",
+        Harm::Leases,
+    ),
 ];
 
 impl Attack {
