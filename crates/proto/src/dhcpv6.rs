@@ -71,9 +71,8 @@ pub(crate) fn unicast(
 /// # Errors
 /// The reason for which it gets no answer.
 pub(crate) fn answer(plan: &Dhcpv6Plan, message: &ClientMessage) -> Result<Answer, DropReason> {
-    let server = Duid::from_uuid(plan.server_duid.into_bytes());
     let ours = |wanted: &Duid| {
-        if *wanted == server {
+        if *wanted == Duid::from_uuid(plan.server_duid.into_bytes()) {
             Ok(())
         } else {
             Err(DropReason::Dhcpv6OtherServer)

@@ -1,8 +1,10 @@
 //! What a link remembers of what happened on it, and when: for whoever asks why a guest has no address. Bounded, and a
 //! few bytes for each frame; nothing is decided by it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hextet_core::ids::PortId;
@@ -86,7 +88,7 @@ pub struct Exchange {
     /// The answer, or why there was none.
     pub outcome: Result<Option<Sent>, DropReason>,
     /// The addresses in the answer, at most eight.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Arc<[IpAddr]>,
 }
 
 /// What a note is about.
@@ -193,7 +195,7 @@ impl std::fmt::Display for Exchange {
             Ok(None) => write!(f, "noted")?,
             Err(reason) => write!(f, "no answer ({})", reason.name())?,
         }
-        for address in &self.addresses {
+        for address in self.addresses.iter() {
             write!(f, " {address}")?;
         }
         Ok(())
@@ -310,14 +312,21 @@ impl History {
             }
             _ => {}
         }
-        let last = self.last.entry(note.topic()).or_insert(Last {
-            at: now,
-            count: 0,
-            note: note.clone(),
-        });
-        last.at = now;
-        last.count += 1;
-        last.note = note.clone();
+        match self.last.entry(note.topic()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Last {
+                    at: now,
+                    count: 1,
+                    note: note.clone(),
+                });
+            }
+            Entry::Occupied(mut last) => {
+                let last = last.get_mut();
+                last.at = now;
+                last.count += 1;
+                last.note = note.clone();
+            }
+        }
         if self.notes.len() >= NOTES_MAX {
             self.notes.pop_front();
         }

@@ -233,14 +233,15 @@ impl Envelope {
     /// A frame with a UDP datagram.
     pub fn udp(&self, datagram: Udp<'_>) -> Vec<u8> {
         let length = datagram.data.len() + 8;
-        let mut segment = Vec::with_capacity(length);
-        segment.extend_from_slice(&datagram.source_port.to_be_bytes());
-        segment.extend_from_slice(&datagram.destination_port.to_be_bytes());
-        segment.extend_from_slice(&(length as u16).to_be_bytes());
-        segment.extend_from_slice(&[0, 0]);
-        segment.extend_from_slice(datagram.data);
-        self.fill_checksum(NEXT_HEADER_UDP, &mut segment, 6);
-        self.frame(NEXT_HEADER_UDP, &segment)
+        let mut frame = self.headers(NEXT_HEADER_UDP, length);
+        frame.extend_from_slice(&datagram.source_port.to_be_bytes());
+        frame.extend_from_slice(&datagram.destination_port.to_be_bytes());
+        frame.extend_from_slice(&(length as u16).to_be_bytes());
+        frame.extend_from_slice(&[0, 0]);
+        frame.extend_from_slice(datagram.data);
+        let segment = &mut frame[ETHERNET_BYTES + IPV6_BYTES..];
+        self.fill_checksum(NEXT_HEADER_UDP, segment, 6);
+        frame
     }
 
     fn fill_checksum(&self, next_header: u8, upper: &mut [u8], at: usize) {
@@ -254,16 +255,22 @@ impl Envelope {
     }
 
     fn frame(&self, next_header: u8, upper: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::with_capacity(ETHERNET_BYTES + IPV6_BYTES + upper.len());
+        let mut frame = self.headers(next_header, upper.len());
+        frame.extend_from_slice(upper);
+        frame
+    }
+
+    /// A frame's beginning, with room for an upper layer of this length, bytes.
+    fn headers(&self, next_header: u8, length: usize) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(ETHERNET_BYTES + IPV6_BYTES + length);
         frame.extend_from_slice(&self.mac_destination.0);
         frame.extend_from_slice(&self.mac_source.0);
         frame.extend_from_slice(&ETHERTYPE_IPV6.to_be_bytes());
         frame.extend_from_slice(&[0x60, 0, 0, 0]);
-        frame.extend_from_slice(&(upper.len() as u16).to_be_bytes());
+        frame.extend_from_slice(&(length as u16).to_be_bytes());
         frame.extend_from_slice(&[next_header, self.hop_limit]);
         frame.extend_from_slice(&self.source.octets());
         frame.extend_from_slice(&self.destination.octets());
-        frame.extend_from_slice(upper);
         frame
     }
 }

@@ -1,6 +1,6 @@
 //! What a client sends (RFC 9915 §16, §18.2).
 
-use super::options::{self, RawIa};
+use super::options::{self, RawIa, SaidIa};
 use super::{Duid, IaAddress, IaKind, MESSAGE_BYTES_MAX, code};
 use crate::bytes::Reader;
 
@@ -318,12 +318,12 @@ impl ClientMessage {
             options::emit(&mut out, code::RAPID_COMMIT, |_| {});
         }
         for ia in &asked.ias {
-            let ia = RawIa {
+            let ia = SaidIa {
                 kind: ia.kind,
                 iaid: ia.iaid,
                 t1_s: 0,
                 t2_s: 0,
-                addresses: ia.addresses.clone(),
+                addresses: &ia.addresses,
                 status: None,
             };
             options::emit_ia(&mut out, &ia);

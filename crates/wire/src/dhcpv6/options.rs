@@ -111,8 +111,18 @@ pub(super) fn emit(out: &mut Vec<u8>, option: u16, fill: impl FnOnce(&mut Vec<u8
     out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
 }
 
+/// An identity association as both directions write it.
+pub(super) struct SaidIa<'a> {
+    pub(super) kind: IaKind,
+    pub(super) iaid: u32,
+    pub(super) t1_s: u32,
+    pub(super) t2_s: u32,
+    pub(super) addresses: &'a [IaAddress],
+    pub(super) status: Option<(u16, &'a str)>,
+}
+
 /// Appends an identity association.
-pub(super) fn emit_ia(out: &mut Vec<u8>, ia: &RawIa) {
+pub(super) fn emit_ia(out: &mut Vec<u8>, ia: &SaidIa<'_>) {
     let option = match ia.kind {
         IaKind::Na => code::IA_NA,
         IaKind::Ta => code::IA_TA,
@@ -124,15 +134,15 @@ pub(super) fn emit_ia(out: &mut Vec<u8>, ia: &RawIa) {
             out.extend_from_slice(&ia.t1_s.to_be_bytes());
             out.extend_from_slice(&ia.t2_s.to_be_bytes());
         }
-        for address in &ia.addresses {
+        for address in ia.addresses {
             emit(out, code::IAADDR, |out| {
                 out.extend_from_slice(&address.address.octets());
                 out.extend_from_slice(&address.preferred_lifetime_s.to_be_bytes());
                 out.extend_from_slice(&address.valid_lifetime_s.to_be_bytes());
             });
         }
-        if let Some((code, text)) = &ia.status {
-            emit_status(out, *code, text);
+        if let Some((code, text)) = ia.status {
+            emit_status(out, code, text);
         }
     });
 }

@@ -3,12 +3,14 @@
 use std::net::Ipv6Addr;
 
 use super::client::{emit_accept, emit_ids};
-use super::options::{self, RawIa};
+use super::options::{self, SaidIa};
 use super::{Duid, GivenKey, IaAddress, IaKind, MESSAGE_BYTES_MAX, code};
 use crate::bytes::Reader;
 
 const ADVERTISE: u8 = 2;
 const REPLY: u8 = 7;
+/// Room for an answer with an address or two and name servers, bytes; a longer one takes more.
+const USUAL_BYTES: usize = 256;
 
 /// Advertise or Reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,10 +186,11 @@ impl ServerMessage {
     }
 
     fn emit_with(&self, extra: &[(u16, Vec<u8>)]) -> Vec<u8> {
-        let mut out = vec![match self.kind {
+        let mut out = Vec::with_capacity(USUAL_BYTES);
+        out.push(match self.kind {
             ServerMessageKind::Advertise => ADVERTISE,
             ServerMessageKind::Reply => REPLY,
-        }];
+        });
         out.extend_from_slice(&self.transaction);
         emit_ids(&mut out, self.client.as_ref(), Some(&self.server));
         if let Some(preference) = self.preference {
@@ -202,13 +205,13 @@ impl ServerMessage {
         }
         for ia in &self.ias {
             let status = ia.status.as_ref();
-            let ia = RawIa {
+            let ia = SaidIa {
                 kind: ia.kind,
                 iaid: ia.iaid,
                 t1_s: ia.t1_s,
                 t2_s: ia.t2_s,
-                addresses: ia.addresses.clone(),
-                status: status.map(|status| (status.code.into(), status.text.clone())),
+                addresses: &ia.addresses,
+                status: status.map(|status| (status.code.into(), status.text.as_str())),
             };
             options::emit_ia(&mut out, &ia);
         }
