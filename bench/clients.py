@@ -1,8 +1,10 @@
 """The row `clients`: from link up to a global address that is usable, with the clients that guests have, beside radvd and Kea."""
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -11,7 +13,7 @@ import time
 import uuid
 
 from cloud import Cloud
-from netns import in_netns, run
+from netns import in_netns, run, wait_for
 from peers import Kea, Radvd
 
 TENTATIVE = 0x40
@@ -23,13 +25,17 @@ ETC = ("passwd", "group", "nsswitch.conf", "services", "protocols", "ld.so.cache
 PRIVATE = "mount --bind $0/etc /etc && mount --bind $0/lib /var/lib && mount --bind $0/run /run && exec \"$@\""
 # dhclient cannot bind a tentative link-local address, so what starts it waits, as distributions' scripts do.
 AFTER_DAD = ("until ip -6 addr show dev " + LINK + " scope link -tentative | grep -q inet6; do sleep 0.02; done; exec \"$@\"")
+# Who starts a client on a link that has been up for a while, as boot loaders, initial file systems and ifupdown do.
+ON_A_LIVE_LINK = "sleep 0.2; exec \"$@\""
 OWN_SYS = "mount -t sysfs -o ro sysfs /sys && exec \"$@\""
+DHCPCD = ["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", LINK]
 # Each client: how its subnet is, its command, the target in seconds.
 CLIENTS = {
     "kernel SLAAC": ("slaac", None, 0.7),
     "dhclient": ("dhcpv6-stateful", ["sh", "-c", AFTER_DAD, "sh", "dhclient", "-6", "-d", "-lf", "/var/lib/leases", "-pf",
                                      "/run/dhclient.pid", LINK], 3.3),
-    "dhcpcd": ("slaac", ["dhcpcd", "-6", "-B", "-f", "/etc/dhcpcd.conf", LINK], 0.8),
+    "dhcpcd": ("slaac", DHCPCD, 0.8),
+    "dhcpcd on a live link": ("slaac", ["sh", "-c", ON_A_LIVE_LINK, "sh", *DHCPCD], 0.8),
     "systemd-networkd": ("slaac", ["sh", "-c", OWN_SYS, "sh", "/lib/systemd/systemd-networkd"], 4.1),
 }
 
@@ -86,7 +92,7 @@ def usable_after(guest, command):
                     client = subprocess.Popen(private, stdout=log, stderr=log)
 
         def measure():
-            if command is None or command[0] == "sh" and AFTER_DAD in command:
+            if command is None or {AFTER_DAD, ON_A_LIVE_LINK} & set(command):
                 subprocess.run(["ip", "link", "set", LINK, "up"], check=True)
             # The others set it up themselves, so that the kernel does not configure it before them.
             begin()
@@ -104,7 +110,26 @@ def usable_after(guest, command):
                 if client is not None:
                     client.kill()
                     client.wait()
+                    # dhcpcd, which gives up its rights, does not end with who started it.
+                    wait_for("the client's processes end", end_others)
         return in_netns(guest, measure)
+
+
+def end_others():
+    """Ends all other processes of this network namespace; whether there was none."""
+    own = os.readlink("/proc/self/ns/net")
+    others = [int(pid) for pid in filter(str.isdigit, os.listdir("/proc")) if network_of(pid) == own and int(pid) != os.getpid()]
+    for pid in others:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not others
+
+
+def network_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return None  # it has ended
 
 
 def files(folder):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from netns import descendants, hurry, inside, processor_time, run, start, wait_for_carriers
+from netns import GUESTS, descendants, hurry, inside, processor_time, run, start, wait_for_carriers
 
 SERVER = 0  # the core of who answers
 
@@ -85,6 +85,14 @@ class Radvd(Peer):
         links = "".join(f"interface srv{number} {{ AdvSendAdvert on; {managed}prefix {self.prefix(number)}/64 {{ {own}}}; }};\n"
                         for number in range(self.links))
         self.serve("radvd", "-n", "-C", self.file("radvd.conf", links), "-p", self.file("radvd.pid", ""))
+        return self
+
+
+class Least(Peer):
+    """A program that waits for a solicitation, sends an advertisement without options, and does nothing else."""
+
+    def serve_all(self):
+        self.serve(GUESTS, "least")
         return self
 
 

@@ -8,7 +8,7 @@ import time
 from attaching import served_after
 from cloud import Cloud
 from netns import guests, wait_for
-from peers import SERVER, Dnsmasq, Kea, Radvd
+from peers import SERVER, Dnsmasq, Kea, Least, Radvd
 
 LOAD = 1  # the core of who asks
 REST = 2.5  # seconds between two loads, in which the ports' punt buckets fill again
@@ -136,12 +136,16 @@ def router(report, folder, size):
     """RS to RA beside radvd, with one link and with a thousand."""
     with neighbours(), Bed(folder, size.many) as cloud:
         first = ["--links", f"{EACH}0000"]
-        with Radvd(folder, "r") as peer:
+        with Radvd(folder, "r") as peer, Least(folder, "l") as least:
             peer.serve_all()
-            subjects = {"hextet": (cloud, first), "radvd": (peer, ["--links", "g"])}
-            wait_for("radvd answers", lambda: measured(peer, "paced", "router", "--links", "g", "--count", 1)["count"])
-            ours, theirs = collected(subjects, size.runs, "paced", "router", "--pace-ms", 12, rest=0).values()
+            least.serve_all()
+            subjects = {"hextet": (cloud, first), "radvd": (peer, ["--links", "g"]), "least": (least, ["--links", "g"])}
+            wait_for("they answer", lambda: all(measured(one, "paced", "router", "--links", "g", "--count", 1)["count"]
+                                                for one in (peer, least)))
+            ours, theirs, floor = collected(subjects, size.runs, "paced", "router", "--pace-ms", 12, rest=0).values()
             waits(report, "one link", ours, theirs)
+            report.add("the same, beside a program that only waits and sends", "µs", each(ours, "cpu_us"), each(floor, "cpu_us"),
+                       note=f"its p50 {statistics.median(each(floor, 'p50_us')):.0f} µs")
             loads = {"hextet": (cloud, ["--links", EACH]), "radvd": (peer, ["--links", "g", "--behind", 64])}
             ours, one = collected(loads, size.runs, "load", "router").values()
             report.add("RAs on one core, radvd with one link", "/s", each(ours, "rate"), each(one, "rate"),

@@ -147,6 +147,17 @@ impl Station {
     }
 }
 
+/// An advertisement with no more than its header (RFC 4861 §4.2), to who sent this Router Solicitation; `None` for any other
+/// frame.
+pub fn bare_advertisement(frame: &[u8]) -> Option<Vec<u8>> {
+    icmp(frame, 133)?;
+    let to: [u8; 16] = frame.get(SOURCE..SOURCE + 16)?.try_into().ok()?;
+    let mut message = vec![0; 16];
+    message[0] = 134;
+    let router = Station::of([2, 0, 0, 0, 0, 1]);
+    Some(router.frame(&to, &frame[6..12], ICMPV6, message, 2))
+}
+
 /// The address that a Neighbor Solicitation asks for.
 pub fn neighbour_asked(frame: &[u8]) -> Option<[u8; 16]> {
     let message = icmp(frame, 135)?;

@@ -4,6 +4,7 @@
 mod attach;
 mod exchange;
 mod frames;
+mod least;
 mod pair;
 mod wire;
 
@@ -76,6 +77,8 @@ enum Verb {
         #[arg(long, default_value_t = 60.0)]
         patience_s: f64,
     },
+    /// Answer Router Solicitations with the least that can, until killed.
+    Least,
     /// One guest sends to another.
     Pair {
         way: Way,
@@ -181,6 +184,7 @@ fn main() -> Result<()> {
             count,
             patience_s,
         } => exchange::served(&links, count, seconds(patience_s))?,
+        Verb::Least => return least::answer(),
         Verb::Pair {
             way,
             from,

@@ -18,7 +18,7 @@ use nix::sys::socket::{
 /// Most frames of one system call.
 pub const BATCH: usize = 64;
 /// Longest frame that is read, bytes.
-const FRAME_BYTES: usize = 2048;
+pub const FRAME_BYTES: usize = 2048;
 /// What the kernel may keep for the socket, bytes: the load is not to lose answers itself.
 const BUFFER_BYTES: usize = 64 << 20;
 
