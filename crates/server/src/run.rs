@@ -15,7 +15,9 @@ use crate::app::claims;
 use crate::app::reports::{self, Reported};
 use crate::config::ServerConfig;
 use crate::feed::{self, FeedError, Hosts, Takers};
-use crate::http::{self, ApiConfig, AppState, Bounds, ListTurns, Metrics, Site, Tls, TlsError};
+use crate::http::{
+    self, ApiConfig, AppState, Bounds, Lanes, ListTurns, Metrics, Site, Tls, TlsError,
+};
 use crate::identity::{
     self, Bootstrap, BootstrapError, Identity, IdentityConfig, OpenIdentityError, Recovered, Secret,
 };
@@ -51,6 +53,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The threads that serve.
+    #[error("cannot start the threads of the API")]
+    Lanes(#[source] std::io::Error),
     /// The feed.
     #[error("the feed failed")]
     Feed(#[from] FeedError),
@@ -138,6 +143,7 @@ async fn serve(
         metrics: state.metrics.clone(),
         tls,
         access_log: state.api.access_log,
+        lanes: Lanes::start().map_err(RunError::Lanes)?,
         router: http::router(state),
     };
     let mut api = tokio::spawn(http::serve(listener, site, told(stopped)));
@@ -197,6 +203,7 @@ async fn metrics(
         // Connections of readers are not of interest.
         metrics: Metrics::default(),
         access_log: state.api.access_log,
+        lanes: Lanes::here(),
     };
     Ok(http::serve(listener, site, std::future::pending()))
 }

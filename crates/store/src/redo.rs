@@ -30,6 +30,8 @@ use crate::value::Value;
 pub(crate) const SUFFIX: &str = "-redo";
 /// The file's length, bytes. What does not fit any more is committed by SQLite.
 const FILE_BYTES: usize = 2 << 20;
+/// Hardly a record of one request is longer.
+const USUAL_BYTES: usize = 64 << 10;
 /// The first number of a record.
 const FORMAT: u32 = 1;
 /// A record's bytes before its body, and those of them before the sums.
@@ -131,6 +133,11 @@ impl Redo {
     /// That commit is done: every record is void.
     pub(crate) fn begin_anew(&mut self) {
         self.begin(self.next_generation());
+    }
+
+    /// Whether a record of usual length fits.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.broken && self.end + USUAL_BYTES <= FILE_BYTES
     }
 
     /// Whether no record counts.

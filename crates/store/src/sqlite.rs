@@ -2,10 +2,11 @@
 //! when its record is in the redo file (`crate::redo`), and SQLite commits now and then.
 //!
 //! The writer has a thread, which takes the jobs that wait as one group. Where none waits and nobody writes, who has a job
-//! runs it alone and at once: two hand-overs between threads take longer than the job.
+//! runs it alone and at once: two hand-overs between threads take longer than the job. That is so as long as commits are
+//! quick, since meanwhile that thread does nothing else.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,6 @@ use futures::FutureExt;
 use hextet_core::settings::CloudSettings;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{error, info};
 
@@ -36,6 +36,15 @@ const CHECKPOINT_PAGES: u32 = 4000;
 const STATEMENTS_KEPT: usize = 128;
 /// How long SQLite's transaction stays open, at most: what others see who read the file is not older.
 const BEHIND_MAX: Duration = Duration::from_secs(1);
+/// What a commit may take on the thread of who asks for it: as long as other work of a request.
+const QUICK: Duration = Duration::from_millis(2);
+/// How many commits in a row that took longer tell a slow disk from a thread that had to wait for a processor.
+const SLOW_IN_A_ROW: u32 = 3;
+/// How long the writer's thread has all writes then.
+const SLOW_FOR: Duration = Duration::from_millis(200);
+/// The same once several came together: who waits for the disk on its own thread keeps others there from being in the
+/// next group.
+const CROWDED_FOR: Duration = Duration::from_millis(50);
 
 /// Where the writer is, for whose turn it is.
 struct Desk {
@@ -43,6 +52,36 @@ struct Desk {
     writer: Mutex<Option<Writer>>,
     /// When SQLite is to commit.
     due: Mutex<Option<Instant>>,
+    gate: Mutex<Gate>,
+}
+
+/// Whether the short way is open.
+struct Gate {
+    closed_until: Instant,
+    /// The last commits, as far as they took long.
+    slow: u32,
+}
+
+impl Gate {
+    /// Notes a commit of so many jobs, and closes the short way for a while where that is better left to the thread.
+    fn note(&mut self, jobs: usize, begun: Instant, ended: Instant) {
+        let is_slow = ended.saturating_duration_since(begun) > QUICK;
+        self.slow = if is_slow {
+            self.slow.saturating_add(1)
+        } else {
+            0
+        };
+        if jobs > 1 {
+            self.close(ended + CROWDED_FOR);
+        }
+        if self.slow >= SLOW_IN_A_ROW {
+            self.close(ended + SLOW_FOR);
+        }
+    }
+
+    fn close(&mut self, until: Instant) {
+        self.closed_until = self.closed_until.max(until);
+    }
 }
 
 impl Desk {
@@ -50,7 +89,21 @@ impl Desk {
         Arc::new(Self {
             writer: Mutex::new(Some(writer)),
             due: Mutex::new(None),
+            gate: Mutex::new(Gate {
+                closed_until: Instant::now(),
+                slow: 0,
+            }),
         })
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit(&self, writer: &mut Writer, group: Vec<Box<dyn Job>>) {
+        let (begun, jobs) = (Instant::now(), group.len());
+        writer.commit(group);
+        self.gate().note(jobs, begun, Instant::now());
     }
 
     fn due(&self) -> Option<Instant> {
@@ -75,18 +128,19 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Runs a job here and now, to its end. Gives it back where somebody else writes, and where no other thread could
-    /// take over this one's tasks for the time of a sync.
+    /// Runs a job here and now, to its end. Gives it back where somebody else writes or several did just now, where commits are
+    /// slow, and where SQLite has to commit first.
     pub(crate) fn try_write(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
-        let has_deputies = Handle::try_current()
-            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if Instant::now() < self.desk.gate().closed_until {
+            return Err(job);
+        }
         let Ok(mut writer) = self.desk.writer.try_lock() else {
             return Err(job);
         };
-        let Some(writer) = writer.as_mut().filter(|_| has_deputies) else {
+        let Some(writer) = writer.as_mut().filter(|writer| writer.redo.has_room()) else {
             return Err(job);
         };
-        tokio::task::block_in_place(|| writer.commit(vec![job]));
+        self.desk.commit(writer, vec![job]);
         if self.desk.note_due(writer) {
             self.thread.unpark();
         }
@@ -206,7 +260,7 @@ fn run_thread(desk: &Desk, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock
         match wait {
             Wait::Order(first) => {
                 let group = gather(first, &mut orders, &mut closing);
-                writer.commit(group);
+                desk.commit(writer, group);
             }
             Wait::Due => writer.write_down_now(),
             Wait::Gone => {}

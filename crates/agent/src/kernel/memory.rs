@@ -8,8 +8,8 @@ const MAPPED_BYTES: libc::c_int = 1 << 20;
 ///
 /// glibc's allocator raises the size from which it maps blocks to that of the largest one that was ever freed, and then
 /// keeps such blocks, one for every thread that had one. A login's hash works in 19 MiB for a moment, and a list's
-/// text is as long as the list. Small blocks it keeps in up to eight arenas a processor, as threads come; requests that
-/// write change threads (`block_in_place`), so each arena would in time hold what a request needs.
+/// text is as long as the list. Small blocks it keeps in up to eight arenas a processor, as threads come, and
+/// each arena would in time hold what a request needs.
 pub fn give_large_blocks_back() {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let arenas = libc::c_int::try_from(processors).unwrap_or(libc::c_int::MAX);

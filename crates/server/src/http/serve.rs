@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 
 use super::bounds::{Bound, Bounds, HEAD_BUFFER_MAX, HEADERS_PARSED_MAX};
 use super::frame;
+use super::lanes::{Lanes, Seat};
 use super::metrics::Metrics;
 use super::pace::{Pace, Paced};
 use super::tls::Tls;
@@ -31,9 +32,6 @@ use crate::identity::Source;
 
 /// Pause after a failed accept, which most often means that descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often the clock is looked at, at least. A timer that ends before all others wakes a sleeping thread just to be known
-/// to it, and each request has a timer; with this one none is the earliest.
-const BEAT: Duration = Duration::from_secs(1);
 /// Octets of an answer that the kernel takes beyond what it has sent.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Octets of an unread body that are looked at in one step, to be thrown away.
@@ -52,6 +50,8 @@ pub struct Site {
     pub metrics: Metrics,
     /// Whether a request has its line in the log.
     pub access_log: bool,
+    /// Where connections run.
+    pub lanes: Lanes,
 }
 
 /// The open connections.
@@ -119,11 +119,9 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
     let (stop, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
-    let mut beat = tokio::time::interval(BEAT);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            _ = beat.tick() => continue,
             accepted = accept(&listener, &table) => accepted,
             // What has ended is forgotten at once.
             Some(_) = open.join_next() => continue,
@@ -133,7 +131,10 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
         };
         match table.enter(&site) {
             Some(row) => {
-                open.spawn(keep(stream, (site.clone(), source), row, stopped.clone()));
+                let seat = site.lanes.seat();
+                let runtime = seat.runtime().clone();
+                let door = (site.clone(), source);
+                open.spawn_on(keep(stream, door, (row, seat), stopped.clone()), &runtime);
             }
             None => site.metrics.count_refused("connections"),
         }
@@ -144,8 +145,10 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
     while open.join_next().await.is_some() {}
 }
 
-async fn accept(listener: &TcpListener, table: &Table) -> Option<(TcpStream, Source)> {
-    match listener.accept().await {
+/// The next connection, which belongs to no runtime yet.
+async fn accept(listener: &TcpListener, table: &Table) -> Option<(std::net::TcpStream, Source)> {
+    let accepted = listener.accept().await;
+    match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
         Ok((stream, peer)) => Some((stream, Source::of(peer.ip()))),
         Err(error) => {
             warn!(%error, "a connection could not be accepted");
@@ -162,9 +165,18 @@ async fn accept(listener: &TcpListener, table: &Table) -> Option<(TcpStream, Sou
 }
 
 /// A connection until it ends or another needs its place.
-async fn keep(stream: TcpStream, door: (Site, Source), row: Row, stopped: watch::Receiver<bool>) {
+async fn keep(
+    stream: std::net::TcpStream,
+    door: (Site, Source),
+    (row, _seat): (Row, Seat),
+    stopped: watch::Receiver<bool>,
+) {
     let metrics = door.0.metrics.clone();
     let _open = metrics.open();
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return warn!(%error, "a connection could not be served"),
+    };
     tokio::select! {
         () = connection(stream, door, row.pace.clone(), stopped) => {}
         () = row.pace.evicted() => metrics.count_evicted(),

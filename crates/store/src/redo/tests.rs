@@ -156,3 +156,24 @@ fn what_does_not_fit_or_cannot_be_written_is_not_in_the_file() {
     assert!(redo.append(&insertion(4)).is_err());
     assert!(!redo.append(&insertion(5)).unwrap(), "nothing follows it");
 }
+
+#[test]
+fn a_file_has_room_until_a_usual_record_may_not_fit_and_from_the_next_generation_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hextet.db");
+    std::fs::write(&path, "").unwrap();
+    let mut redo = Redo::open(&path, false).unwrap();
+    redo.begin(GENERATION);
+    let long = insertion(i64::try_from(USUAL_BYTES).unwrap() - 400);
+    let mut records = 0;
+    while redo.has_room() {
+        assert!(redo.append(&long).unwrap(), "what has room is taken");
+        records += 1;
+    }
+    assert_eq!(records, FILE_BYTES / USUAL_BYTES);
+    redo.begin_anew();
+    assert!(redo.has_room());
+    redo.break_file();
+    assert!(redo.append(&long).is_err());
+    assert!(!redo.has_room(), "a file that the disk refused");
+}

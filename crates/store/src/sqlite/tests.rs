@@ -217,12 +217,9 @@ fn started(bed: &Bed) -> (Direct, mpsc::Sender<Order>) {
 fn who_finds_the_writer_free_writes_at_once_and_the_thread_commits_later() {
     let bed = Bed::new();
     let (direct, orders) = started(&bed);
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let stored = runtime.block_on(async {
-        let (job, mut answer) = insertion("first");
-        assert!(direct.try_write(job).is_ok());
-        matches!(answer.try_recv(), Ok(Ok(true)))
-    });
+    let (job, mut answer) = insertion("first");
+    assert!(direct.try_write(job).is_ok());
+    let stored = matches!(answer.try_recv(), Ok(Ok(true)));
     assert!(stored, "it is answered before `try_write` returns");
     // Nobody orders anything, so the thread must know by itself that SQLite is to commit.
     while direct.desk.due().is_some() {
@@ -231,27 +228,60 @@ fn who_finds_the_writer_free_writes_at_once_and_the_thread_commits_later() {
     let (done, closed) = oneshot::channel();
     orders.blocking_send(Order::Close(done)).unwrap();
     assert!(closed.blocking_recv().is_err());
-    let late = runtime.block_on(async { direct.try_write(insertion("late").0).is_err() });
+    let late = direct.try_write(insertion("late").0).is_err();
     assert!(late, "nothing is written once it is closed");
     assert_eq!(bed.found(), BTreeSet::from(["first".to_owned()]));
 }
 
 #[test]
-fn the_short_way_is_closed_while_another_writes_and_where_it_would_hold_up_all_tasks() {
+fn the_short_way_is_closed_while_another_writes_and_while_the_gate_is() {
     let bed = Bed::new();
     let (direct, _orders) = started(&bed);
-    let many = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    let single = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let is_free = |runtime: &tokio::runtime::Runtime, id| {
-        runtime.block_on(async { direct.try_write(insertion(id).0).is_ok() })
-    };
-    let held = direct.desk.writer.lock().unwrap();
-    assert!(!is_free(&many, "busy"));
+    let is_free = |id| direct.try_write(insertion(id).0).is_ok();
+    let mut held = direct.desk.writer.lock().unwrap();
+    assert!(!is_free("busy"));
+    let begun = Instant::now();
+    let pair = vec![insertion("one").0, insertion("two").0];
+    direct.desk.commit(held.as_mut().unwrap(), pair);
     drop(held);
-    assert!(!is_free(&single, "single"));
-    assert!(is_free(&many, "free"));
+    assert!(direct.desk.gate().closed_until >= begun + CROWDED_FOR);
+    direct.desk.gate().close(begun + Duration::from_secs(3600));
+    assert!(!is_free("closed"));
+    direct.desk.gate().closed_until = begun;
+    assert!(is_free("free"));
+}
+
+#[test]
+fn a_crowd_and_a_slow_disk_close_the_gate_and_one_slow_commit_does_not() {
+    let start = Instant::now();
+    let mut gate = Gate {
+        closed_until: start,
+        slow: 0,
+    };
+    let mut now = start;
+    let mut commit = |gate: &mut Gate, jobs, took: Duration| {
+        let begun = now;
+        now += took;
+        gate.note(jobs, begun, now);
+        gate.closed_until.saturating_duration_since(now)
+    };
+    let slow = QUICK + Duration::from_nanos(1);
+    for _ in 0..4 {
+        for took in [slow, slow, QUICK] {
+            assert_eq!(commit(&mut gate, 1, took), Duration::ZERO);
+        }
+    }
+    assert_eq!(commit(&mut gate, 2, QUICK), CROWDED_FOR);
+    assert_eq!(commit(&mut gate, 1, CROWDED_FOR), Duration::ZERO);
+    assert_eq!(commit(&mut gate, 1, slow), Duration::ZERO);
+    for _ in 0..2 {
+        assert_eq!(
+            commit(&mut gate, 1, slow),
+            SLOW_FOR,
+            "as long as it is slow"
+        );
+    }
+    assert_eq!(commit(&mut gate, 1, QUICK), SLOW_FOR - QUICK);
 }
 
 #[test]

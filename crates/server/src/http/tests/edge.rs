@@ -127,6 +127,7 @@ impl Cloud {
             bounds,
             metrics: self.metrics.clone(),
             access_log: true,
+            lanes: crate::http::Lanes::here(),
         };
         tokio::spawn(crate::http::serve(listener, site, std::future::pending()));
         address

@@ -113,6 +113,7 @@ async fn serving(tls: Tls) -> SocketAddr {
         bounds: crate::http::Bounds::default(),
         metrics: crate::http::Metrics::default(),
         access_log: true,
+        lanes: crate::http::Lanes::here(),
     };
     tokio::spawn(crate::http::serve(listener, site, std::future::pending()));
     address
