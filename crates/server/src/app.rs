@@ -18,6 +18,7 @@ use hextet_core::mac::BaseMac;
 use hextet_core::provider::Underlay;
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, Store, Tx, WriteError};
+use uuid::Uuid;
 
 use crate::identity::Caller;
 use policy::Demand;
@@ -134,6 +135,13 @@ pub(crate) const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 /// The time for `created_at` and `updated_at`.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime(TIME_FORMAT).to_string()
+}
+
+/// An id for a network or a subnet: UUIDv7 (RFC 9562 §5.7), which begins with the time. What is made together then stands
+/// together in the database's indexes, where random ids touch a page of their own each.
+pub(crate) fn new_id() -> Uuid {
+    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(now, &rand::random()).into_uuid()
 }
 
 /// What a transaction has just written.

@@ -10,10 +10,9 @@ use hextet_core::port::{PortStatus, is_service_owner};
 use hextet_core::provider::{self, Carrier, Provider, Underlay};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_store::{Document, EngineError, NETWORK, Pick, Tx};
-use uuid::Uuid;
 
 use super::policy::{self, NETWORK as RULES, Target};
-use super::{Ask, Change, Failure, Said, ports, quotas, written};
+use super::{Ask, Change, Failure, Said, new_id, ports, quotas, written};
 use crate::identity::Caller;
 
 /// The scope of the physical networks that flat networks are.
@@ -82,7 +81,7 @@ pub(crate) fn create(
             RULES.may_create(&ask.caller, &Target::owned(&project_id), demands)?;
             quotas::check(tx, &ask.quotas, NETWORK, &project_id).await?;
             let carrier = ask.underlay.carrier(&what.provider)?;
-            let id = NetworkId(Uuid::new_v4());
+            let id = NetworkId(new_id());
             let (vni, physical_network) = take_carrier(tx, id, carrier, &ask.underlay).await?;
             let mtu_max = ask.underlay.mtu_max(physical_network.as_deref());
             let mtu = network::check_mtu(what.mtu, mtu_max, [])?;

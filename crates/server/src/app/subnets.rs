@@ -10,10 +10,9 @@ use hextet_core::port::{Port, Wish, is_router_owner, is_service_owner};
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::{NewSubnet, Subnet, SubnetPatch};
 use hextet_store::{Counter, Document, EngineError, SUBNET, Tx};
-use uuid::Uuid;
 
 use super::policy::{self, SUBNET as RULES, Target};
-use super::{Ask, Change, Failure, Said, address, networks, ports, quotas, written};
+use super::{Ask, Change, Failure, Said, address, networks, new_id, ports, quotas, written};
 
 /// A subnet that is asked for.
 #[derive(Clone, Debug)]
@@ -80,7 +79,7 @@ async fn create_one<T: Sync>(
     let addressing = asked.addressing.check(&prefixes)?;
     network::check_subnet_mtu(network.mtu, asked.addressing.ip_version)?;
     let subnet = Subnet {
-        id: SubnetId(Uuid::new_v4()),
+        id: SubnetId(new_id()),
         name: asked.name.clone(),
         description: asked.description.clone(),
         tags: BTreeSet::new(),
