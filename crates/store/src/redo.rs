@@ -30,6 +30,8 @@ use crate::value::Value;
 pub(crate) const SUFFIX: &str = "-redo";
 /// The file's length, bytes. What does not fit any more is committed by SQLite.
 const FILE_BYTES: usize = 2 << 20;
+/// A page of the kernel's cache.
+const PAGE_BYTES: usize = 4096;
 /// Hardly a record of one request is longer.
 const USUAL_BYTES: usize = 64 << 10;
 /// The first number of a record.
@@ -71,8 +73,12 @@ impl Redo {
         if bytes < FILE_BYTES {
             // It holds what the database holds, so it is for the same readers.
             file.set_permissions(std::fs::metadata(database)?.permissions())?;
-            // Written, not reserved: a write into blocks that never were written is two.
-            file.write_all_at(&vec![0; FILE_BYTES - bytes], bytes as u64)?;
+            // Written, not reserved: a write into blocks that never were written is two. And page by page: the kernel keeps
+            // what was written in one go as one block, and looks through all of it at each sync.
+            for begin in (bytes..FILE_BYTES).step_by(PAGE_BYTES) {
+                let end = FILE_BYTES.min(begin + PAGE_BYTES);
+                file.write_all_at(&[0; PAGE_BYTES][..end - begin], begin as u64)?;
+            }
             if synced {
                 file.sync_all()?;
                 sync_folder(&path)?;
