@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::clouds::{Believed, CloudLogin, unanswered};
@@ -56,15 +56,25 @@ impl Api {
     /// When the API refuses, with its reason.
     pub fn create(&self, collection: &str, member: &str, attributes: Value) -> Result<Value> {
         let url = format!("{}/{collection}", self.network_url);
-        let response = self
-            .client
-            .post(&url)
-            .header("x-auth-token", &self.token)
-            .header("content-type", "application/json")
-            .body(json!({ member: attributes }).to_string())
-            .send();
-        let answer = response.map_err(anyhow::Error::from).and_then(body_of);
-        let mut answer = answer.with_context(|| format!("POST {url} {attributes}"))?;
+        let request = self.client.post(&url);
+        let mut answer = self.sent("POST", &url, request, json!({ member: attributes }))?;
+        Ok(answer[member].take())
+    }
+
+    /// Changes a resource and gives it as the API shows it: `update("ports", "port", id, {…})`.
+    ///
+    /// # Errors
+    /// When the API refuses, with its reason.
+    pub fn update(
+        &self,
+        collection: &str,
+        member: &str,
+        id: &str,
+        attributes: Value,
+    ) -> Result<Value> {
+        let url = format!("{}/{collection}/{id}", self.network_url);
+        let request = self.client.put(&url);
+        let mut answer = self.sent("PUT", &url, request, json!({ member: attributes }))?;
         Ok(answer[member].take())
     }
 
@@ -82,6 +92,17 @@ impl Api {
         let answer = response.map_err(anyhow::Error::from).and_then(body_of);
         let mut answer = answer.with_context(|| format!("GET {url}"))?;
         Ok(answer[member].take())
+    }
+
+    /// A request with this body, which it may take.
+    fn sent(&self, method: &str, url: &str, request: RequestBuilder, body: Value) -> Result<Value> {
+        let response = request
+            .header("x-auth-token", &self.token)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send();
+        let answer = response.map_err(anyhow::Error::from).and_then(body_of);
+        answer.with_context(|| format!("{method} {url} {body}"))
     }
 }
 

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::api::Api;
 use crate::clouds::login;
@@ -216,6 +217,14 @@ impl Cloud {
         self.run(&arguments)
     }
 
+    /// Takes a port off its guest.
+    ///
+    /// # Errors
+    /// When the command says why not.
+    pub fn detach(&self, port: &str) -> Result<()> {
+        self.run(&["port", "detach", port])
+    }
+
     /// Makes a tap on the cloud's host, and plugs a port into it.
     ///
     /// # Errors
@@ -248,6 +257,15 @@ impl Cloud {
         let drops = listed.with_context(|| format!("hextet port list lacks {port}"))?;
         let drops = drops.drops.into_iter();
         Ok(drops.map(|drop| (drop.reason, drop.packets)).collect())
+    }
+
+    /// What `hextet port show` says of a port.
+    ///
+    /// # Errors
+    /// When it fails or says no JSON.
+    pub fn explained(&self, port: &str) -> Result<Value> {
+        let shown = self.output(&["port", "show", port, "-f", "json"])?;
+        serde_json::from_str(&shown).context("hextet port show")
     }
 
     fn run(&self, arguments: &[&str]) -> Result<()> {

@@ -39,6 +39,8 @@ pub struct Lab {
     cloud: Cloud,
     guests: Vec<Plugged>,
     segments: Vec<Segment>,
+    /// The networks' names and ids.
+    networks: Vec<(&'static str, String)>,
     directory: Directory,
     interrupt: Interrupt,
 }
@@ -91,6 +93,7 @@ impl Lab {
             cloud,
             guests: Vec::new(),
             segments: Vec::new(),
+            networks: Vec::new(),
             directory,
             interrupt,
         };
@@ -111,6 +114,22 @@ impl Lab {
     /// The cloud.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
+    }
+
+    /// The id of one of its networks.
+    ///
+    /// # Errors
+    /// When it has none of that name.
+    pub fn network(&self, name: &str) -> Result<&str> {
+        let mut networks = self.networks.iter();
+        let found = networks.find(|(made, _)| *made == name);
+        let (_, id) = found.with_context(|| format!("the lab has no network {name}"))?;
+        Ok(id)
+    }
+
+    /// Where guests have their files, each in a folder of its name.
+    pub fn files(&self) -> PathBuf {
+        self.directory.path.join("guests")
     }
 
     /// The guests in the order of the networks.
@@ -204,14 +223,10 @@ impl Lab {
                 create_network(&self.cloud.admin_api()?, spec)?
             }
         };
-        let place = (kernel, id, self.directory.path.join("guests"));
+        self.networks.push((spec.name, network_id.clone()));
+        let place = (kernel, id, self.files());
         let names = guest_names(spec.name, &clients);
-        let mut ports = Vec::new();
-        for name in &names {
-            let attributes = json!({ "name": name, "network_id": network_id });
-            let port = api.create("ports", "port", attributes)?;
-            ports.push(port["id"].as_str().context("port without id")?.to_owned());
-        }
+        let ports = create_ports(api, &names, &network_id)?;
         let network = api.show("networks", "network", &network_id)?;
         let subnets = subnet_ids
             .iter()
@@ -338,6 +353,17 @@ fn formed_by(api: &Api, plugged: &Plugged) -> Result<Vec<Ipv6Addr>> {
         return Ok(Vec::new());
     }
     formed(&api.show("ports", "port", plugged.guest.port())?)
+}
+
+/// Gives the ids of ports with these names.
+fn create_ports(api: &Api, names: &[String], network: &str) -> Result<Vec<String>> {
+    let made = names.iter().map(|name| {
+        let attributes = json!({ "name": name, "network_id": network });
+        let port = api.create("ports", "port", attributes)?;
+        let id = port["id"].as_str().map(str::to_owned);
+        id.context("port without id")
+    });
+    made.collect()
 }
 
 /// Gives the ids of the network and its subnets.

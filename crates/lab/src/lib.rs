@@ -25,6 +25,7 @@ pub mod machine;
 pub mod networks;
 pub mod promised;
 pub mod run;
+pub mod scenarios;
 pub mod seen;
 pub mod segment;
 pub mod show;
@@ -72,6 +73,10 @@ pub struct LabArgs {
     #[arg(long)]
     pub attacks: bool,
 
+    /// Besides, guests in trouble, and what the host says of each; a client that follows a Reconfigure
+    #[arg(long)]
+    pub scenarios: bool,
+
     /// Leave the lab's files (logs, database, clients' files) for a look afterwards
     #[arg(long)]
     pub keep_files: bool,
@@ -107,6 +112,7 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
             .into_iter()
             .flatten(),
     );
+    networks.extend(args.scenarios.then_some(scenarios::NETWORK));
     let lab = Lab::start(
         &hextet,
         &networks,
@@ -119,6 +125,12 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
     println!("{}", show::tables(&lab, &lines));
     let mut summary = show::summary(&lines);
     let mut all_right = true;
+    if args.scenarios {
+        let rows = scenarios::run(&lab, &interrupt)?;
+        println!("{}", scenarios::table(&rows));
+        summary = format!("{summary}; {}", scenarios::summary(&rows));
+        all_right = rows.iter().all(scenarios::Row::is_right);
+    }
     if args.attacks {
         let rows = attacks::run(&lab, &interrupt)?;
         println!("{}", attacks::table(&rows));
@@ -126,7 +138,7 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
         lines = lab.judge()?;
         let again = show::summary(&lines);
         summary = format!("{summary}; {}; {again} afterwards", attacks::summary(&rows));
-        all_right = rows.iter().all(attacks::Row::is_right);
+        all_right &= rows.iter().all(attacks::Row::is_right);
         if !lines.iter().all(verdict::Line::is_right) {
             println!("{}", show::tables(&lab, &lines));
         }

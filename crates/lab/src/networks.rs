@@ -28,6 +28,8 @@ pub struct Physical {
     pub name: &'static str,
     /// Whether the router advertises to guests (`ipv6_ra_mode` is unset); else the host does, and names the router.
     pub router_advertises: bool,
+    /// What the router says besides, in radvd's words.
+    pub flags: &'static str,
 }
 
 /// An IPv4 subnet.
@@ -168,6 +170,7 @@ pub const ALL: [NetworkSpec; 8] = [
         physical: Some(Physical {
             name: "phys1",
             router_advertises: true,
+            flags: "",
         }),
         guests: SEGMENT_GUESTS,
     },
@@ -180,6 +183,7 @@ pub const ALL: [NetworkSpec; 8] = [
         physical: Some(Physical {
             name: "phys2",
             router_advertises: false,
+            flags: "",
         }),
         guests: SEGMENT_GUESTS,
     },

@@ -77,7 +77,7 @@ impl Segment {
         forward.status().context("sysctl")?;
         fs::create_dir_all(directory)?;
         let config = directory.join("radvd.conf");
-        fs::write(&config, radvd_conf(&prefix, lifetimes))?;
+        fs::write(&config, radvd_conf(&prefix, physical, lifetimes))?;
         let mut radvd: Command = namespace.command("radvd");
         radvd
             .args(["--nodaemon", "--logmethod", "stderr", "--config"])
@@ -97,11 +97,12 @@ impl Segment {
     }
 }
 
-fn radvd_conf(prefix: &Ipv6Net, lifetimes: Lifetimes) -> String {
+fn radvd_conf(prefix: &Ipv6Net, physical: &Physical, lifetimes: Lifetimes) -> String {
     format!(
-        "interface {LINK} {{\n  AdvSendAdvert on;\n  MinRtrAdvInterval 3;\n  MaxRtrAdvInterval 10;\n  \
+        "interface {LINK} {{\n  AdvSendAdvert on;\n  MinRtrAdvInterval 3;\n  MaxRtrAdvInterval 10;\n  {}\n  \
          AdvLinkMTU 1500;\n  prefix {prefix} {{\n    AdvOnLink on;\n    AdvAutonomous on;\n    \
          AdvValidLifetime {};\n    AdvPreferredLifetime {};\n  }};\n  RDNSS {} {{ }};\n}};\n",
+        physical.flags,
         lifetimes.valid_s,
         lifetimes.preferred_s,
         DNS_SERVERS.join(" ")

@@ -241,7 +241,7 @@ fn build_measured() -> Result<()> {
 
 fn lab_once() -> Result<()> {
     banner("lab");
-    untouched(|| lab(&["--once".to_owned(), "--attacks".to_owned()]))
+    untouched(|| lab(&["--once", "--scenarios", "--attacks"].map(str::to_owned)))
 }
 
 /// With the whole workspace in view, so that dependencies are built with the same features as for the tests.
