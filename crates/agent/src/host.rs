@@ -33,6 +33,7 @@ use tracing::{error, info};
 use crate::claims::Taps;
 use crate::config::Config;
 use crate::kernel::links::{LinkChange, LinkSeen};
+use crate::kernel::memory;
 use crate::kernel::{Fastpath, FastpathError, Punt, Sender};
 use crate::ledger::{Found, Ledger, LedgerError, State, Target};
 use crate::metrics::{Figures, Passes};
@@ -58,6 +59,10 @@ const INPUTS_PER_PASS: usize = 64;
 const FAILURE_RETRY: Duration = Duration::from_secs(2);
 /// How often it is looked for a namespace that is not there.
 const NETNS_POLL: Duration = Duration::from_millis(250);
+/// A pass of so many changes leaves much memory behind that it needed for itself.
+const LARGE_PASS: usize = 256;
+/// How long after such a pass its memory is given back: what follows it may need some again.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// What guests make the agent remember is written at most this often.
 const LEARNED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// What guests make the agent report is told at most this often.
@@ -178,6 +183,8 @@ pub struct Host {
     /// Ports whose table of groups was made anew: their guests are to be asked.
     unasked: BTreeSet<PortId>,
     passed_at: Instant,
+    /// When a large pass left free memory behind.
+    littered_at: Option<Instant>,
     directory: PlanDirectory,
     /// Everything was taken off: nothing is done any more.
     down: bool,
@@ -233,6 +240,7 @@ impl Host {
             rounds: Rounds::new(Instant::now()),
             unasked: BTreeSet::new(),
             passed_at: Instant::now(),
+            littered_at: None,
             directory: PlanDirectory::default(),
             down: false,
         })
@@ -248,6 +256,7 @@ impl Host {
                 .min(self.until_told())
                 .min(self.until_look())
                 .min(self.until_round())
+                .min(self.until_given_back())
                 .min(self.group_age.until(Instant::now()));
             let first = runtime
                 .block_on(async { tokio::time::timeout(wait, self.ports.inputs.recv()).await });
@@ -303,6 +312,7 @@ impl Host {
             if self.until_told().is_zero() {
                 self.tell();
             }
+            self.give_back();
         }
         self.write();
     }
@@ -409,6 +419,21 @@ impl Host {
         match self.unwritten_since {
             Some(since) => LEARNED_WRITE_INTERVAL.saturating_sub(since.elapsed()),
             None => Duration::MAX,
+        }
+    }
+
+    /// How long until the memory that a large pass freed is given back.
+    fn until_given_back(&self) -> Duration {
+        match self.littered_at {
+            Some(at) => GIVE_BACK_AFTER.saturating_sub(at.elapsed()),
+            None => Duration::MAX,
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.until_given_back().is_zero() {
+            self.littered_at = None;
+            memory::give_free_pages_back();
         }
     }
 

@@ -48,6 +48,7 @@ pub fn server(config: &Path, check: bool) -> Result<()> {
 /// Runs the agent until SIGTERM or SIGINT.
 pub fn agent(config: &Path) -> Result<()> {
     crate::logs::start(LogFormat::Text);
+    hextet_agent::kernel::memory::give_large_blocks_back();
     follow_parent()?;
     raise_descriptors();
     let config = hextet_agent::config::Config::load(config)?;

@@ -8,7 +8,7 @@ use hextet_core::ids::{PortId, PortNumber, Vni};
 use hextet_core::plan::PortPlan;
 use tracing::{debug, error, info, warn};
 
-use super::Host;
+use super::{Host, LARGE_PASS};
 use crate::config::{Config, HookKind};
 use crate::kernel::fastpath::PuntBudget;
 use crate::kernel::links::{self, LinkSeen, NewVeth};
@@ -45,6 +45,9 @@ impl Host {
         let outcome = self.try_pass();
         self.passes
             .note(outcome.as_ref().ok().copied(), began.elapsed());
+        if outcome.as_ref().is_ok_and(|ops| *ops >= LARGE_PASS) {
+            self.littered_at = Some(Instant::now());
+        }
         match outcome {
             // The first says that a restarted agent changed nothing; later ones only what they did.
             Ok(ops) if ops > 0 || self.passes.made == 1 => info!(ops, "reconcile"),
