@@ -2,6 +2,7 @@
 //! the time, and sends what the machines say. No decisions.
 
 mod directory;
+mod frames;
 mod link;
 mod segments;
 mod telling;
@@ -11,6 +12,7 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::Ipv6Addr;
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -19,24 +21,22 @@ use std::time::{Duration, Instant};
 
 use hextet_core::ids::{PortId, Vni};
 use hextet_core::link::LinkPlan;
-use hextet_proto::{Known, LinkEvent, Reconfigurable};
+use hextet_proto::{Known, Reconfigurable};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc;
-use tracing::{debug, error, trace};
+use tracing::error;
 
 use crate::host::Input;
-use crate::kernel::punt::DRAIN_MAX;
-use crate::kernel::{Objections, Punt, PuntReason, Sender};
+use crate::kernel::{Objections, Punt, Sender};
 
 use directory::Departed;
 pub use directory::PlanDirectory;
+use frames::Outlets;
 use link::Served;
 use segments::Ears;
 pub use segments::SegmentView;
 pub use totals::Totals;
 
-/// Most events that wait for the host's thread; more stay in their links, which bound them too.
-const EVENTS_WAITING_MAX: usize = 1024;
 /// How soon a busy host's thread is tried again.
 const EVENTS_RETRY: Duration = Duration::from_millis(20);
 /// How long the host's thread waits for an answer of this one.
@@ -117,24 +117,19 @@ impl Serve {
         wake.set_nonblocking(true)?;
         let (commands, inbox) = channel();
         let thread = Thread {
-            punt,
-            sender,
             host,
             inbox,
             wake,
             links: BTreeMap::new(),
             by_ifindex: BTreeMap::new(),
-            timers: BTreeSet::new(),
             directory: PlanDirectory::default(),
             departed: Departed::default(),
-            events: Vec::new(),
-            contests: BTreeSet::new(),
-            ears: Ears::new(objections),
+            outlets: Outlets::new(sender, Ears::new(objections)),
             totals: Totals::default(),
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
-            .spawn(move || thread.run())?;
+            .spawn(move || thread.run(punt))?;
         Ok(Self { commands, waker })
     }
 
@@ -212,78 +207,45 @@ impl Drop for Serve {
 }
 
 struct Thread {
-    punt: Punt,
-    sender: Sender,
     host: mpsc::Sender<Input>,
     inbox: Receiver<Command>,
     wake: UnixStream,
     links: BTreeMap<PortId, Served>,
     by_ifindex: BTreeMap<u32, PortId>,
-    timers: BTreeSet<(Instant, PortId)>,
     directory: PlanDirectory,
     departed: Departed,
-    events: Vec<(PortId, LinkEvent)>,
-    /// Addresses that guests want though these ports hold them; as many at most as events.
-    contests: BTreeSet<(PortId, Ipv6Addr)>,
-    ears: Ears,
+    outlets: Outlets,
     /// Of links that are gone, and of none.
     totals: Totals,
 }
 
 impl Thread {
-    fn run(mut self) {
+    fn run(mut self, mut punt: Punt) {
         loop {
-            if let Err(errno) = self.wait() {
+            let woken = self.wait(&punt).unwrap_or_else(|errno| {
                 error!(%errno, "waiting for frames failed");
                 std::thread::sleep(EVENTS_RETRY);
+                true
+            });
+            if woken && self.take_commands().is_break() {
+                return;
             }
-            let mut byte = [0; 64];
-            while matches!((&self.wake).read(&mut byte), Ok(read) if read > 0) {}
-            while let Ok(command) = self.inbox.try_recv() {
-                match command {
-                    Command::View(view) => self.take_view(&view),
-                    Command::Part(ports, view) => self.take_part(&ports, &view),
-                    Command::Learned(view) => self.take_learned(&view),
-                    Command::Used(used) => self.take_used(&used),
-                    Command::AskGroups(ports) => self.ask_groups(&ports),
-                    Command::Cease(ports, done) => {
-                        self.cease(&ports);
-                        // The host's thread may have stopped waiting.
-                        let _ = done.try_send(());
-                    }
-                    Command::Counters(done) => {
-                        let drops = self.links.iter().map(|(id, link)| (*id, link.drops()));
-                        let _ = done.try_send(drops.collect());
-                    }
-                    Command::Totals(done) => {
-                        let _ = done.try_send(self.totals());
-                    }
-                    Command::Show(port, done) => {
-                        let _ = done.try_send(self.show(port));
-                    }
-                    Command::Stop => return,
-                }
-            }
-            self.take_frames();
+            self.take_frames(&mut punt);
             self.take_timers();
             self.take_contests();
-            self.ears.run(&self.sender, Instant::now());
+            self.outlets.run_ears();
             self.give_events();
             self.give_segments();
         }
     }
 
-    /// Until a frame, a command, or the next deadline.
-    fn wait(&self) -> nix::Result<()> {
+    /// Until a frame, a command, or the next deadline; whether there may be a command.
+    fn wait(&self, punt: &Punt) -> nix::Result<bool> {
         let mut timeout = self
-            .timers
-            .first()
-            .map(|(at, _)| *at)
-            .into_iter()
-            .chain(self.ears.next())
-            .min()
+            .outlets
+            .next()
             .map(|at| at.saturating_duration_since(Instant::now()));
-        if !self.events.is_empty() || !self.ears.untold.is_empty() {
+        if self.outlets.are_waiting() {
             timeout = Some(timeout.map_or(EVENTS_RETRY, |t| t.min(EVENTS_RETRY)));
         }
         let timeout = match timeout {
@@ -292,77 +254,50 @@ impl Thread {
             Some(wait) => PollTimeout::try_from(wait.as_millis() + 1).unwrap_or(PollTimeout::MAX),
         };
         let mut fds = [
-            PollFd::new(self.punt.as_fd(), PollFlags::POLLIN),
+            PollFd::new(punt.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut fds, timeout) {
-            Err(nix::errno::Errno::EINTR) => Ok(()),
-            other => other.map(|_| ()),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            other => other.map(|_| fds[1].any() == Some(true)),
         }
     }
 
-    fn take_frames(&mut self) {
-        loop {
-            let now = Instant::now();
-            let mut touched = BTreeSet::new();
-            let (links, by_ifindex, directory) =
-                (&mut self.links, &self.by_ifindex, &self.directory);
-            let (ears, punts) = (&mut self.ears, &mut self.totals.punts);
-            let drained = self.punt.drain(|record| {
-                *punts.entry(record.reason).or_default() += 1;
-                if record.reason == PuntReason::SegmentRa {
-                    return ears.hear(record.net, record.ifindex, record.frame, now);
+    /// All that wait; a break says to stop.
+    fn take_commands(&mut self) -> ControlFlow<()> {
+        let mut byte = [0; 64];
+        while matches!((&self.wake).read(&mut byte), Ok(read) if read > 0) {}
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::View(view) => self.take_view(&view),
+                Command::Part(ports, view) => self.take_part(&ports, &view),
+                Command::Learned(view) => self.take_learned(&view),
+                Command::Used(used) => self.take_used(&used),
+                Command::AskGroups(ports) => self.ask_groups(&ports),
+                Command::Cease(ports, done) => {
+                    self.cease(&ports);
+                    // The host's thread may have stopped waiting.
+                    let _ = done.try_send(());
                 }
-                let Some(id) = by_ifindex.get(&record.ifindex) else {
-                    return;
-                };
-                let Some(served) = links.get_mut(id) else {
-                    return;
-                };
-                // A frame that waited while the link was given to another port.
-                if served.number() != record.port {
-                    return;
+                Command::Counters(done) => {
+                    let drops = self.links.iter().map(|(id, link)| (*id, link.drops()));
+                    let _ = done.try_send(drops.collect());
                 }
-                trace!(port = %id, reason = record.reason.name(), "frame");
-                match record.reason {
-                    PuntReason::FirstFrame => {
-                        served.contained(|link| link.handle_first_frame(now), now);
-                    }
-                    PuntReason::Source => {
-                        let frame = record.frame;
-                        served.contained(|link| link.handle_source(frame, directory, now), now);
-                    }
-                    _ => {
-                        served
-                            .contained(|link| link.handle_frame(record.frame, directory, now), now);
-                    }
+                Command::Totals(done) => {
+                    let _ = done.try_send(self.totals());
                 }
-                touched.insert(*id);
-            });
-            for id in touched {
-                self.drain(id, now);
-            }
-            self.totals.stale += drained
-                .as_ref()
-                .map_or(0, |drained| drained.discarded as u64);
-            match drained {
-                Ok(drained) if drained.shown + drained.discarded >= DRAIN_MAX => {}
-                Ok(_) => return,
-                Err(error) => {
-                    error!(%error, "the punt ring cannot be read");
-                    return;
+                Command::Show(port, done) => {
+                    let _ = done.try_send(self.show(port));
                 }
+                Command::Stop => return ControlFlow::Break(()),
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn take_timers(&mut self) {
         let now = Instant::now();
-        while let Some((at, id)) = self.timers.first().copied() {
-            if at > now {
-                return;
-            }
-            self.timers.pop_first();
+        while let Some(id) = self.outlets.pop_due(now) {
             if let Some(served) = self.links.get_mut(&id) {
                 served.timer = None;
             }
@@ -395,7 +330,7 @@ impl Thread {
     /// Who holds an address that another guest wants is asked whether it still does.
     fn take_contests(&mut self) {
         let now = Instant::now();
-        for (id, address) in std::mem::take(&mut self.contests) {
+        for (id, address) in self.outlets.take_contests() {
             if let Some(served) = self.links.get_mut(&id) {
                 served.contained(|link| link.handle_contest(address, now), now);
                 self.drain(id, now);
@@ -420,47 +355,6 @@ impl Thread {
                 served.contained(|link| link.handle_cease(now), now);
                 self.drain(*id, now);
             }
-        }
-    }
-
-    /// Sends what a link has to say, takes its events, and notes when it has more.
-    fn drain(&mut self, id: PortId, now: Instant) {
-        let Some(served) = self.links.get_mut(&id) else {
-            return;
-        };
-        let ifindex = served.ifindex;
-        self.ears.ask(served, now);
-        while let Some(Some(frame)) = served.contained(|link| link.poll_transmit(now), now) {
-            if let Err(error) = self.sender.send(ifindex, &frame) {
-                // Lost, as on any link; the guest asks again.
-                self.totals.unsent += 1;
-                debug!(port = %id, %error, "frame not sent");
-            }
-        }
-        while self.events.len() < EVENTS_WAITING_MAX
-            && let Some(Some(event)) = served.contained(hextet_proto::Link::poll_event, now)
-        {
-            if let LinkEvent::Conflict {
-                address,
-                holder: Some(holder),
-            } = event
-            {
-                self.contests.insert((holder, address));
-            }
-            self.events.push((id, event));
-        }
-        let next = served
-            .contained(|link| link.poll_timeout(), now)
-            .flatten()
-            .map(|(at, _)| at);
-        if next != served.timer {
-            if let Some(old) = served.timer {
-                self.timers.remove(&(old, id));
-            }
-            if let Some(new) = next {
-                self.timers.insert((new, id));
-            }
-            served.timer = next;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -47,15 +47,16 @@ pub struct Drained {
     pub discarded: usize,
 }
 
-/// The reader of the ring. Its descriptor is readable when there is something to drain; drain until `shown + discarded` is
-/// less than [`DRAIN_MAX`], as it is not signalled again for what is left.
+/// The reader of the ring. Its descriptor, the map's, is readable as long as there is something to drain.
 #[derive(Debug)]
 pub struct Punt {
     ring: NonNull<libbpf_sys::ring_buffer>,
     slot: Box<Slot>,
+    /// The map. libbpf's own descriptor is for many rings: to wait for that is to wait for a wait.
+    map: OwnedFd,
 }
 
-// SAFETY: the ring is used through &mut Punt only (or for its descriptor), and nothing in it belongs to a thread.
+// SAFETY: the ring is used through &mut Punt only, and nothing in it belongs to a thread.
 unsafe impl Send for Punt {}
 
 /// Where the callback finds what to do: set for the length of one drain.
@@ -72,6 +73,7 @@ struct Sink<'a> {
 
 impl Punt {
     pub(super) fn open(map: &MapHandle) -> io::Result<Punt> {
+        let owned = map.as_fd().try_clone_to_owned()?;
         let mut slot = Box::<Slot>::default();
         let context: *mut Slot = &mut *slot;
         // SAFETY: the map is open for the call (libbpf maps it); the context is the boxed slot, which lives as long as the
@@ -85,7 +87,11 @@ impl Punt {
             )
         };
         match NonNull::new(ring) {
-            Some(ring) => Ok(Punt { ring, slot }),
+            Some(ring) => Ok(Punt {
+                ring,
+                slot,
+                map: owned,
+            }),
             None => Err(io::Error::last_os_error()),
         }
     }
@@ -108,23 +114,11 @@ impl Punt {
         }
         Ok(sink.drained)
     }
-
-    fn descriptor(&self) -> RawFd {
-        // SAFETY: the ring is live.
-        unsafe { libbpf_sys::ring_buffer__epoll_fd(self.ring.as_ptr()) }
-    }
-}
-
-impl AsRawFd for Punt {
-    fn as_raw_fd(&self) -> RawFd {
-        self.descriptor()
-    }
 }
 
 impl AsFd for Punt {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring's own descriptor, open as long as self.
-        unsafe { BorrowedFd::borrow_raw(self.descriptor()) }
+        self.map.as_fd()
     }
 }
 

@@ -19,33 +19,34 @@ impl Thread {
 
     /// What segments say now; as much as the host's thread has room for.
     pub(super) fn give_segments(&mut self) {
-        if self.ears.untold.is_empty() {
+        if self.outlets.ears.untold.is_empty() {
             return;
         }
-        let untold = std::mem::take(&mut self.ears.untold);
+        let untold = std::mem::take(&mut self.outlets.ears.untold);
         if let Err(mpsc::error::TrySendError::Full(Input::Segments(untold))) =
             self.host.try_send(Input::Segments(untold))
         {
-            self.ears.untold = untold;
+            self.outlets.ears.untold = untold;
         }
     }
 
     /// What all links counted, those included that are gone.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = self.totals.clone();
+        totals.unsent = self.outlets.unsent;
         self.links.values().for_each(|served| totals.add(served));
         totals
     }
 
     pub(super) fn give_events(&mut self) {
-        if self.events.is_empty() {
+        if self.outlets.events.is_empty() {
             return;
         }
-        let events = std::mem::take(&mut self.events);
+        let events = std::mem::take(&mut self.outlets.events);
         if let Err(mpsc::error::TrySendError::Full(Input::Events(events))) =
             self.host.try_send(Input::Events(events))
         {
-            self.events = events;
+            self.outlets.events = events;
         }
     }
 }

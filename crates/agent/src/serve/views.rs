@@ -14,7 +14,7 @@ impl Thread {
         let now = Instant::now();
         let before = std::mem::replace(&mut self.directory, view.directory.clone());
         let moved = self.departed.moved(&before, &self.directory);
-        self.ears.take_view(&view.segments, now);
+        self.outlets.ears.take_view(&view.segments, now);
         let gone: Vec<PortId> = self
             .links
             .keys()
@@ -68,8 +68,6 @@ impl Thread {
             return;
         };
         self.totals.add(&served);
-        if let Some(timer) = served.timer {
-            self.timers.remove(&(timer, id));
-        }
+        self.outlets.forget_timer(id, served.timer);
     }
 }
