@@ -39,6 +39,7 @@ pub const NETWORKS: [NetworkSpec; 2] = [
         mtu: None,
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[Client::Kernel, Client::Kernel, Client::Kernel],
     },
     NetworkSpec {
@@ -48,6 +49,7 @@ pub const NETWORKS: [NetworkSpec; 2] = [
         mtu: None,
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
     },
 ];

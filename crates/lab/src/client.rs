@@ -1,9 +1,9 @@
 //! What configures a guest: a client, the command that runs it, the files that it finds.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::guest::INTERFACE;
 use crate::ipv4::RouteHabit;
 use crate::jail;
+use crate::options;
 use crate::seen::DnsSource;
 
 /// systemd-networkd, which is in nobody's PATH.
@@ -26,8 +27,16 @@ const DHCPCD_CONF: &str = "\
 slaac hwaddr
 option domain_name_servers, domain_name, domain_search
 option classless_static_routes, interface_mtu
+option host_name, ntp_servers, bootfile_name
+option dhcp6_domain_search, dhcp6_ntp_server, dhcp6_bootfile_url
 option rapid_commit
 ";
+
+/// What Debian's dhclient does not ask for by itself.
+const DHCLIENT_CONF: &str = "also request bootfile-name, dhcp6.bootfile-url;\n";
+
+/// What Debian's script is told of goes to a file first.
+const UDHCPC_SCRIPT: &str = "exec /etc/udhcpc/default.script \"$@\"\n";
 
 /// WIDE's client asks for nothing that its file does not name.
 const DHCP6C_CONF: &str = "\
@@ -50,6 +59,9 @@ const OLD_SCRIPT: &str = "\
 
 /// systemd-networkd: what it is told of IPv4; M and O of the RA say what it asks by DHCPv6. Without a bus of its own.
 const NETWORK: &str = "[Match]\nName=eth0\n[Network]\nIPv6AcceptRA=yes\nDHCP=";
+
+/// It takes servers of time by itself, and search lists if told to.
+const NETWORK_OPTIONS: &str = "[DHCPv4]\nUseDomains=yes\n[DHCPv6]\nUseDomains=yes\n";
 
 /// NetworkManager: its own client, its own resolv.conf, and no interface but the guest's.
 const NETWORKMANAGER_CONF: &str = "\
@@ -212,6 +224,11 @@ impl Client {
         )
     }
 
+    /// Whether its script gives the host the name that it is told.
+    pub fn takes_host_name(self) -> bool {
+        matches!(self, Client::Dhclient4 | Client::DhcpcdDual)
+    }
+
     /// Whether it forms addresses besides the promised ones.
     pub fn forms_addresses(self) -> bool {
         self == Client::Private
@@ -230,22 +247,27 @@ impl Client {
         jail::prepare(directory)?;
         fs::write(directory.join("etc/dhcpcd.conf"), DHCPCD_CONF)?;
         fs::write(directory.join("etc/wide-dhcpv6/dhcp6c.conf"), DHCP6C_CONF)?;
+        let hooks = directory.join("etc/dhcp/dhclient-exit-hooks.d");
+        fs::write(hooks.join("told"), options::TELL)?;
+        fs::write(directory.join("etc/dhcpcd.exit-hook"), options::TELL)?;
+        append(&directory.join("etc/dhcp/dhclient.conf"), DHCLIENT_CONF)?;
+        let script = format!("#!/bin/sh\n{}{UDHCPC_SCRIPT}", options::TELL);
+        let file = directory.join("etc/udhcpc/told.script");
+        fs::write(&file, script)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o755))?;
         match self {
             Client::Networkd | Client::NetworkdDual => self.prepare_networkd(directory),
             Client::NetworkManager | Client::NetworkManagerDual => {
                 self.prepare_networkmanager(directory)
             }
-            Client::Dhclient64 => {
-                let hooks = directory.join("etc/dhcp/dhclient-exit-hooks.d");
-                Ok(fs::write(hooks.join("length"), OLD_SCRIPT)?)
-            }
+            Client::Dhclient64 => Ok(fs::write(hooks.join("length"), OLD_SCRIPT)?),
             _ => Ok(()),
         }
     }
 
     fn prepare_networkd(self, directory: &Path) -> Result<()> {
         let families = if self.is_dual() { "ipv4" } else { "no" };
-        let network = format!("{NETWORK}{families}\n");
+        let network = format!("{NETWORK}{families}\n{NETWORK_OPTIONS}");
         fs::write(directory.join("etc/systemd/network/eth0.network"), network)?;
         machine_id(directory)?;
         // It gives up root for this user, as it does on any machine.
@@ -291,7 +313,8 @@ impl Client {
                 let mut command = vec![
                     "sh", "-c", START_IPV4, "sh", "udhcpc", "-f", "-i", INTERFACE,
                 ];
-                command.extend(["-s", "/etc/udhcpc/default.script", "-O", "mtu"]);
+                command.extend(["-s", "/etc/udhcpc/told.script", "-O", "mtu"]);
+                command.extend(["-O", "ntpsrv", "-O", "search", "-O", "bootfile"]);
                 command
             }
             Client::DhcpcdDual => vec!["dhcpcd", "-B", "-f", "/etc/dhcpcd.conf", INTERFACE],
@@ -303,6 +326,11 @@ impl Client {
             }
         }
     }
+}
+
+fn append(file: &Path, text: &str) -> Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// A machine's own, from which both form their DUID; a clone's would be its parent's.

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +15,7 @@ use crate::emulated::Emulated;
 use crate::ipv4::{self, Ipv4Seen};
 use crate::jail;
 use crate::machine::Answer;
+use crate::options::{self, Options};
 use crate::promised::Promised;
 use crate::run::{Namespace, finish, wait_until_empty};
 use crate::seen::{
@@ -143,6 +144,11 @@ impl Guest {
         Ok(String::from_utf8_lossy(&log).into_owned())
     }
 
+    /// What its client's script has written of what it was told.
+    pub fn told(&self) -> PathBuf {
+        self.directory.join("run").join(options::TOLD)
+    }
+
     /// What a resolver of the guest would read.
     fn resolv_conf_text(&self) -> Result<String> {
         if matches!(self.place, Place::Machine(_)) {
@@ -152,6 +158,11 @@ impl Guest {
         if self.client.dns_source() != DnsSource::Networkd {
             return Ok(fs::read_to_string(self.resolv_conf())?);
         }
+        Ok(resolv_conf_of_networkd(&self.networkd_links()?))
+    }
+
+    /// What systemd-networkd says of its links.
+    fn networkd_links(&self) -> Result<String> {
         let folder = match fs::read_dir(self.directory.join(NETWORKD_LINKS)) {
             // It makes the folder when it starts.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
@@ -159,14 +170,31 @@ impl Guest {
         };
         let mut text = String::new();
         for link in folder {
-            let path = link?.path();
             // It replaces them by others, under other names until they are whole.
-            match fs::read_to_string(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                link => text.push_str(&resolv_conf_of_networkd(&link?)),
-            }
+            text.push_str(&read_if_there(&link?.path())?);
         }
         Ok(text)
+    }
+
+    /// What its client has passed on of what DHCP said.
+    fn options(&self) -> Result<Options> {
+        let text = match self.client.dns_source() {
+            DnsSource::Networkd => self.networkd_links()?,
+            DnsSource::Ra | DnsSource::ResolvConf => read_if_there(&self.told())?,
+        };
+        Ok(options::passed_on(self.client, &text))
+    }
+
+    /// What it calls itself, if its client gives it a name.
+    fn host_name(&self) -> Result<Option<String>> {
+        let Some(client) = self.pid().filter(|_| self.client.takes_host_name()) else {
+            return Ok(None);
+        };
+        let mut command = Command::new("nsenter");
+        command.args([&format!("--target={client}"), "--uts", "uname", "-n"]);
+        let named = finish(&mut command, COMMAND_BOUND)?;
+        let name = String::from_utf8_lossy(&named.stdout).trim().to_owned();
+        Ok(Some(name))
     }
 
     /// The client's process, while it runs.
@@ -247,6 +275,8 @@ impl Guest {
                 dns: ipv4::parse_resolv_conf(&resolv_conf),
                 ping: Ping::default(),
             },
+            host_name: self.host_name()?,
+            options: self.options()?,
         })
     }
 
@@ -376,6 +406,14 @@ impl Guest {
             wait_until_empty(&[namespace.open()?], STOP_BOUND)?;
         }
         Ok(())
+    }
+}
+
+/// Empty while there is no such file.
+fn read_if_there(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.with_context(|| path.display().to_string()),
     }
 }
 

@@ -39,7 +39,8 @@ pub enum RouteHabit {
     Classless,
     /// It takes the router alone.
     RouterAlone,
-    /// It takes them all, and adds routes to the routers on the link and to the name servers, as systemd-networkd does.
+    /// It takes them all, and adds routes to the routers on the link and to the servers of names and of time, as
+    /// systemd-networkd does.
     ClasslessAndHosts,
 }
 
@@ -52,6 +53,29 @@ pub struct Ipv4Promised {
     pub routes: BTreeSet<Route>,
     /// Name servers, in order.
     pub dns: Vec<Ipv4Addr>,
+}
+
+impl Ipv4Promised {
+    /// Adds routes to hosts, by the router where there is one.
+    ///
+    /// # Errors
+    /// When one is no address.
+    pub fn add_hosts<'a>(&mut self, hosts: impl Iterator<Item = &'a str>) -> Result<()> {
+        let default = |route: &&Route| route.destination.prefix_len() == 0;
+        let gateway = self
+            .routes
+            .iter()
+            .find(default)
+            .and_then(|route| route.gateway);
+        for host in hosts {
+            let host: Ipv4Addr = host.parse().with_context(|| host.to_owned())?;
+            self.routes.insert(Route {
+                destination: Ipv4Net::from(host),
+                gateway,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// What a guest has.

@@ -226,7 +226,7 @@ impl Lab {
         self.networks.push((spec.name, network_id.clone()));
         let place = (kernel, id, self.files());
         let names = guest_names(spec.name, &clients);
-        let ports = create_ports(api, &names, &network_id)?;
+        let ports = create_ports(api, &names, &network_id, spec.options)?;
         let network = api.show("networks", "network", &network_id)?;
         let subnets = subnet_ids
             .iter()
@@ -247,6 +247,7 @@ impl Lab {
             )
             .with_context(|| format!("the API's answers for {}", names[index]))?;
             promised.forms_addresses = clients[index].forms_addresses();
+            promised.add_told(&port, clients[index])?;
             if spec.physical.is_some() {
                 add_router(&mut promised, segment::router(), &port, &subnets)?;
             }
@@ -342,6 +343,7 @@ fn settled(api: &Api, plugged: &Plugged) -> Result<bool> {
     if promised.ipv4.is_some() {
         columns.extend([Column::Ipv4Address, Column::Ipv4Routes, Column::Ipv4Dns]);
     }
+    columns.extend([Column::HostName, Column::Options]);
     Ok(columns
         .iter()
         .all(|column| judge(*column, &promised, &seen).is_right()))
@@ -356,9 +358,18 @@ fn formed_by(api: &Api, plugged: &Plugged) -> Result<Vec<Ipv6Addr>> {
 }
 
 /// Gives the ids of ports with these names.
-fn create_ports(api: &Api, names: &[String], network: &str) -> Result<Vec<String>> {
+fn create_ports(
+    api: &Api,
+    names: &[String],
+    network: &str,
+    options: &[(&str, &str, u8)],
+) -> Result<Vec<String>> {
+    let options = options.iter().map(|(name, value, version)| {
+        json!({ "opt_name": name, "opt_value": value, "ip_version": version })
+    });
+    let options: Vec<Value> = options.collect();
     let made = names.iter().map(|name| {
-        let attributes = json!({ "name": name, "network_id": network });
+        let attributes = json!({ "name": name, "network_id": network, "extra_dhcp_opts": options });
         let port = api.create("ports", "port", attributes)?;
         let id = port["id"].as_str().map(str::to_owned);
         id.context("port without id")

@@ -23,6 +23,7 @@ pub mod jail;
 pub mod lab;
 pub mod machine;
 pub mod networks;
+pub mod options;
 pub mod promised;
 pub mod run;
 pub mod scenarios;
@@ -77,6 +78,10 @@ pub struct LabArgs {
     #[arg(long)]
     pub scenarios: bool,
 
+    /// One of the lab's networks and no other; may be said several times
+    #[arg(long = "network", value_name = "NAME")]
+    pub networks: Vec<String>,
+
     /// Leave the lab's files (logs, database, clients' files) for a look afterwards
     #[arg(long)]
     pub keep_files: bool,
@@ -105,7 +110,7 @@ pub fn run(args: LabArgs) -> Result<ExitCode> {
         None => std::env::current_exe().context("path of this program")?,
     };
     let interrupt = Interrupt::listen()?;
-    let mut networks = networks::ALL.to_vec();
+    let mut networks = networks::named(&args.networks)?;
     networks.extend(
         args.attacks
             .then_some(attacks::NETWORKS)

@@ -1,5 +1,7 @@
 //! The networks of the lab and who is on them.
 
+use anyhow::{Result, bail};
+
 use crate::client::Client;
 
 /// A network with one IPv6 subnet, and one of IPv4 where it says so.
@@ -17,6 +19,8 @@ pub struct NetworkSpec {
     pub ipv4: Option<Ipv4Spec>,
     /// The physical segment that it is, where it is one.
     pub physical: Option<Physical>,
+    /// Options of its ports by DHCP: the API's name, the value, the IP version.
+    pub options: &'static [(&'static str, &'static str, u8)],
     /// The guests, each pinging the next and the last the first.
     pub guests: &'static [Client],
 }
@@ -56,9 +60,15 @@ const SEGMENT_GUESTS: &[Client] = &[
     Client::Networkd,
 ];
 
+const OPTIONS_IPV4: &[(&str, &str, u8)] = &[
+    ("domain-search", "a.example.org,example.org", 4),
+    ("ntp-server", "192.0.2.123,192.0.2.124", 4),
+    ("bootfile-name", "pxelinux.0", 4),
+];
+
 /// Every mode that hosts serve, each with the clients that can use it. A kernel alone gets no address where DHCPv6
 /// assigns them, and `dhclient -6` none where it does not.
-pub const ALL: [NetworkSpec; 8] = [
+pub const ALL: [NetworkSpec; 10] = [
     NetworkSpec {
         name: "slaac",
         cidr: "2001:db8:1::/64",
@@ -66,6 +76,7 @@ pub const ALL: [NetworkSpec; 8] = [
         mtu: None,
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[
             Client::Kernel,
             Client::Kernel,
@@ -82,6 +93,7 @@ pub const ALL: [NetworkSpec; 8] = [
         mtu: Some(1400),
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[
             Client::Kernel,
             Client::DhclientStateless,
@@ -97,6 +109,7 @@ pub const ALL: [NetworkSpec; 8] = [
         mtu: Some(1280),
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[
             Client::Dhclient,
             Client::Dhclient64,
@@ -114,6 +127,7 @@ pub const ALL: [NetworkSpec; 8] = [
         mtu: None,
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[
             Client::Dhclient,
             Client::Dhcpcd,
@@ -132,6 +146,7 @@ pub const ALL: [NetworkSpec; 8] = [
             host_route: Some(("198.51.100.0/24", "10.4.0.9")),
         }),
         physical: None,
+        options: &[],
         guests: &[
             Client::Dhclient4,
             Client::Udhcpc,
@@ -153,11 +168,46 @@ pub const ALL: [NetworkSpec; 8] = [
             host_route: None,
         }),
         physical: None,
+        options: &[],
         guests: &[
             Client::Udhcpc,
             Client::DhcpcdDual,
             Client::NetworkdDual,
             Client::NetworkManagerDual,
+        ],
+    },
+    // What DHCP says besides: by DHCPv6, then by DHCPv4. Where it assigns no addresses, systemd-networkd 252 takes none of it.
+    NetworkSpec {
+        name: "options",
+        cidr: "2001:db8:c::/64",
+        mode: "dhcpv6-stateful",
+        mtu: None,
+        ipv4: None,
+        physical: None,
+        options: &[
+            ("domain-search", "a.example.org,example.org", 6),
+            ("ntp-server", "2001:db8::7b", 6),
+            ("bootfile-url", "tftp://[2001:db8::69]/x.efi", 6),
+        ],
+        guests: &[Client::Dhclient, Client::Dhcpcd, Client::Networkd],
+    },
+    NetworkSpec {
+        name: "options4",
+        cidr: "2001:db8:d::/64",
+        mode: "slaac",
+        mtu: None,
+        ipv4: Some(Ipv4Spec {
+            cidr: "10.7.0.0/24",
+            gateway: true,
+            host_route: None,
+        }),
+        physical: None,
+        options: OPTIONS_IPV4,
+        guests: &[
+            Client::Dhclient4,
+            Client::Udhcpc,
+            Client::DhcpcdDual,
+            Client::NetworkdDual,
         ],
     },
     // Two physical segments, each with a router: guests hear it on the first, and are told of it on the second.
@@ -172,6 +222,7 @@ pub const ALL: [NetworkSpec; 8] = [
             router_advertises: true,
             flags: "",
         }),
+        options: &[],
         guests: SEGMENT_GUESTS,
     },
     NetworkSpec {
@@ -185,9 +236,27 @@ pub const ALL: [NetworkSpec; 8] = [
             router_advertises: false,
             flags: "",
         }),
+        options: &[],
         guests: SEGMENT_GUESTS,
     },
 ];
+
+/// Those with these names, all of them if none is said.
+///
+/// # Errors
+/// When one is of no network.
+pub fn named(names: &[String]) -> Result<Vec<NetworkSpec>> {
+    let known = || ALL.iter().map(|network| network.name);
+    for name in names {
+        if !known().any(|known| known == name) {
+            let known: Vec<&str> = known().collect();
+            bail!("no network {name}: there are {}", known.join(", "));
+        }
+    }
+    let asked =
+        |network: &NetworkSpec| names.is_empty() || names.iter().any(|name| name == network.name);
+    Ok(ALL.into_iter().filter(asked).collect())
+}
 
 /// A network that is quick to plug and whose guests keep what a fault does to them: nothing but a renewal repairs it.
 /// The second is for the faults of IPv4.
@@ -199,6 +268,7 @@ pub const FOR_FAULTS: [NetworkSpec; 2] = [
         mtu: None,
         ipv4: None,
         physical: None,
+        options: &[],
         guests: &[Client::Dhclient, Client::Dhclient, Client::Dhclient],
     },
     NetworkSpec {
@@ -212,6 +282,7 @@ pub const FOR_FAULTS: [NetworkSpec; 2] = [
             host_route: None,
         }),
         physical: None,
+        options: OPTIONS_IPV4,
         guests: &[Client::Dhclient4, Client::Dhclient4, Client::Dhclient4],
     },
 ];

@@ -11,7 +11,9 @@ use ipnet::Ipv6Net;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::client::Client;
 use crate::ipv4::{self, Ipv4Promised, RouteHabit};
+use crate::options::{self, Options};
 
 /// Everything that one guest was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,33 @@ pub struct Promised {
     pub neighbour: String,
     /// IPv4, where the network has a subnet of it.
     pub ipv4: Option<Ipv4Promised>,
+    /// The host name, where its client takes one.
+    pub host_name: Option<String>,
+    /// The port's options of DHCP that its client passes on.
+    pub options: Options,
+}
+
+impl Promised {
+    /// Adds what DHCP says to this client besides addresses, of what `GET` answered for the port.
+    ///
+    /// # Errors
+    /// When the answer lacks its options or has one that is unknown here.
+    pub fn add_told(&mut self, port: &Value, client: Client) -> Result<()> {
+        self.options = options::promised(port, client)?;
+        if let Some(ipv4) = &mut self.ipv4
+            && client.route_habit() == RouteHabit::ClasslessAndHosts
+        {
+            ipv4.add_hosts(options::servers_of_time(&self.options))?;
+        }
+        // The name that Neutron makes of an address, which is what there is without names of a DNS
+        // (`docs/decisions/0040-extra-dhcp-options.md`).
+        let ipv4 = self.ipv4.as_ref().filter(|_| client.takes_host_name());
+        self.host_name = ipv4.map(|ipv4| {
+            let address = ipv4.address.addr().to_string();
+            format!("host-{}", address.replace('.', "-"))
+        });
+        Ok(())
+    }
 }
 
 /// Lifetimes that the operator configured for the whole cloud.
@@ -123,6 +152,8 @@ pub fn promised(
         autonomous: Vec::new(),
         neighbour: neighbour.to_owned(),
         ipv4: None,
+        host_name: None,
+        options: Options::new(),
     };
     for subnet in subnets {
         if subnet["ip_version"] == 4 {

@@ -32,6 +32,7 @@ pub const NETWORK: NetworkSpec = NetworkSpec {
         router_advertises: true,
         flags: "AdvManagedFlag on; AdvOtherConfigFlag on;",
     }),
+    options: &[],
     guests: &[],
 };
 

@@ -8,6 +8,7 @@ use ipnet::Ipv6Net;
 use serde::Deserialize;
 
 use crate::ipv4::Ipv4Seen;
+use crate::options::Options;
 
 /// Everything observed in one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub struct Seen {
     pub ping_link_local: Ping,
     /// The IPv4 side.
     pub ipv4: Ipv4Seen,
+    /// What it calls itself, where its client gives it a name.
+    pub host_name: Option<String>,
+    /// The options of DHCP that its client has passed on.
+    pub options: Options,
 }
 
 /// One address.

@@ -3,6 +3,8 @@
 //! Pure. A line that is wrong only because another line is wrong names that one as its cause, so that one fault reads
 //! as one fault.
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -40,11 +42,15 @@ pub enum Column {
     Ipv4Dns,
     /// A full-sized packet to the neighbour's IPv4 address and back.
     PingIpv4,
+    /// The name that DHCPv4 gives to hosts.
+    HostName,
+    /// The port's options of DHCP, as the client passed them on.
+    Options,
 }
 
 impl Column {
     /// Every column, in the order of the table.
-    pub const ALL: [Column; 13] = [
+    pub const ALL: [Column; 15] = [
         Column::Address,
         Column::Lifetimes,
         Column::OnLinkRoute,
@@ -58,14 +64,20 @@ impl Column {
         Column::Ipv4Routes,
         Column::Ipv4Dns,
         Column::PingIpv4,
+        Column::HostName,
+        Column::Options,
     ];
 
-    /// Whether it is about IPv4, and so about guests of networks with such a subnet only.
-    pub fn is_ipv4(self) -> bool {
-        matches!(
-            self,
-            Column::Ipv4Address | Column::Ipv4Routes | Column::Ipv4Dns | Column::PingIpv4
-        )
+    /// Whether a guest was promised anything that it is about.
+    fn is_about(self, promised: &Promised) -> bool {
+        match self {
+            Column::Ipv4Address | Column::Ipv4Routes | Column::Ipv4Dns | Column::PingIpv4 => {
+                promised.ipv4.is_some()
+            }
+            Column::HostName => promised.host_name.is_some(),
+            Column::Options => !promised.options.is_empty(),
+            _ => true,
+        }
     }
 }
 
@@ -85,6 +97,8 @@ impl fmt::Display for Column {
             Column::Ipv4Routes => "IPv4 routes",
             Column::Ipv4Dns => "IPv4 DNS",
             Column::PingIpv4 => "ping by IPv4",
+            Column::HostName => "host name",
+            Column::Options => "DHCP options",
         })
     }
 }
@@ -138,7 +152,7 @@ pub fn compare(guests: &[(Promised, Seen)]) -> Vec<Line> {
         .iter()
         .flat_map(|(promised, seen)| {
             let columns = Column::ALL.iter();
-            let columns = columns.filter(|column| !column.is_ipv4() || promised.ipv4.is_some());
+            let columns = columns.filter(|column| column.is_about(promised));
             columns.map(move |column| judge(*column, promised, seen))
         })
         .collect();
@@ -182,8 +196,10 @@ pub fn judge(column: Column, promised: &Promised, seen: &Seen) -> Line {
             (wanted, seen.ping_link_local.says.clone(), reason)
         }
         Column::Ipv4Address | Column::Ipv4Routes | Column::Ipv4Dns | Column::PingIpv4 => {
-            ipv4(column, promised, seen)
+            told::ipv4(column, promised, seen)
         }
+        Column::HostName => told::host_name(promised, seen),
+        Column::Options => told::options(promised, seen),
     };
     Line {
         guest: promised.guest.clone(),
@@ -393,38 +409,6 @@ fn flags(promised: &Promised, seen: &Seen) -> Judged {
     (wanted, got, joined(&reasons))
 }
 
-/// The columns of IPv4; a guest that was promised none has none to be right about.
-fn ipv4(column: Column, promised: &Promised, seen: &Seen) -> Judged {
-    let got = &seen.ipv4;
-    let Some(wanted) = &promised.ipv4 else {
-        return ("none".to_owned(), list(&got.addresses), None);
-    };
-    match column {
-        Column::Ipv4Routes => {
-            let missing = wanted.routes.difference(&got.routes);
-            let odd = got.routes.difference(&wanted.routes);
-            let mut reasons: Vec<String> =
-                missing.map(|route| format!("no route {route}")).collect();
-            reasons.extend(odd.map(|route| format!("{route} was not promised")));
-            (list(&wanted.routes), list(&got.routes), joined(&reasons))
-        }
-        Column::Ipv4Dns => {
-            let reason = (got.dns != wanted.dns).then(|| "resolv.conf differs".to_owned());
-            (list(&wanted.dns), list(&got.dns), reason)
-        }
-        Column::PingIpv4 => {
-            let reason = (!got.ping.answered).then(|| "no answer".to_owned());
-            let promise = format!("{} answers, {} bytes", promised.neighbour, promised.mtu);
-            (promise, got.ping.says.clone(), reason)
-        }
-        _ => {
-            let reason =
-                (got.addresses != [wanted.address]).then(|| "the addresses differ".to_owned());
-            (wanted.address.to_string(), list(&got.addresses), reason)
-        }
-    }
-}
-
 /// The line that a wrong one follows from, if one does.
 fn cause(line: &Line, guests: &[(Promised, Seen)], lines: &[Line]) -> Option<(String, Column)> {
     let (promised, seen) = guests.iter().find(|(own, _)| own.guest == line.guest)?;
@@ -447,6 +431,8 @@ fn cause(line: &Line, guests: &[(Promised, Seen)], lines: &[Line]) -> Option<(St
         ),
         Column::Ipv4Address
         | Column::Ipv4Dns
+        | Column::HostName
+        | Column::Options
         | Column::Address
         | Column::OnLinkRoute
         | Column::DefaultRoute

@@ -23,7 +23,7 @@ struct Fault {
 }
 
 /// The first guest pings the second, the third pings the first.
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 15] = [
     Fault {
         column: Column::Address,
         inject: "ip addr del $OWN/128 dev eth0",
@@ -111,6 +111,18 @@ const FAULTS: [Fault; 13] = [
         repair: "ip neigh del $NEIGHBOUR_IPV4 dev eth0",
         dependents: &[],
     },
+    Fault {
+        column: Column::HostName,
+        inject: "nsenter --target=$CLIENT --uts hostname odd",
+        repair: "nsenter --target=$CLIENT --uts hostname $HOST_NAME",
+        dependents: &[],
+    },
+    Fault {
+        column: Column::Options,
+        inject: "cp $TOLD $TOLD.kept; echo new_ntp_servers=192.0.2.99 >> $TOLD",
+        repair: "cat $TOLD.kept > $TOLD",
+        dependents: &[],
+    },
 ];
 
 #[test]
@@ -164,7 +176,15 @@ fn check(lab: &Lab, fault: &Fault, lines: &[Line]) -> Vec<String> {
 
 /// The first guest of the network for the faults of this column.
 fn first_of(column: Column) -> usize {
-    if column.is_ipv4() {
+    let own = [
+        Column::Ipv4Address,
+        Column::Ipv4Routes,
+        Column::Ipv4Dns,
+        Column::PingIpv4,
+        Column::HostName,
+        Column::Options,
+    ];
+    if own.contains(&column) {
         networks::FOR_FAULTS[0].guests.len()
     } else {
         0
@@ -186,7 +206,8 @@ fn environment(guest: &Guest, own: &Promised, neighbour: &Promised) -> String {
     let neighbour_ipv4 = neighbour.ipv4.as_ref();
     let neighbour_ipv4 = neighbour_ipv4.map(|ipv4| ipv4.address.addr().to_string());
     format!(
-        "OWN={} PREFIX={} VALID={} PREFERRED={} MTU={} RESOLV_CONF={} NEIGHBOUR={} NEIGHBOUR_LINK_LOCAL={} NEIGHBOUR_IPV4={};",
+        "OWN={} PREFIX={} VALID={} PREFERRED={} MTU={} RESOLV_CONF={} NEIGHBOUR={} NEIGHBOUR_LINK_LOCAL={} NEIGHBOUR_IPV4={} \
+         CLIENT={} HOST_NAME={} TOLD={};",
         own.addresses[0],
         own.on_link[0],
         own.valid_lifetime_s,
@@ -196,6 +217,9 @@ fn environment(guest: &Guest, own: &Promised, neighbour: &Promised) -> String {
         neighbour.addresses[0],
         neighbour.link_local,
         neighbour_ipv4.unwrap_or_default(),
+        guest.pid().unwrap_or_default(),
+        own.host_name.as_deref().unwrap_or_default(),
+        guest.told().display(),
     )
 }
 

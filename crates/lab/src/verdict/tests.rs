@@ -37,7 +37,7 @@ type Fault = (Column, fn(&mut Seen), &'static [(&'static str, Column)]);
 #[test]
 fn one_fault_reads_as_one_fault() {
     use Column::*;
-    let rows: [Fault; 18] = [
+    let rows: [Fault; 20] = [
         (Address, |seen| seen.addresses.clear(), &[("a", Lifetimes)]),
         (
             Address,
@@ -99,6 +99,8 @@ fn one_fault_reads_as_one_fault() {
         ),
         (Ipv4Dns, |seen| seen.ipv4.dns.clear(), &[]),
         (PingIpv4, |seen| seen.ipv4.ping.answered = false, &[]),
+        (HostName, |seen| seen.host_name = Some("odd".into()), &[]),
+        (Options, |seen| seen.options.clear(), &[]),
     ];
     for (column, fault, dependents) in rows {
         let mut guests = three();
@@ -161,13 +163,25 @@ fn lifetimes_that_the_client_watches_are_judged_by_the_advertisement_alone() {
 }
 
 #[test]
-fn a_guest_without_ipv4_has_no_line_about_it() {
+fn what_a_guest_was_not_promised_has_no_line() {
+    use Column::*;
     let mut guests = three();
-    guests[0].0.ipv4 = None;
+    let promised = &mut guests[0].0;
+    promised.ipv4 = None;
+    promised.host_name = None;
+    promised.options.clear();
     let lines = compare(&guests);
-    let about = |line: &&Line| line.guest == "a" && line.column.is_ipv4();
+    let about = [
+        Ipv4Address,
+        Ipv4Routes,
+        Ipv4Dns,
+        PingIpv4,
+        HostName,
+        Options,
+    ];
+    let about = |line: &&Line| line.guest == "a" && about.contains(&line.column);
     assert_eq!(lines.iter().filter(about).count(), 0);
-    assert_eq!(lines.len(), 3 * Column::ALL.len() - 4);
+    assert_eq!(lines.len(), 3 * Column::ALL.len() - 6);
 }
 
 #[test]
@@ -237,6 +251,8 @@ fn three() -> Vec<(Promised, Seen)> {
                 })),
                 dns: vec!["192.0.2.53".parse().unwrap()],
             }),
+            host_name: Some("host-10-0-0-5".to_owned()),
+            options: [("NTP (42)", "192.0.2.123".to_owned())].into(),
         };
         let ipv4 = promised.ipv4.clone().unwrap();
         let ping = Ping {
@@ -275,6 +291,8 @@ fn three() -> Vec<(Promised, Seen)> {
                 dns: ipv4.dns,
                 ping,
             },
+            host_name: promised.host_name.clone(),
+            options: promised.options.clone(),
         };
         (promised, seen)
     };
