@@ -124,6 +124,7 @@ impl Serve {
             by_ifindex: BTreeMap::new(),
             directory: PlanDirectory::default(),
             departed: Departed::default(),
+            forgotten: Departed::default(),
             outlets: Outlets::new(sender, Ears::new(objections)),
             totals: Totals::default(),
         };
@@ -214,6 +215,8 @@ struct Thread {
     by_ifindex: BTreeMap<u32, PortId>,
     directory: PlanDirectory,
     departed: Departed,
+    /// The same of learned addresses.
+    forgotten: Departed,
     outlets: Outlets,
     /// Of links that are gone, and of none.
     totals: Totals,
@@ -302,18 +305,6 @@ impl Thread {
                 served.timer = None;
             }
             self.drain(id, now);
-        }
-    }
-
-    fn take_learned(&mut self, view: &View) {
-        let now = Instant::now();
-        self.directory = view.directory.clone();
-        for (id, link) in &view.links {
-            if let Some(served) = self.links.get_mut(id) {
-                served.take_learned(link);
-                served.take_directory(&self.directory, now);
-                self.drain(*id, now);
-            }
         }
     }
 

@@ -41,6 +41,10 @@ impl PlanDirectory {
             learned: Arc::new(learned(state)),
         }
     }
+
+    fn find(&self, key: &(Vni, Ipv6Addr)) -> Option<&Holder> {
+        self.planned.get(key).or_else(|| self.learned.get(key))
+    }
 }
 
 /// Most addresses that are remembered after their holder is gone; the one gone longest is forgotten for another.
@@ -57,19 +61,39 @@ impl Departed {
     /// Assigned addresses that are at another MAC now than when somebody held them last, with their holders. IPv4 ones are
     /// mapped into IPv6.
     pub(super) fn moved(&mut self, before: &PlanDirectory, now: &PlanDirectory) -> Vec<Moved> {
-        if Arc::ptr_eq(&before.planned, &now.planned) {
+        self.compare(before, now, |directory| &directory.planned)
+    }
+
+    /// The same of learned addresses.
+    pub(super) fn moved_learned(
+        &mut self,
+        before: &PlanDirectory,
+        now: &PlanDirectory,
+    ) -> Vec<Moved> {
+        self.compare(before, now, |directory| &directory.learned)
+    }
+
+    fn compare(
+        &mut self,
+        before: &PlanDirectory,
+        now: &PlanDirectory,
+        of: fn(&PlanDirectory) -> &Arc<Holders>,
+    ) -> Vec<Moved> {
+        if Arc::ptr_eq(of(before), of(now)) {
             return Vec::new();
         }
-        for (key, holder) in before.planned.iter() {
-            if !now.planned.contains_key(key) {
+        for (key, holder) in of(before).iter() {
+            if now.find(key).is_none() {
                 self.remember(*key, holder.mac);
             }
         }
         let mut moved = Vec::new();
-        for (key, holder) in now.planned.iter() {
-            let last = before.planned.get(key).map(|holder| holder.mac);
+        for key in of(now).keys() {
+            let last = before.find(key).map(|holder| holder.mac);
             let last = last.or_else(|| self.macs.remove(key));
-            if last.is_some_and(|mac| mac != holder.mac) {
+            if let (Some(last), Some(holder)) = (last, now.find(key))
+                && last != holder.mac
+            {
                 moved.push((key.0, key.1, *holder));
             }
         }
@@ -132,11 +156,7 @@ fn planned(state: &State) -> Holders {
 
 impl Directory for PlanDirectory {
     fn holder(&self, vni: Vni, address: Ipv6Addr) -> Option<Holder> {
-        let key = (vni, address);
-        self.planned
-            .get(&key)
-            .or_else(|| self.learned.get(&key))
-            .copied()
+        self.find(&(vni, address)).copied()
     }
 }
 

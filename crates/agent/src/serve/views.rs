@@ -13,7 +13,8 @@ impl Thread {
     pub(super) fn take_view(&mut self, view: &View) {
         let now = Instant::now();
         let before = std::mem::replace(&mut self.directory, view.directory.clone());
-        let moved = self.departed.moved(&before, &self.directory);
+        let mut moved = self.departed.moved(&before, &self.directory);
+        moved.extend(self.forgotten.moved_learned(&before, &self.directory));
         self.outlets.ears.take_view(&view.segments, now);
         let gone: Vec<PortId> = self
             .links
@@ -34,7 +35,8 @@ impl Thread {
 
     pub(super) fn take_part(&mut self, ports: &BTreeSet<PortId>, view: &View) {
         let now = Instant::now();
-        self.directory = view.directory.clone();
+        let before = std::mem::replace(&mut self.directory, view.directory.clone());
+        let moved = self.forgotten.moved_learned(&before, &self.directory);
         for served in ports.iter().filter_map(|id| self.links.get(id)) {
             self.by_ifindex.remove(&served.ifindex);
         }
@@ -45,6 +47,36 @@ impl Thread {
                     self.take_link(*id, link, &[], now);
                 }
                 None => self.let_go(*id),
+            }
+        }
+        self.tell_moved(&moved, now);
+    }
+
+    /// The view has the links that learned or forgot something. Where an address has come to another guest, the others of its
+    /// network are told.
+    pub(super) fn take_learned(&mut self, view: &View) {
+        let now = Instant::now();
+        let before = std::mem::replace(&mut self.directory, view.directory.clone());
+        let moved = self.forgotten.moved_learned(&before, &self.directory);
+        for (id, link) in &view.links {
+            if let Some(served) = self.links.get_mut(id) {
+                served.take_learned(link);
+                served.take_directory(&self.directory, now);
+                self.drain(*id, now);
+            }
+        }
+        self.tell_moved(&moved, now);
+    }
+
+    fn tell_moved(&mut self, moved: &[Moved], now: Instant) {
+        if moved.is_empty() {
+            return;
+        }
+        let all: Vec<PortId> = self.links.keys().copied().collect();
+        for id in all {
+            if let Some(served) = self.links.get_mut(&id) {
+                served.take_moved(moved, now);
+                self.drain(id, now);
             }
         }
     }

@@ -214,6 +214,54 @@ fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
 }
 
 #[test]
+fn neighbours_are_told_at_once_that_another_guest_has_an_address() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, first, _) = cloud.guest(&network, "one");
+    let (two, second, _) = cloud.guest(&network, "two");
+    let (three, _, _) = cloud.guest(&network, "three");
+    for guest in [&one, &two, &three] {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    let moving: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
+    let known_at = |mac: &str| {
+        let words = ["-6", "neigh", "show", "to", &moving.to_string()];
+        let shown = three.output(Command::new("ip").args(words));
+        String::from_utf8(shown.stdout).unwrap().contains(mac)
+    };
+    one.ip("addr add 2001:db8:1::7:1/64 dev eth0");
+    until("learned", || cloud.learned(&first, moving).then_some(()));
+    reaches(&three, moving);
+    assert!(known_at(&cloud.mac(&first)));
+    one.ip("addr del 2001:db8:1::7:1/64 dev eth0");
+    until("the other guest has it", || {
+        // Its check fails for as long as the first may have the address.
+        let mut replace = Command::new("ip");
+        replace.args(["addr", "add", "2001:db8:1::7:1/64", "dev", "eth0"]);
+        two.output(&mut replace);
+        let usable = || two.addresses().contains(&(moving, 64)) || dad_failed(&two);
+        until("its check is over", || usable().then_some(()));
+        if dad_failed(&two) {
+            two.ip("addr del 2001:db8:1::7:1/64 dev eth0");
+            return None;
+        }
+        cloud.learned(&second, moving).then_some(())
+    });
+    // It says nothing to the address, so it would not find out by itself.
+    until("the neighbour knows where it is now", || {
+        known_at(&cloud.mac(&second)).then_some(())
+    });
+    reaches(&three, moving);
+}
+
+fn dad_failed(guest: &Namespace) -> bool {
+    let output = guest.output(Command::new("ip").args(["-6", "addr", "show", "dev", "eth0"]));
+    String::from_utf8_lossy(&output.stdout).contains("dadfailed")
+}
+
+#[test]
 fn an_address_whose_check_was_missed_is_learned_by_its_use() {
     let own: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
     let cloud = Cloud::new();

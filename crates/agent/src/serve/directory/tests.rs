@@ -45,6 +45,37 @@ fn an_address_has_moved_when_its_mac_is_another_however_long_nobody_held_it() {
 }
 
 #[test]
+fn a_learned_address_has_moved_when_another_guest_has_it_by_whatever_right() {
+    let learned = |last: &[u8]| PlanDirectory {
+        planned: Arc::default(),
+        learned: directory(&Vec::from_iter(
+            last.iter().map(|last| ("2001:db8::1", *last)),
+        ))
+        .planned,
+    };
+    let (nobody, first, second) = (learned(&[]), learned(&[1]), learned(&[2]));
+    let mut forgotten = Departed::default();
+    let mut moved_learned = |before, now| {
+        let moved = forgotten.moved_learned(before, now).into_iter();
+        Vec::from_iter(moved.map(|(_, _, holder)| holder.mac.0[5]))
+    };
+    assert_eq!(moved_learned(&nobody, &first), [] as [u8; 0], "a new one");
+    assert_eq!(moved_learned(&first, &nobody), [] as [u8; 0]);
+    assert_eq!(moved_learned(&nobody, &first), [] as [u8; 0], "the same");
+    assert_eq!(moved_learned(&first, &nobody), [] as [u8; 0]);
+    assert_eq!(moved_learned(&nobody, &second), [2]);
+    assert_eq!(moved_learned(&second, &first), [1]);
+    // Assigned to another since.
+    let assigned = directory(&[("2001:db8::1", 9)]);
+    let mut departed = Departed::default();
+    assert_eq!(
+        moved(&mut departed, &first, &assigned),
+        ["2001:db8::1 02:00:00:00:00:09"]
+    );
+    assert_eq!(moved_learned(&first, &assigned), [] as [u8; 0], "said once");
+}
+
+#[test]
 fn what_departed_is_remembered_up_to_a_bound() {
     let mut departed = Departed::default();
     for number in 0..DEPARTED_MAX + 10 {
