@@ -13,7 +13,7 @@ mod support;
 #[path = "netns_fastpath/survival.rs"]
 mod survival;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
@@ -489,11 +489,7 @@ fn with_flow(host: &mut Host, work: impl FnOnce(&mut Host, &AtomicU64)) {
             "permanent",
         ]);
     }
-    let before = (
-        a.statistic("tx_packets"),
-        b.statistic("rx_packets"),
-        host.counted(0),
-    );
+    let before = at_rest(host);
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let elapsed = std::thread::scope(|scope| {
         let flow = scope.spawn(|| {
@@ -511,14 +507,11 @@ fn with_flow(host: &mut Host, work: impl FnOnce(&mut Host, &AtomicU64)) {
         stop.store(true, Ordering::Relaxed);
         flow.join().unwrap()
     });
-    let [a, b] = &host.guests[..] else {
-        unreachable!("two guests")
-    };
-    let left = a.statistic("tx_packets") - before.0;
-    let arrived = b.statistic("rx_packets") - before.1;
-    let after = host.counted(0);
+    let after = at_rest(host);
+    let left = after.0 - before.0;
+    let arrived = after.1 - before.1;
     let mut not_for_b = 0;
-    for (verdict, packets) in after {
+    for (verdict, packets) in after.2 {
         let packets = packets - before.2.get(&verdict).copied().unwrap_or(0);
         if packets > 0 && verdict != Verdict::Unicast {
             assert_ne!(
@@ -541,6 +534,22 @@ fn with_flow(host: &mut Host, work: impl FnOnce(&mut Host, &AtomicU64)) {
     );
     assert!(left >= sent);
     assert_eq!(left, arrived + not_for_b, "packets were lost");
+}
+
+/// What left the first guest's device, what came in at the second's, and how the first's frames were judged, of one moment:
+/// guests send frames by themselves, also while one of the three is read.
+fn at_rest(host: &Host) -> (u64, u64, BTreeMap<Verdict, u64>) {
+    let read = || {
+        let left = host.guests[0].statistic("tx_packets");
+        let arrived = host.guests[1].statistic("rx_packets");
+        (left, arrived, host.counted(0))
+    };
+    let mut seen = read();
+    eventually("nothing is on its way", || {
+        let before = std::mem::replace(&mut seen, read());
+        before == seen
+    });
+    seen
 }
 
 /// Until the flow has made `packets` more.
