@@ -2,6 +2,7 @@
 in another."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ print(json.dumps([[answer.status_code, answer.json()] for answer in told] + [por
 @pytest.fixture
 def host(tmp_path, no_proxy):
     """A cloud, and the name of an empty namespace for a guest."""
-    namespace, guest = "hextet-api-host", "hextet-api-guest"
+    namespace, guest = (f"hextet-api-{os.getpid()}-{role}" for role in ("host", "guest"))
     made = []
     try:
         for name in (namespace, guest):

@@ -1,6 +1,7 @@
 """A host without IPv4: a network namespace in which not even the loopback has an IPv4 address, with the real clients."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ def get(cloud, path, token):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, no_proxy):
     """A cloud that listens on all addresses of a namespace that has IPv6 ones alone; its clients call a global one."""
-    namespace = "hextet-api-v6"
+    namespace = f"hextet-api-{os.getpid()}-v6"
     run("ip", "netns", "add", namespace)
     try:
         inside = ("ip", "-n", namespace)
