@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches_from, until};
 
+mod detached;
 mod formed;
 
 /// The router's on the segment, and the prefix there.
@@ -27,6 +28,11 @@ struct Segment {
 impl Segment {
     /// A cloud with a flat network on the NIC `phys0`, whose other end is `eth0` in a namespace of its own.
     fn new(modes: Value) -> Self {
+        Self::with(modes, "")
+    }
+
+    /// The same, with these lines in the agent's configuration.
+    fn with(modes: Value, lines: &str) -> Self {
         let mut cloud = Cloud::new();
         let outside = Namespace::new("outside");
         lay(&cloud, &outside);
@@ -37,7 +43,8 @@ impl Segment {
             std::fs::write(path, format!("{lines}{text}")).unwrap();
         };
         append("server.toml", "physical_networks = [\"lab\"]\n");
-        append("agent.toml", "physical_networks = { lab = \"phys0\" }\n");
+        let nic = "physical_networks = { lab = \"phys0\" }\n";
+        append("agent.toml", &format!("{lines}{nic}"));
         cloud.up();
         let network = cloud.create(
             "network",
