@@ -1,9 +1,21 @@
 //! What tests of several modules build plans of.
 
-use hextet_core::ids::{SubnetId, Vni};
+use hextet_core::ids::{NetworkId, SubnetId, Vni};
 use hextet_core::modes::{Dhcpv6Service, RaSender, SolicitWithoutAddress};
-use hextet_core::plan::SubnetPlan;
+use hextet_core::plan::{NetworkPlan, SubnetPlan};
 use uuid::Uuid;
+
+/// A virtual network of this number.
+pub fn network(vni: Vni) -> NetworkPlan {
+    NetworkPlan {
+        vni,
+        id: NetworkId(Uuid::from_u128(4)),
+        mtu: 1430,
+        admin_state_up: true,
+        physical_network: None,
+        fast_dad: true,
+    }
+}
 
 /// A SLAAC subnet of network 5.
 pub fn slaac_subnet() -> SubnetPlan {

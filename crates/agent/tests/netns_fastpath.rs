@@ -31,6 +31,7 @@ use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
 use hostile::attacks_in_disguise;
 use ipv4::{attacks_by_ipv4, reach_by_ipv4};
+use support::frames::{checksum, ethernet, ipv6_packet};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
 use survival::{an_older_schema, asked_by_themselves, pins_of_maps, pins_under_the_agent};
 
@@ -123,44 +124,12 @@ fn reach(host: &mut Host) {
     );
 }
 
-fn ipv6(source: Ipv6Addr, to: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).unwrap();
-    [
-        &[0x60, 0, 0, 0][..],
-        &length.to_be_bytes(),
-        &[next, 255],
-        &source.octets(),
-        &to.octets(),
-        payload,
-    ]
-    .concat()
-}
-
-fn ethernet(source: Mac, to: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
-    [&to.0[..], &source.0, &ethertype.to_be_bytes(), payload].concat()
-}
-
 /// An ICMPv6 message with the right checksum.
 fn icmpv6(source: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    let covered = [
-        &source.octets()[..],
-        &to.octets(),
-        &length,
-        &[0, 0, 0, 58],
-        message,
-    ]
-    .concat();
-    let mut sum: u32 = covered
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
     let mut message = message.to_vec();
-    message[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
-    ipv6(source, to, 58, &message)
+    let sum = checksum(source, to, 58, &message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    ipv6_packet(source, to, 58, &message)
 }
 
 /// An RA that makes itself the default router and gives this /64.
@@ -190,7 +159,7 @@ fn attacks(host: &mut Host) {
             &[0, 8, 0xff, 0xff],
         ]
         .concat();
-        ipv6(source, victim.address, 17, &payload)
+        ipv6_packet(source, victim.address, 17, &payload)
     };
     let untagged = ethernet(mac, ALL_NODES_MAC, 0x86dd, &ra);
     let tagged = |tci: u16| {
@@ -219,7 +188,7 @@ fn attacks(host: &mut Host) {
                 mac,
                 ALL_NODES_MAC,
                 0x86dd,
-                &ipv6(own, ALL_NODES, 0, &behind),
+                &ipv6_packet(own, ALL_NODES, 0, &behind),
             ),
             Verdict::RouterAdvertisement,
         ),

@@ -10,9 +10,9 @@ use hextet_core::ids::{PortId, PortNumber};
 use tracing::{debug, info};
 
 use super::Host;
-use super::pass::{Observed, PassError, namespaces};
+use super::pass::{Observed, PassError};
 use crate::kernel::{Rows, links};
-use crate::reconcile::{Addresses, LinksWanted, diff_links, links_wanted_of, rows_of};
+use crate::reconcile::{Addresses, LinksWanted, links_wanted_of, rows_of};
 
 /// Most ports of such a pass: of more a whole one is the cheaper.
 const PORTS_MAX: usize = 64;
@@ -91,17 +91,7 @@ impl Host {
         let names = self.names(&wanted, ports);
         let mut seen = self.observe_some(&names)?;
         self.note_taken_off(&seen);
-        let namespaces = namespaces(&wanted);
-        let ops = diff_links(
-            &mut wanted,
-            &seen.links,
-            &seen.attached,
-            &namespaces,
-            &self.config.instance,
-        );
-        for op in &ops {
-            self.apply_link(op, &wanted);
-        }
+        let ops = self.mend_links(&mut wanted, &seen);
         if !ops.is_empty() {
             seen = self.observe_some(&names)?;
         }

@@ -71,18 +71,8 @@ impl Host {
         self.note_taken_off(&seen);
         let before = self.fastpath.dump()?;
         let mut wanted = links_wanted(&self.state);
-        let namespaces = namespaces(&wanted);
-        let ops = diff_links(
-            &mut wanted,
-            &seen.links,
-            &seen.attached,
-            &namespaces,
-            &self.config.instance,
-        );
+        let ops = self.mend_links(&mut wanted, &seen);
         let mut count = repaired + ops.len();
-        for op in &ops {
-            self.apply_link(op, &wanted);
-        }
         let seen = if ops.is_empty() {
             seen
         } else {
@@ -145,7 +135,23 @@ impl Host {
         })
     }
 
-    pub(super) fn apply_link(&mut self, op: &LinkOp, wanted: &LinksWanted) {
+    /// Makes links what is wanted, as far as they are not, and says what that took.
+    pub(super) fn mend_links(&mut self, wanted: &mut LinksWanted, seen: &Observed) -> Vec<LinkOp> {
+        let namespaces = namespaces(wanted);
+        let ops = diff_links(
+            wanted,
+            &seen.links,
+            &seen.attached,
+            &namespaces,
+            &self.config.instance,
+        );
+        for op in &ops {
+            self.apply_link(op, wanted);
+        }
+        ops
+    }
+
+    fn apply_link(&mut self, op: &LinkOp, wanted: &LinksWanted) {
         debug!(?op, "link");
         let (port, result) = match op {
             LinkOp::Create { name, wanted } => (
@@ -338,7 +344,7 @@ pub(crate) fn fastpath_config(config: &Config) -> FastpathConfig {
 }
 
 /// The namespaces that are wanted and there.
-pub(super) fn namespaces(wanted: &LinksWanted) -> BTreeSet<String> {
+fn namespaces(wanted: &LinksWanted) -> BTreeSet<String> {
     wanted
         .links
         .values()

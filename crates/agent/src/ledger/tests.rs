@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
-use hextet_core::ids::{NetworkId, PortNumber, Vni};
+use hextet_core::ids::{PortNumber, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{Generation, NetworkPlan, PlanEntry, PortPlan};
+use hextet_core::plan::{Generation, PlanEntry, PortPlan};
 use hextet_core::settings::CloudSettings;
 use hextet_wire::dhcpv6::{Duid, ReconfigureKey, ReconfigureKind};
 use uuid::Uuid;
 
 use super::*;
-use crate::fixture::slaac_subnet;
+use crate::fixture::{network, slaac_subnet};
 
 const NOW_S: u64 = 1_000_000;
 
@@ -114,14 +114,7 @@ fn full() -> State {
                 ),
                 (
                     PlanKey::Network(vni),
-                    Some(PlanEntry::Network(NetworkPlan {
-                        vni,
-                        id: NetworkId(Uuid::from_u128(4)),
-                        mtu: 1430,
-                        admin_state_up: true,
-                        physical_network: None,
-                        fast_dad: true,
-                    })),
+                    Some(PlanEntry::Network(network(vni))),
                 ),
                 (
                     PlanKey::Subnet(slaac_subnet().id),

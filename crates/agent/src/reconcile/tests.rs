@@ -1,15 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hextet_core::ids::{NetworkId, PortId, PortNumber, SubnetId, Vni};
+use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{Ipv4SubnetPlan, NetworkPlan, PlanEntry, PlanKey, PortPlan};
+use hextet_core::plan::{Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::port::FixedIp;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::fixture::slaac_subnet;
+use crate::fixture::{network, slaac_subnet};
 use crate::kernel::Rows;
 use crate::kernel::links::{LinkKind, LinkSeen, tag};
 use crate::ledger::{LearnedAddress, State, Target};
@@ -575,17 +575,10 @@ fn planned(
 ) -> State {
     let mut state = State::default();
     let vni = Vni(5);
-    state.plan.entries.insert(
-        PlanKey::Network(vni),
-        PlanEntry::Network(NetworkPlan {
-            vni,
-            id: NetworkId(Uuid::from_u128(4)),
-            mtu: 1430,
-            admin_state_up: true,
-            physical_network: None,
-            fast_dad: true,
-        }),
-    );
+    state
+        .plan
+        .entries
+        .insert(PlanKey::Network(vni), PlanEntry::Network(network(vni)));
     for number in ports {
         let port = port(number);
         state

@@ -5,8 +5,9 @@ use std::net::Ipv6Addr;
 
 use hextet_agent::kernel::{Kind, Sender, Verdict};
 
+use crate::support::frames::{ethernet, ipv6_packet, tagged};
 use crate::support::{Guest, Host, eventually};
-use crate::{ALL_NODES, ALL_NODES_MAC, ethernet, icmpv6, ipv6, rogue_ra};
+use crate::{ALL_NODES, ALL_NODES_MAC, icmpv6, rogue_ra};
 
 const IPV6: u16 = 0x86dd;
 const SNAP_IPV6: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 0x86, 0xdd];
@@ -39,17 +40,7 @@ fn chained(source: Ipv6Addr, to: Ipv6Addr, headers: &[Header], next: u8, upper: 
         bytes.extend(rest);
     }
     bytes.extend(upper);
-    ipv6(source, to, first, &bytes)
-}
-
-/// The frame with these tags (TPID, TCI) before its EtherType.
-fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
-    let mut tagged = frame[..12].to_vec();
-    for (tpid, tci) in tags {
-        tagged.extend(tpid.to_be_bytes());
-        tagged.extend(tci.to_be_bytes());
-    }
-    [&tagged, &frame[12..]].concat()
+    ipv6_packet(source, to, first, &bytes)
 }
 
 /// The packet of a frame behind a length and LLC with SNAP.

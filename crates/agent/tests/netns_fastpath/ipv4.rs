@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use hextet_agent::kernel::{Kind, Sender, Verdict, netns};
 use hextet_core::mac::Mac;
 
-use crate::ethernet;
+use crate::support::frames::{arp_bytes, ethernet};
 use crate::support::{Guest, Host, MTU, eventually};
 
 const BROADCAST: Mac = Mac([0xff; 6]);
@@ -85,7 +85,7 @@ pub fn attacks_by_ipv4(host: &mut Host) {
     reaches(victim, attacker.ipv4, &[]);
     let capture = victim.capture();
     let nobody = Ipv4Addr::new(10, 0, 0, 66);
-    let forged = arp(
+    let forged = arp_bytes(
         2,
         Mac([2, 0, 0, 0, 0, 0x66]),
         attacker.ipv4,
@@ -95,7 +95,7 @@ pub fn attacks_by_ipv4(host: &mut Host) {
     let cases = [
         (ethernet(mac, to, 0x0806, &forged), Verdict::ArpSpoofed),
         (
-            ethernet(mac, to, 0x0806, &arp(2, mac, nobody, to, victim.ipv4)),
+            ethernet(mac, to, 0x0806, &arp_bytes(2, mac, nobody, to, victim.ipv4)),
             Verdict::ArpSpoofed,
         ),
         (
@@ -103,7 +103,7 @@ pub fn attacks_by_ipv4(host: &mut Host) {
                 mac,
                 BROADCAST,
                 0x0806,
-                &arp(1, mac, nobody, Mac([0; 6]), nobody),
+                &arp_bytes(1, mac, nobody, Mac([0; 6]), nobody),
             ),
             Verdict::ArpSpoofed,
         ),
@@ -167,24 +167,6 @@ fn pings(guest: &Guest, address: Ipv4Addr, options: &[&str]) -> bool {
     let command = ["ping", "-4", "-c", "3", "-i", "0.1", "-W", "2"];
     let output = guest.output(&[&command, options, &[&to]].concat());
     output.status.success()
-}
-
-fn arp(
-    operation: u16,
-    sender_mac: Mac,
-    sender: Ipv4Addr,
-    target_mac: Mac,
-    target: Ipv4Addr,
-) -> Vec<u8> {
-    [
-        &[0, 1, 8, 0, 6, 4][..],
-        &operation.to_be_bytes(),
-        &sender_mac.0,
-        &sender.octets(),
-        &target_mac.0,
-        &target.octets(),
-    ]
-    .concat()
 }
 
 /// A datagram without data to this port; its IPv4 checksum is nobody's concern here.

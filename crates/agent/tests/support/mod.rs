@@ -1,5 +1,7 @@
 //! A host with guests on one network, in namespaces of its own, with rows that the test writes.
 
+pub mod frames;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -34,6 +34,21 @@ fn own_addresses(guest: &Namespace, promised: Ipv6Addr) -> Vec<Ipv6Addr> {
     })
 }
 
+/// A cloud with a network and these guests on it, each with an address.
+fn guests<const COUNT: usize>(
+    names: [&str; COUNT],
+) -> (Cloud, [(Namespace, String, Ipv6Addr); COUNT]) {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let guests = names.map(|name| cloud.guest(&network, name));
+    for (guest, _, _) in &guests {
+        until("an address", || {
+            (!guest.addresses().is_empty()).then_some(())
+        });
+    }
+    (cloud, guests)
+}
+
 #[test]
 fn a_guest_with_temporary_and_opaque_addresses_reaches_and_is_reached_across_a_kill_of_the_agent() {
     let cloud = Cloud::new();
@@ -96,15 +111,7 @@ fn what_a_guest_forms_while_the_host_is_unattended_is_of_use_when_the_agent_is_b
         "2001:db8:1::7:1".parse().unwrap(),
         "2001:db8:1::7:2".parse().unwrap(),
     );
-    let mut cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, id, _) = cloud.guest(&network, "one");
-    let (two, _, second) = cloud.guest(&network, "two");
-    for guest in [&one, &two] {
-        until("an address", || {
-            (!guest.addresses().is_empty()).then_some(())
-        });
-    }
+    let (mut cloud, [(one, id, _), (two, _, second)]) = guests(["one", "two"]);
     one.ip("addr add 2001:db8:1::7:1/64 dev eth0");
     reaches_from(&one, before, second);
     cloud.stop();
@@ -123,15 +130,7 @@ fn what_a_guest_forms_while_the_host_is_unattended_is_of_use_when_the_agent_is_b
 
 #[test]
 fn a_port_learns_so_many_addresses_and_refuses_more_until_one_is_gone() {
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, id, _) = cloud.guest(&network, "one");
-    let (two, _, second) = cloud.guest(&network, "two");
-    for guest in [&one, &two] {
-        until("an address", || {
-            (!guest.addresses().is_empty()).then_some(())
-        });
-    }
+    let (cloud, [(one, id, _), (two, _, second)]) = guests(["one", "two"]);
     let own = |number: usize| -> Ipv6Addr { format!("2001:db8:1::8:{number:x}").parse().unwrap() };
     let add = |number: usize| one.ip(&format!("addr add {}/64 dev eth0", own(number)));
     for number in 0..LEARNED_GLOBAL_MAX {
@@ -166,16 +165,8 @@ fn a_port_learns_so_many_addresses_and_refuses_more_until_one_is_gone() {
 #[test]
 fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
     let taken: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, first, _) = cloud.guest(&network, "one");
-    let (two, second, _) = cloud.guest(&network, "two");
-    let (three, _, third) = cloud.guest(&network, "three");
-    for guest in [&one, &two, &three] {
-        until("an address", || {
-            (!guest.addresses().is_empty()).then_some(())
-        });
-    }
+    let (cloud, [(one, first, _), (two, second, _), (_three, _, third)]) =
+        guests(["one", "two", "three"]);
     one.ip("addr add 2001:db8:1::7:1/64 dev eth0");
     until("learned", || cloud.learned(&first, taken).then_some(()));
     two.ip("addr add 2001:db8:1::7:1/64 dev eth0");
@@ -215,16 +206,8 @@ fn what_one_guest_has_another_cannot_take_and_both_ports_are_named() {
 
 #[test]
 fn neighbours_are_told_at_once_that_another_guest_has_an_address() {
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, first, _) = cloud.guest(&network, "one");
-    let (two, second, _) = cloud.guest(&network, "two");
-    let (three, _, _) = cloud.guest(&network, "three");
-    for guest in [&one, &two, &three] {
-        until("an address", || {
-            (!guest.addresses().is_empty()).then_some(())
-        });
-    }
+    let (cloud, [(one, first, _), (two, second, _), (three, _, _)]) =
+        guests(["one", "two", "three"]);
     let moving: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
     let known_at = |mac: &str| {
         let words = ["-6", "neigh", "show", "to", &moving.to_string()];
@@ -264,15 +247,7 @@ fn dad_failed(guest: &Namespace) -> bool {
 #[test]
 fn an_address_whose_check_was_missed_is_learned_by_its_use() {
     let own: Ipv6Addr = "2001:db8:1::7:1".parse().unwrap();
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, id, _) = cloud.guest(&network, "one");
-    let (two, _, second) = cloud.guest(&network, "two");
-    for guest in [&one, &two] {
-        until("an address", || {
-            (!guest.addresses().is_empty()).then_some(())
-        });
-    }
+    let (cloud, [(one, id, _), (two, _, second)]) = guests(["one", "two"]);
     one.ip("addr add 2001:db8:1::7:1/64 dev eth0 nodad");
     // It is asked for, and answers.
     reaches_from(&one, own, second);

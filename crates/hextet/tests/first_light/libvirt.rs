@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hextet_lab::clouds::{Proof, login};
 use hextet_lab::machine::{Initrd, Kernel};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Cloud, kill, told, until};
 
@@ -71,8 +71,8 @@ namespaces = []
 stdio_handler = "file"
 "#;
 
-#[test]
-fn libvirt_domains_get_their_addresses_on_taps_that_are_adopted_by_their_names() {
+/// A cloud with a port for a machine, of both families.
+fn cloud_for_a_machine() -> (Cloud, Value) {
     let cloud = Cloud::new();
     let network = cloud.network();
     cloud.create(
@@ -80,8 +80,19 @@ fn libvirt_domains_get_their_addresses_on_taps_that_are_adopted_by_their_names()
         json!({ "network_id": network, "ip_version": 4, "cidr": "10.9.0.0/24" }),
     );
     let port = cloud.create("port", json!({ "network_id": network, "name": "vm" }));
+    (cloud, port)
+}
+
+/// The name that a tap of this port has.
+fn tap_of(port: &Value) -> String {
+    format!("tap{}", &port["id"].as_str().unwrap()[..11])
+}
+
+#[test]
+fn libvirt_domains_get_their_addresses_on_taps_that_are_adopted_by_their_names() {
+    let (cloud, port) = cloud_for_a_machine();
     let id = port["id"].as_str().unwrap();
-    let tap = format!("tap{}", &id[..11]);
+    let tap = tap_of(&port);
     // Bound before there is any tap.
     let host = cloud.agent_config().host.0;
     let bind = json!({ "port": { "binding:host_id": host } });
@@ -119,15 +130,9 @@ fn libvirt_domains_get_their_addresses_on_taps_that_are_adopted_by_their_names()
 
 #[test]
 fn libvirts_daemon_starts_and_ends_a_domain_on_a_tap_and_leaves_the_tap() {
-    let cloud = Cloud::new();
-    let network = cloud.network();
-    cloud.create(
-        "subnet",
-        json!({ "network_id": network, "ip_version": 4, "cidr": "10.9.0.0/24" }),
-    );
-    let port = cloud.create("port", json!({ "network_id": network, "name": "vm" }));
+    let (cloud, port) = cloud_for_a_machine();
     let id = port["id"].as_str().unwrap();
-    let tap = format!("tap{}", &id[..11]);
+    let tap = tap_of(&port);
     cloud.host.ip(&format!("tuntap add dev {tap} mode tap"));
     until("the tap is adopted", || {
         (cloud.status(id) == "ACTIVE").then_some(())
@@ -160,7 +165,7 @@ fn whoever_may_see_a_port_may_have_its_element_and_nobody_else() {
     let hidden = cloud.network();
     cloud.create("port", json!({ "network_id": hidden, "name": "hidden" }));
     let projects = cloud.done(&["identity", "project", "list", "-f", "json"]);
-    let projects: Vec<serde_json::Value> = serde_json::from_str(&projects).unwrap();
+    let projects: Vec<Value> = serde_json::from_str(&projects).unwrap();
     let demo = projects.iter().find(|project| project["name"] == "demo");
     let demo = &demo.unwrap()["id"];
     let network = cloud.create(
@@ -192,7 +197,7 @@ fn whoever_may_see_a_port_may_have_its_element_and_nobody_else() {
     };
     let (code, out, err) = as_member("own");
     assert_eq!(code, 0, "{err}");
-    let tap = format!("tap{}", &port["id"].as_str().unwrap()[..11]);
+    let tap = tap_of(&port);
     for part in [port["mac_address"].as_str().unwrap(), &tap, "'1400'"] {
         assert!(out.contains(part), "{out}");
     }

@@ -274,9 +274,13 @@ fn data() -> Vec<u8> {
 
 /// A Neighbor Solicitation by A.
 fn ns(source: Ipv6Addr, target: Ipv6Addr, options: &[u8]) -> Vec<u8> {
+    ns_from(A, source, target, options)
+}
+
+fn ns_from(mac: Mac, source: Ipv6Addr, target: Ipv6Addr, options: &[u8]) -> Vec<u8> {
     let body = [&[0; 4][..], &target.octets(), options].concat();
     icmpv6(
-        A,
+        mac,
         solicited_node(target),
         135,
         source,

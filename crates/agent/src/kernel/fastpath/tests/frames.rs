@@ -4,6 +4,11 @@ use std::net::Ipv6Addr;
 
 use hextet_core::mac::Mac;
 
+pub use plain::{arp_bytes, checksum, ethernet, ipv6_packet, tagged};
+
+#[path = "../../../../tests/support/frames.rs"]
+mod plain;
+
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 pub const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
 pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
@@ -60,16 +65,6 @@ impl Header {
     }
 }
 
-pub fn ethernet(source: Mac, destination: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
-    [
-        &destination.0[..],
-        &source.0,
-        &ethertype.to_be_bytes(),
-        payload,
-    ]
-    .concat()
-}
-
 pub fn ipv6(
     source_mac: Mac,
     to_mac: Mac,
@@ -78,16 +73,7 @@ pub fn ipv6(
     next: u8,
     payload: &[u8],
 ) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).unwrap();
-    let packet = [
-        &[0x60, 0, 0, 0][..],
-        &length.to_be_bytes(),
-        &[next, 255],
-        &source.octets(),
-        &to.octets(),
-        payload,
-    ]
-    .concat();
+    let packet = ipv6_packet(source, to, next, payload);
     ethernet(source_mac, to_mac, 0x86dd, &packet)
 }
 
@@ -206,25 +192,4 @@ pub fn solicited_node_address(target: Ipv6Addr) -> Ipv6Addr {
 pub fn solicited_node(target: Ipv6Addr) -> Mac {
     let [.., a, b, c] = target.octets();
     Mac([0x33, 0x33, 0xff, a, b, c])
-}
-
-/// RFC 8200 §8.1.
-fn checksum(source: Ipv6Addr, to: Ipv6Addr, next: u8, bytes: &[u8]) -> u16 {
-    let length = u32::try_from(bytes.len()).unwrap();
-    let covered = [
-        &source.octets()[..],
-        &to.octets(),
-        &length.to_be_bytes(),
-        &[0, 0, 0, next],
-        bytes,
-    ]
-    .concat();
-    let mut sum: u64 = covered
-        .chunks(2)
-        .map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)))
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }

@@ -287,16 +287,6 @@ fn long(message: &Message) -> Message {
     long
 }
 
-/// A tag before the EtherType.
-fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
-    let mut tagged = frame[..12].to_vec();
-    for (tpid, tci) in tags {
-        tagged.extend(tpid.to_be_bytes());
-        tagged.extend(tci.to_be_bytes());
-    }
-    [&tagged, &frame[12..]].concat()
-}
-
 /// What follows the MACs is this, and the packet.
 fn framed(frame: &[u8], head: &[u8]) -> Vec<u8> {
     let length = u16::try_from(head.len() + frame.len() - 14).unwrap();

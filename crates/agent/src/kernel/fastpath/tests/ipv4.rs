@@ -69,24 +69,6 @@ pub fn arp_from(sender_mac: Mac, operation: u16, sender: Ipv4Addr, target: Ipv4A
     )
 }
 
-pub fn arp_bytes(
-    operation: u16,
-    sender_mac: Mac,
-    sender: Ipv4Addr,
-    target_mac: Mac,
-    target: Ipv4Addr,
-) -> Vec<u8> {
-    [
-        &[0, 1, 8, 0, 6, 4][..],
-        &operation.to_be_bytes(),
-        &sender_mac.0,
-        &sender.octets(),
-        &target_mac.0,
-        &target.octets(),
-    ]
-    .concat()
-}
-
 /// A packet with this field of flags and offset.
 fn fragment(field: u16, id: u16, proto: u8, payload: &[u8]) -> Vec<u8> {
     packet(A, B, of(0xa), of(0xb), proto, &[], field, id, payload)

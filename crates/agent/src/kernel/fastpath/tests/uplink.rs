@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::ipv4::{BROADCAST, arp_bytes, of, packet};
+use super::ipv4::{BROADCAST, of, packet};
 use super::*;
 use crate::kernel::{NicRow, Objections, OutsideFlags, UplinkRow};
 
@@ -258,17 +258,7 @@ fn what_asks_for_servers_outside_leaves_only_where_they_are_heard() {
 fn segment_rows() -> Vec<(&'static str, Vec<u8>, Verdict, u32)> {
     let x = X.link_local();
     let stranger = global(0x99);
-    let solicit = |source: Ipv6Addr, target: Ipv6Addr| {
-        let body = [&[0; 4][..], &target.octets()].concat();
-        icmpv6(
-            X,
-            solicited_node(target),
-            135,
-            source,
-            solicited_node_address(target),
-            &body,
-        )
-    };
+    let solicit = |source: Ipv6Addr, target: Ipv6Addr| ns_from(X, source, target, &[]);
     let advert = |target: Ipv6Addr| {
         let body = [&[0x20, 0, 0, 0][..], &target.octets(), &link_layer(2, X)].concat();
         icmpv6(X, ALL_NODES_MAC, 136, x, ALL_NODES, &body)
