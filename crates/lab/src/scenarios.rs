@@ -191,9 +191,6 @@ const PROBLEMS: [Problem; 8] = [
     },
 ];
 
-/// What may be found of any guest: frames for it that came before its interface was up count like those too long for it.
-const EARLY: &str = "mtu-mismatch";
-
 /// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -272,7 +269,7 @@ fn judge(
     let mut names: Vec<String> = findings.iter().map(|found| text(found, "name")).collect();
     names.sort();
     names.dedup();
-    let passes = |name: &str| name == EARLY || problem.passing.contains(&name);
+    let passes = |name: &str| problem.passing.contains(&name);
     let lasting = names
         .iter()
         .filter(|name| wanted.contains(&name.as_str()) || !passes(name));

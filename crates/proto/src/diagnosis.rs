@@ -425,10 +425,15 @@ fn mtu(plan: &LinkPlan, around: &Around, find: &mut impl FnMut(Problem, String))
         );
     }
     if let Some(seen) = around.guest_mtu.filter(|seen| *seen != wanted) {
+        // Those that came before its interface was up are among them, so without another MTU they are no finding.
+        let lost = match around.refused_by_guest {
+            frames if frames > 0 && seen < wanted => format!(" It did not take {frames} frames."),
+            _ => String::new(),
+        };
         find(
             Problem::MtuMismatch,
             format!(
-                "The guest's interface has MTU {seen}, the network {wanted}: set it to {wanted}."
+                "The guest's interface has MTU {seen}, the network {wanted}: set it to {wanted}.{lost}"
             ),
         );
     }
@@ -439,16 +444,6 @@ fn mtu(plan: &LinkPlan, around: &Around, find: &mut impl FnMut(Problem, String))
                 "{} frames of the guest were larger than the network's MTU and were dropped: set the guest's interface \
                  to {wanted}.",
                 around.too_big
-            ),
-        );
-    }
-    if around.refused_by_guest > 0 {
-        find(
-            Problem::MtuMismatch,
-            format!(
-                "The guest's end of the link did not take {} frames: its MTU is smaller than the network's, {wanted}, \
-                 or it was down.",
-                around.refused_by_guest
             ),
         );
     }

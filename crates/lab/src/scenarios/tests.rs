@@ -27,7 +27,6 @@ fn a_problem_is_right_by_its_name_its_words_the_port_and_the_guests_addresses() 
         (shown(&[own], works), false, false),
         (shown(&[], works), true, false),
         (shown(&[own, ("no-ra", "")], works), true, false),
-        (shown(&[own, ("mtu-mismatch", "")], works), true, true),
         (shown(&[own, ("address-conflict", "")], works), true, true),
         (shown(&[own, ("cloned-duid", "")], works), true, true),
         (shown(&[("no-ra", words)], works), true, false),

@@ -50,17 +50,28 @@ fn what_the_host_counted_is_said_with_what_to_do() {
 fn a_guest_of_another_mtu_is_told_which_one_is_right() {
     let link = heard();
     let mtu = link.plan().mtu;
-    for (seen, problems) in [(mtu, vec![]), (mtu - 100, vec![Problem::MtuMismatch])] {
+    let took = " It did not take 7 frames.";
+    // Its interface's MTU, the frames that it did not take, what is said; nothing of frames that came before it was up.
+    for (seen, refused_by_guest, says) in [
+        (Some(mtu), 0, None),
+        (Some(mtu), 7, None),
+        (None, 7, None),
+        (Some(mtu - 100), 0, Some("")),
+        (Some(mtu - 100), 7, Some(took)),
+        (Some(mtu + 100), 7, Some("")),
+    ] {
         let around = Around {
-            guest_mtu: Some(seen),
+            guest_mtu: seen,
+            refused_by_guest,
             ..Around::default()
         };
         let findings = diagnose(&link, &around, fixture::start());
-        let found: Vec<_> = findings.iter().map(|found| found.problem).collect();
-        assert_eq!(found, problems);
-        for finding in findings {
-            assert!(finding.words.contains(&format!("set it to {mtu}")));
-        }
+        let found = findings.iter().map(|found| {
+            assert_eq!(found.problem, Problem::MtuMismatch);
+            found.words.split_once(&format!("set it to {mtu}."))
+        });
+        let rest = found.map(|words| words.expect("it is told which one").1);
+        assert_eq!(rest.collect::<Vec<_>>(), Vec::from_iter(says), "{seen:?}");
     }
 }
 
