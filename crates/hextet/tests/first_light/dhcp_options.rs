@@ -20,7 +20,7 @@ fn option(name: &str, value: &str, version: u8) -> Value {
     json!({ "opt_name": name, "opt_value": value, "ip_version": version })
 }
 
-fn check(told: &BTreeMap<String, String>, wanted: &[(&str, &str)]) {
+pub fn check(told: &BTreeMap<String, String>, wanted: &[(&str, &str)]) {
     for (name, wanted) in wanted {
         assert_eq!(
             told.get(*name).map(String::as_str),

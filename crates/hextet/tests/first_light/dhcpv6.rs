@@ -22,10 +22,21 @@ case "$reason" in
 BOUND6|RENEW6|REBIND6) ip -6 addr replace "$new_ip6_address/128" dev "$interface" ;;
 esac
 "#;
+/// The same, but the first address is somebody's, as a script says that has seen its check fail.
+const DECLINING_SCRIPT: &str = r#"#!/bin/sh
+case "$reason" in
+BOUND6)
+  [ -e "$0.declined" ] || { : >"$0.declined"; exit 3; }
+  ip -6 addr replace "$new_ip6_address/128" dev "$interface" ;;
+esac
+"#;
 /// dhclient cannot bind a tentative link-local address.
 const START_DHCLIENT: &str = "ip link set eth0 up; n=0; \
      until ip -6 addr show dev eth0 scope link -tentative | grep -q inet6; \
      do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; exec \"$@\"";
+
+/// T2 is 2,160 s, the addresses are valid for 5,400.
+const LONGER_THAN_T2: u64 = 2_400;
 
 #[test]
 fn dhcpcd_takes_a_changed_address_as_soon_as_it_is_told_and_after_a_kill_of_the_agent() {
@@ -74,6 +85,68 @@ fn dhclient_with_two_associations_gets_an_address_in_each() {
     assert_eq!(leases.matches("ia-na").count(), 2, "{leases}");
 }
 
+#[test]
+fn what_dhclient_declines_confirms_and_rebinds_is_answered() {
+    let cloud = Cloud::new();
+    let network = network(&cloud);
+    let (guest, id, _) = cloud.guest(&network, "one");
+    set(&cloud, &id, &["2001:db8:2::11"]);
+    let answered = |message: &str| {
+        let shown = cloud.done(&["port", "show", &id, "-f", "json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let mut recent = shown["recent"].as_array().unwrap().iter();
+        recent.any(|seen| {
+            let words = seen["words"].as_str().unwrap();
+            seen["topic"] == "DHCPv6"
+                && words.starts_with(message)
+                && words.contains("dhcpv6_reply")
+        })
+    };
+    let answers = |message: &str| {
+        until(&format!("{message} is answered"), || {
+            answered(message).then_some(())
+        });
+    };
+    // Its script says that the address is somebody's, and the next time that it is not.
+    let client = Client::dhclient_with(&cloud, &guest, DECLINING_SCRIPT, &[]);
+    has(&guest, &["2001:db8:2::11"]);
+    answers("Decline");
+    let log = cloud.log_text();
+    let declined = format!("declined by DHCP port={id} count=1");
+    assert!(log.contains(&declined), "{log}");
+
+    // It comes back with an address that it had for so long that it asks whoever answers.
+    let leases = client.log.with_extension("leases");
+    let held = until("its lease", || {
+        let text = fs::read_to_string(&leases).unwrap();
+        text.contains("2001:db8:2::11").then_some(text)
+    });
+    drop(client);
+    let older = held.lines().map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["starts", at] => {
+                let at: u64 = at.trim_end_matches(';').parse().unwrap();
+                format!("starts {};\n", at - LONGER_THAN_T2)
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    fs::write(&leases, older.collect::<String>()).unwrap();
+    let client = Client::dhclient(&cloud, &guest, &[]);
+    answers("Confirm");
+    answers("Rebind");
+    has(&guest, &["2001:db8:2::11"]);
+    drop(client);
+
+    // An address that it has no more is not confirmed, and it begins anew.
+    set(&cloud, &id, &["2001:db8:2::12"]);
+    guest.ip("-6 addr flush dev eth0 scope global");
+    let _client = Client::dhclient(&cloud, &guest, &[]);
+    has(&guest, &["2001:db8:2::12"]);
+    answers("Confirm");
+}
+
 /// A client in a guest, ended when dropped.
 pub struct Client {
     process: Child,
@@ -92,8 +165,13 @@ impl Client {
     }
 
     pub fn dhclient(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
+        Self::dhclient_with(cloud, guest, DHCLIENT_SCRIPT, options)
+    }
+
+    /// With this script.
+    fn dhclient_with(cloud: &Cloud, guest: &Namespace, script: &str, options: &[&str]) -> Self {
         let file = |extension| cloud.path(&guest.name).with_extension(extension);
-        fs::write(file("script"), DHCLIENT_SCRIPT).unwrap();
+        fs::write(file("script"), script).unwrap();
         let mut command = jailed(cloud, guest);
         command.args(["sh", "-c", START_DHCLIENT, "sh", "dhclient", "-6", "-d"]);
         command.args(options).args(["-cf", "/dev/null"]);

@@ -3,6 +3,7 @@
 
 mod claims;
 mod commands;
+mod configured;
 mod dhcp_options;
 mod dhcpv6;
 mod explain;
