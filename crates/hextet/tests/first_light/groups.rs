@@ -3,10 +3,12 @@
 
 use std::net::{Ipv6Addr, UdpSocket};
 
-use hextet_agent::kernel::{links, netns};
+use hextet_agent::kernel::fastpath::Sizes;
+use hextet_agent::kernel::{ListenerRow, MapOp, links, netns};
 use serde_json::Value;
 
 use crate::support::{Cloud, Flow, Namespace, until};
+use crate::survival::beside;
 
 const GROUP: Ipv6Addr = Ipv6Addr::new(0xff15, 0, 0, 0, 0, 0, 0, 7);
 /// Multicast that a guest may get besides the flow: Router Advertisements and questions about its groups.
@@ -77,6 +79,18 @@ fn a_group_reaches_who_listens_and_nobody_else_whatever_becomes_of_the_agent() {
     assert_eq!(sent, arrived);
     let heard = three.multicast_packets() - before;
     assert!(heard < OTHERS_MAX, "{heard} of {sent}");
+
+    // What nobody noted is asked for.
+    let fastpath = beside(&cloud, Sizes::default());
+    let rows = fastpath.dump().unwrap();
+    let anew = rows.listeners.keys();
+    let anew = anew.map(|port| MapOp::SetListener(*port, ListenerRow::default()));
+    fastpath.apply(&anew.collect::<Vec<_>>()).unwrap();
+    assert!(!listens_to(&cloud, &listener).contains(&GROUP.to_string()));
+    cloud.kill_agent();
+    until("the listener is known again", || {
+        (listens_to(&cloud, &listener).contains(&GROUP.to_string())).then_some(())
+    });
 
     drop(joined);
     until("who left is not listed", || {

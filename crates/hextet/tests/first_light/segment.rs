@@ -99,6 +99,21 @@ impl Segment {
         }
     }
 
+    /// What its host says is wrong with the segment of this port.
+    fn problems(&self, port: &str) -> Vec<String> {
+        let listed = self.cloud.listed(port);
+        let problems = listed["segment_problems"].as_array().unwrap().iter();
+        let texts = problems.map(|text| text.as_str().unwrap().to_owned());
+        texts.collect()
+    }
+
+    /// What its host finds wrong with this port.
+    fn findings(&self, port: &str) -> Value {
+        let shown = self.cloud.done(&["port", "show", port, "-f", "json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["findings"].clone()
+    }
+
     fn down(&self, port: &str) -> Option<String> {
         let listed = self.cloud.listed(port);
         listed["reason"].as_str().map(str::to_owned)
@@ -314,29 +329,16 @@ fn our_advertisement_names_the_segments_router_for_as_long_as_it_is_one() {
 fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
     let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
     let (one, id, address) = segment.cloud.guest(&segment.network, "one");
-    let problems = |segment: &Segment| {
-        let listed = segment.cloud.listed(&id);
-        let problems = listed["segment_problems"].as_array().unwrap();
-        let texts = problems
-            .iter()
-            .map(|text| text.as_str().unwrap().to_owned());
-        texts.collect::<Vec<_>>()
-    };
     segment.advertise("AdvManagedFlag on;");
     let said = until("what the router says against the modes", || {
-        problems(&segment).first().cloned()
+        segment.problems(&id).first().cloned()
     });
     assert!(
         said.starts_with("the subnets' modes want M=0 O=0, and fe80::") && said.contains("M=1 O=0"),
         "{said}"
     );
-    let findings = |segment: &Segment| {
-        let shown = segment.cloud.done(&["port", "show", &id, "-f", "json"]);
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        shown["findings"].clone()
-    };
     let found = until("it is found, whatever else is", || {
-        let findings = findings(&segment);
+        let findings = segment.findings(&id);
         let mut all = findings.as_array().unwrap().iter();
         all.find(|found| found["name"] == "wrong-flags").cloned()
     });
@@ -347,10 +349,64 @@ fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
     segment.stop_advertising();
     segment.advertise("");
     until("nothing to say", || {
-        problems(&segment).is_empty().then_some(())
+        segment.problems(&id).is_empty().then_some(())
     });
     until("the router is heard again", || {
-        (findings(&segment) == json!([])).then_some(())
+        (segment.findings(&id) == json!([])).then_some(())
+    });
+}
+
+#[test]
+fn a_second_router_is_reported_with_what_it_sends_until_it_says_farewell() {
+    let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
+    let (_one, id, _) = segment.cloud.guest(&segment.network, "one");
+    // The first one is known by what it says against the modes.
+    let mut ra6 = Command::new("ra6");
+    ra6.args([
+        "-i",
+        "eth0",
+        "-d",
+        "ff02::1",
+        "-s",
+        "fe80::1",
+        "-S",
+        "02:00:00:00:00:01",
+    ])
+    .args(["-E", "02:00:00:00:00:01", "-m", "-t", "1800", "-P"])
+    .arg(format!("{PREFIX}#LA#2000#1000"));
+    let first = until("the first one is heard", || {
+        assert!(segment.outside.succeeds(&mut ra6));
+        let problems = segment.problems(&id);
+        (!problems.is_empty()).then_some(problems)
+    });
+    let [said] = &first[..] else {
+        panic!("{first:?}")
+    };
+    assert!(
+        said.contains("fe80::1 (02:00:00:00:00:01) with M=1 O=0"),
+        "{said}"
+    );
+
+    segment.advertise("");
+    let seen = segment.outside.links_seen();
+    let router = seen.iter().find(|link| link.name == "eth0").unwrap().mac;
+    let second = format!(
+        "a further sender of Router Advertisements: {} ({router}) with M=0 O=0, lifetime 12 s, {PREFIX} L=1 A=1",
+        router.link_local()
+    );
+    let both = until("the second one is heard", || {
+        let problems = segment.problems(&id);
+        (problems.len() == 2).then_some(problems)
+    });
+    assert!(both.contains(&second), "{both:?}");
+    let found = segment.findings(&id);
+    let mut findings = found.as_array().unwrap().iter();
+    assert!(findings.any(|found| found["words"] == second), "{found}");
+    assert!(segment.cloud.log_text().contains(&second));
+
+    segment.stop_advertising();
+    until("nobody speaks of it any more", || {
+        (segment.problems(&id) == first).then_some(())
     });
 }
 
