@@ -1,5 +1,7 @@
 //! Ports: a guest's plug into a network.
 
+mod vnic_type;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -13,6 +15,8 @@ use crate::mac::Mac;
 use crate::network::Network;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::subnet::Subnet;
+
+pub use vnic_type::VnicType;
 
 /// Most addresses of a port.
 pub const FIXED_IPS_MAX: usize = 64;
@@ -97,17 +101,29 @@ pub struct Port {
     pub created_at: String,
     /// When it was last changed.
     pub updated_at: String,
+    /// What kind of NIC its guest has. The last public member.
+    #[serde(rename = "binding:vnic_type", default)]
+    pub vnic_type: VnicType,
     /// What the caller tells the host's side, at most [`PROFILE_BYTES_MAX`] as JSON; nobody acts on it. The first member
     /// that only administrators see.
     #[serde(rename = "binding:profile", default)]
     pub profile: serde_json::Map<String, serde_json::Value>,
-    /// The host that carries it.
+    /// The host that it is bound to; see [`Port::carried_by`].
     #[serde(rename = "binding:host_id", with = "unbound_is_empty")]
     pub host_id: Option<HostId>,
     /// Its number in the fast path. Internal, as all that follows: never shown.
     pub number: PortNumber,
     /// The log's revision at which it was bound to its host: a report of an earlier generation cannot make it ACTIVE.
     pub bound_at: u64,
+}
+
+impl Port {
+    /// The host that carries it: the one that it is bound to, unless its kind is one that no host carries. Its binding has failed then.
+    pub fn carried_by(&self) -> Option<&HostId> {
+        self.host_id
+            .as_ref()
+            .filter(|_| self.vnic_type.is_carried())
+    }
 }
 
 /// Neutron shows the host of an unbound port as the empty string.

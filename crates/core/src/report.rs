@@ -61,6 +61,8 @@ pub enum ClaimOutcome {
     Elsewhere,
     /// The host may claim none.
     NotAllowed,
+    /// It is of a `binding:vnic_type` that no host carries.
+    NotCarried,
 }
 
 impl std::fmt::Display for ClaimOutcome {
@@ -72,6 +74,9 @@ impl std::fmt::Display for ClaimOutcome {
                 "its port is bound to another host: unbind it there first (hextet port detach)"
             }
             Self::NotAllowed => "this host may claim no ports (claim_hosts in server.toml)",
+            Self::NotCarried => {
+                "no host carries ports of its binding:vnic_type: hosts carry 'normal' ones alone"
+            }
         })
     }
 }

@@ -200,7 +200,7 @@ impl Snapshot {
 
     fn insert_port(&mut self, port: Port) -> Touched {
         let mut touched = Touched::new();
-        if let Some(host) = port.host_id.clone() {
+        if let Some(host) = port.carried_by().cloned() {
             self.ports_on
                 .entry(host.clone())
                 .or_default()
@@ -228,7 +228,7 @@ impl Snapshot {
             return Touched::new();
         };
         self.ports_of.remove(&(port.network_id, id));
-        let Some(host) = port.host_id else {
+        let Some(host) = port.carried_by().cloned() else {
             return Touched::new();
         };
         let mut keys = BTreeSet::from([PlanKey::Port(id)]);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use hextet_core::ids::PortId;
 use hextet_core::mac::Mac;
+use hextet_core::port::VnicType;
 use hextet_lab::clouds::{CloudLogin, Proof, Trust, login, unanswered};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -33,6 +34,26 @@ pub struct Port {
     pub host: String,
     /// `ACTIVE` or `DOWN`.
     pub status: String,
+    /// Its `binding:vnic_type`.
+    pub vnic_type: VnicType,
+}
+
+impl Port {
+    /// Refuses it where no host carries its kind.
+    pub fn check_carried(&self) -> Result<()> {
+        check_carried(self.id, self.vnic_type)
+    }
+}
+
+fn check_carried(port: PortId, kind: VnicType) -> Result<()> {
+    if kind.is_carried() {
+        return Ok(());
+    }
+    bail!(
+        "no host carries port {port}: its binding:vnic_type is '{}', and hosts carry '{}' ones alone",
+        kind.name(),
+        VnicType::default().name()
+    )
 }
 
 /// What a guest's NIC must be for a port.
@@ -105,11 +126,13 @@ impl Api {
             let word = port[name].as_str();
             word.with_context(|| format!("the server's port has no {name}"))
         };
+        let id = word("id")?.parse().context("the server's port id")?;
+        check_carried(id, vnic_type(&port)?)?;
         let path = format!("/v2.0/networks/{}", word("network_id")?);
         let network = self.call(Method::GET, &path, None).await?;
         let mac = word("mac_address")?.parse();
         Ok(Nic {
-            port: word("id")?.parse().context("the server's port id")?,
+            port: id,
             mac: mac.map_err(|error| anyhow!("the server's MAC: {error}"))?,
             mtu: network["network"]["mtu"]
                 .as_u64()
@@ -270,5 +293,12 @@ fn parse(port: &Value) -> Result<Port> {
         id: word("id")?.parse().context("the server's port id")?,
         host: word("binding:host_id")?,
         status: word("status")?,
+        vnic_type: vnic_type(port)?,
     })
+}
+
+fn vnic_type(port: &Value) -> Result<VnicType> {
+    let kind = &port["binding:vnic_type"];
+    serde_json::from_value(kind.clone())
+        .with_context(|| format!("the server's binding:vnic_type {kind}"))
 }

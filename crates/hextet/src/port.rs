@@ -169,7 +169,10 @@ pub async fn known<T>(
             .await
     };
     match named.await {
-        Ok(found) => ask(found.id.to_string()).await.map_err(refused),
+        Ok(found) => {
+            found.check_carried()?;
+            ask(found.id.to_string()).await.map_err(refused)
+        }
         Err(why) => bail!("{}; by name: {why:#}", status.message()),
     }
 }
@@ -179,6 +182,7 @@ async fn attach(paths: &Paths, args: AttachArgs) -> Result<()> {
     let host = local::status(&mut agent).await?.host;
     let api = Api::sign_in(&paths.clouds_yaml()).await?;
     let port = api.find_port(&args.port).await?;
+    port.check_carried()?;
     let bound_here = bind(&api, &port, &host).await?;
     let request = v1::AttachRequest {
         port: port.id.0.as_bytes().to_vec(),

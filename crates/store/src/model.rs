@@ -41,7 +41,7 @@ impl Committed {
 fn newest_member(kind: &str) -> &'static str {
     match kind {
         NETWORK => "\"hextet:fast_dad\":",
-        PORT => "\"extra_dhcp_opts\":",
+        PORT => "\"binding:vnic_type\":",
         SUBNET => "\"service_types\":",
         _ => "\"tags\":",
     }

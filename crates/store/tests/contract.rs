@@ -620,7 +620,7 @@ async fn documents_are_cut_for_each_kind_of_reader(bed: Bed) {
                     "provider:segmentation_id",
                 ),
                 ("subnet", "updated_at", "updated_at", "sequence"),
-                ("port", "updated_at", "binding:host_id", "bound_at"),
+                ("port", "binding:vnic_type", "binding:host_id", "bound_at"),
             ] {
                 let document = model.documents(kind).next().unwrap();
                 let last = |text: &str| {
@@ -789,6 +789,7 @@ fn subnet() -> Subnet {
 fn port() -> Port {
     Port {
         extra_dhcp_opts: Vec::new(),
+        vnic_type: Default::default(),
         id: port_id(1),
         name: "\"binding:host_id\":".into(),
         description: String::new(),

@@ -71,7 +71,7 @@ pub fn compile_key(snapshot: &Snapshot, host: &HostId, key: PlanKey) -> Option<P
         PlanKey::Port(id) => {
             let port = snapshot
                 .port(id)
-                .filter(|port| port.host_id.as_ref() == Some(host))?;
+                .filter(|port| port.carried_by() == Some(host))?;
             Some(PlanEntry::Port(PortPlan {
                 id,
                 number: port.number,

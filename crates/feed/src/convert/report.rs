@@ -100,6 +100,7 @@ impl From<ClaimOutcome> for v1::ClaimOutcome {
             ClaimOutcome::NoPort => Self::NoPort,
             ClaimOutcome::Elsewhere => Self::Elsewhere,
             ClaimOutcome::NotAllowed => Self::NotAllowed,
+            ClaimOutcome::NotCarried => Self::NotCarried,
         }
     }
 }
@@ -114,6 +115,7 @@ impl TryFrom<v1::ClaimOutcome> for ClaimOutcome {
             v1::ClaimOutcome::NoPort => Ok(Self::NoPort),
             v1::ClaimOutcome::Elsewhere => Ok(Self::Elsewhere),
             v1::ClaimOutcome::NotAllowed => Ok(Self::NotAllowed),
+            v1::ClaimOutcome::NotCarried => Ok(Self::NotCarried),
         }
     }
 }

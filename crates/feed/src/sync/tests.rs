@@ -257,6 +257,7 @@ fn port(number: u32, on: Option<u32>) -> Port {
     let mac = Mac([2, 0, 0, 1, a, b]);
     Port {
         extra_dhcp_opts: Vec::new(),
+        vnic_type: Default::default(),
         id: PortId(Uuid::from_u128(u128::from(number) << 64)),
         name: String::new(),
         description: String::new(),

@@ -116,6 +116,40 @@ fn what_another_host_has_is_left_to_it_and_said() {
 }
 
 #[test]
+fn a_port_of_a_kind_that_no_host_carries_is_attached_to_none() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (id, name) = port(&cloud, &network, "");
+    let path = format!("ports/{id}");
+    let set = |port| cloud.api("PUT", &path, Some(json!({ "port": port })))["port"].clone();
+    set(json!({ "binding:vnic_type": "direct" }));
+    tap(&cloud, &name);
+    until("it is said why its tap carries nothing", || {
+        refused(&cloud, &name)
+            .contains("hosts carry 'normal' ones alone")
+            .then_some(())
+    });
+    for command in [
+        &["port", "attach", &id, "--tap", &name][..],
+        &["port", "libvirt-xml", &id],
+    ] {
+        let (code, _, said) = cloud.run(command);
+        assert!(
+            code != 0 && said.contains("its binding:vnic_type is 'direct'"),
+            "{said}"
+        );
+    }
+    assert_eq!(bound_to(&cloud, &id), "");
+    let host = cloud.agent_config().host.0;
+    let bound = set(json!({ "binding:host_id": host }));
+    assert_eq!(bound["binding:vif_type"], "binding_failed");
+    assert!(refused(&cloud, &id).contains("its binding:vnic_type is 'direct'"));
+    assert!(cloud.log_text().contains("binding failed"));
+    set(json!({ "binding:vnic_type": "normal" }));
+    active(&cloud, &id);
+}
+
+#[test]
 fn a_host_with_more_such_taps_than_are_claimed_serves_those_that_are() {
     let cloud = Cloud::new();
     let network = cloud.network();

@@ -56,6 +56,7 @@ fn claim_in(
         for id in &claim.ports {
             let outcome = match tx.port(*id).await? {
                 None => ClaimOutcome::NoPort,
+                Some(port) if !port.vnic_type.is_carried() => ClaimOutcome::NotCarried,
                 Some(port) if port.host_id.as_ref() == Some(&claim.host) => ClaimOutcome::Bound,
                 Some(port) if port.host_id.is_some() => ClaimOutcome::Elsewhere,
                 Some(mut port) => {

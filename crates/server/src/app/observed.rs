@@ -28,7 +28,7 @@ pub(super) struct Seen {
 pub(super) fn news(model: &Model, host: &HostId, report: &HostReport) -> Vec<Seen> {
     let of_host = |report: &PortReport| {
         let port = model.snapshot().port(report.port)?;
-        (port.host_id.as_ref() == Some(host)).then_some(port)
+        (port.carried_by() == Some(host)).then_some(port)
     };
     let told: Vec<(&Port, &PortReport)> = report
         .ports

@@ -10,12 +10,13 @@ use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
 use hextet_core::observed::PortObserved;
 use hextet_core::port::{
-    Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, check_mac, port_security,
+    Addressee, FixedIpRequest, IpAllocation, Port, PortStatus, VnicType, check_mac, port_security,
 };
 use hextet_core::refusal::{Refusal, RefusalKind};
 use hextet_core::subnet::Subnet;
 use hextet_store::{Counter, Document, EngineError, PORT, Pick, Tx};
 use serde_json::{Map, Value as Json};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::policy::{self, PORT as RULES, SUBNET, Target};
@@ -53,6 +54,8 @@ pub struct NewPort {
     pub host_id: Option<Option<HostId>>,
     /// What its host's side is told.
     pub profile: Map<String, Json>,
+    /// What kind of NIC its guest has.
+    pub vnic_type: VnicType,
     /// Whether its guest is guarded; as the network says by default.
     pub port_security_enabled: Option<bool>,
     /// What its guest is told by DHCP.
@@ -87,6 +90,8 @@ pub struct PortPatch {
     pub host_id: Option<Option<HostId>>,
     /// What its host's side is told.
     pub profile: Option<Map<String, Json>>,
+    /// What kind of NIC its guest has.
+    pub vnic_type: Option<VnicType>,
     /// What a monitor outside says of it; `Some(None)`: nothing any more.
     pub data_plane_status: Option<Option<PortStatus>>,
     /// Whether its guest is guarded.
@@ -149,8 +154,6 @@ async fn create_one(
         }
     };
     let fixed_ips = address::fulfil(tx, id, &wishes, &subnets, &[]).await?;
-    let number = u32::try_from(tx.next(Counter::PortNumber).await?)
-        .map_err(|_| EngineError::Unsound("port number: all are used up"))?;
     let mut port = Port {
         id,
         name: asked.name.clone(),
@@ -172,8 +175,9 @@ async fn create_one(
         created_at: now.clone(),
         updated_at: now.clone(),
         profile: asked.profile.clone(),
+        vnic_type: asked.vnic_type,
         host_id: None,
-        number: PortNumber(number),
+        number: new_number(tx).await?,
         bound_at: 0,
     };
     if let Some(host) = &asked.host_id {
@@ -196,6 +200,13 @@ async fn new_id(tx: &mut Tx) -> Result<PortId, Failure> {
         }
     }
     Err(EngineError::Unsound("free port id").into())
+}
+
+/// A number of the fast path that no port had.
+async fn new_number(tx: &mut Tx) -> Result<PortNumber, Failure> {
+    let number = u32::try_from(tx.next(Counter::PortNumber).await?);
+    let number = number.map_err(|_| EngineError::Unsound("port number: all are used up"))?;
+    Ok(PortNumber(number))
 }
 
 /// A subnet that is named must be somewhere; that it is elsewhere is said by the choice of addresses.
@@ -230,7 +241,10 @@ pub(crate) fn update(
             readdress(tx, &before, &mut after, patch, ask.base_mac).await?;
         }
         if let Some(host) = &patch.host_id {
-            bind(tx, &mut after, host.clone()).await?;
+            after.host_id.clone_from(host);
+        }
+        if (&after.host_id, after.vnic_type) != (&before.host_id, before.vnic_type) {
+            rebind(tx, &mut after).await?;
         }
         if after != before {
             touch(&mut after, &ask.now);
@@ -255,6 +269,7 @@ impl PortPatch {
         set(&mut port.device_id, self.device_id.as_ref());
         set(&mut port.device_owner, self.device_owner.as_ref());
         set(&mut port.profile, self.profile.as_ref());
+        set(&mut port.vnic_type, self.vnic_type.as_ref());
         set(&mut port.data_plane_status, self.data_plane_status.as_ref());
         let guarded = self.port_security_enabled.as_ref();
         set(&mut port.port_security_enabled, guarded);
@@ -341,8 +356,7 @@ fn renumber(before: &Port, after: &Port, subnets: &[Subnet]) -> Vec<hextet_core:
     renumbered.collect()
 }
 
-/// Puts a port on a host, or takes it off. It is DOWN until the host that has it now says otherwise, of a plan in which
-/// it is bound.
+/// Puts a port on a host, or takes it off.
 pub(super) async fn bind(
     tx: &mut Tx,
     port: &mut Port,
@@ -350,9 +364,20 @@ pub(super) async fn bind(
 ) -> Result<(), Failure> {
     if port.host_id != host {
         port.host_id = host;
-        port.bound_at = tx.revision().await?;
-        port.status = PortStatus::Down;
-        tx.observe(port, &PortObserved::default()).await?;
+        rebind(tx, port).await?;
+    }
+    Ok(())
+}
+
+/// A port with another host, or of another kind, is DOWN until the host that carries it now says otherwise, of a plan in
+/// which it is bound.
+async fn rebind(tx: &mut Tx, port: &mut Port) -> Result<(), Failure> {
+    port.bound_at = tx.revision().await?;
+    port.status = PortStatus::Down;
+    tx.observe(port, &PortObserved::default()).await?;
+    if let (Some(host), None) = (&port.host_id, port.carried_by()) {
+        let vnic_type = port.vnic_type.name();
+        warn!(port = %port.id, %host, vnic_type, "binding failed: hosts carry ports of vnic_type normal alone");
     }
     Ok(())
 }

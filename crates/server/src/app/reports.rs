@@ -39,7 +39,7 @@ impl Reported {
         if !port.admin_state_up || !network.admin_state_up {
             return PortStatus::Down;
         }
-        let Some(host) = &port.host_id else {
+        let Some(host) = port.carried_by() else {
             return PortStatus::Down;
         };
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +133,7 @@ fn settle_in(tx: &mut Tx, settle: Arc<Settle>) -> BoxFuture<'_, Result<(), Failu
             let Some(mut port) = tx.port(*id).await? else {
                 continue;
             };
-            if port.host_id.as_ref() != Some(&settle.host) {
+            if port.carried_by() != Some(&settle.host) {
                 continue;
             }
             let network = networks::network_of(tx, port.network_id).await?;
@@ -145,7 +145,7 @@ fn settle_in(tx: &mut Tx, settle: Arc<Settle>) -> BoxFuture<'_, Result<(), Failu
         }
         for seen in &settle.seen {
             let port = tx.port(seen.port).await?;
-            if let Some(port) = port.filter(|port| port.host_id.as_ref() == Some(&settle.host)) {
+            if let Some(port) = port.filter(|port| port.carried_by() == Some(&settle.host)) {
                 tx.observe(&port, &seen.observed).await?;
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hextet_core::ids::{HostId, PortId};
+use hextet_core::port::VnicType;
 use hextet_core::report::ClaimOutcome;
 use hextet_feed::v1;
 use hextet_store::Store;
@@ -82,7 +83,7 @@ impl Claiming {
             .read(|model| {
                 let port = |tap: &String| {
                     let port = model.snapshot().port_of_tap(tap)?;
-                    Some((port.id, port.host_id.clone()))
+                    Some((port.id, port.host_id.clone(), port.vnic_type))
                 };
                 let all = self.taps.iter().map(|tap| (tap.clone(), port(tap)));
                 all.collect::<Vec<_>>()
@@ -90,7 +91,7 @@ impl Claiming {
             .await
             .map_err(super::session::away)?;
         let free = found.iter().filter_map(|(_, port)| match port {
-            Some((id, None)) => Some(*id),
+            Some((id, None, kind)) if kind.is_carried() => Some(*id),
             _ => None,
         });
         let free: Vec<PortId> = free.collect();
@@ -99,11 +100,12 @@ impl Claiming {
             false => claims(self.host.clone(), free).await?,
         };
         let taken: BTreeMap<PortId, ClaimOutcome> = taken.into_iter().collect();
-        let outcome = |port: Option<(PortId, Option<HostId>)>| match port {
+        let outcome = |port: Option<(PortId, Option<HostId>, VnicType)>| match port {
             None => ClaimOutcome::NoPort,
-            Some((_, Some(host))) if host == self.host => ClaimOutcome::Bound,
-            Some((_, Some(_))) => ClaimOutcome::Elsewhere,
-            Some((id, None)) => taken.get(&id).copied().unwrap_or(ClaimOutcome::NoPort),
+            Some((_, _, kind)) if !kind.is_carried() => ClaimOutcome::NotCarried,
+            Some((_, Some(host), _)) if host == self.host => ClaimOutcome::Bound,
+            Some((_, Some(_), _)) => ClaimOutcome::Elsewhere,
+            Some((id, None, _)) => taken.get(&id).copied().unwrap_or(ClaimOutcome::NoPort),
         };
         Ok(found
             .into_iter()

@@ -200,7 +200,7 @@ impl Session {
             .read(|model| {
                 report.ports.retain(|entry| {
                     let port = model.snapshot().port(entry.port);
-                    port.is_some_and(|port| port.host_id.as_ref() == Some(&agent.host))
+                    port.is_some_and(|port| port.carried_by() == Some(&agent.host))
                 });
             })
             .await
@@ -219,9 +219,9 @@ impl Session {
 /// newer generation though the port's entry may be the same as before.
 fn awaited(snapshot: &Snapshot, keys: &BTreeSet<PlanKey>, host: &HostId, told: Generation) -> bool {
     keys.iter().any(|key| match key {
-        PlanKey::Port(id) => snapshot.port(*id).is_some_and(|port| {
-            port.host_id.as_ref() == Some(host) && port.bound_at > told.revision
-        }),
+        PlanKey::Port(id) => snapshot
+            .port(*id)
+            .is_some_and(|port| port.carried_by() == Some(host) && port.bound_at > told.revision),
         PlanKey::Cloud | PlanKey::Network(_) | PlanKey::Subnet(_) => false,
     })
 }

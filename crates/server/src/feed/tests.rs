@@ -5,7 +5,7 @@ use hextet_core::ids::{NetworkId, PortId, PortNumber, ProjectId, Vni};
 use hextet_core::mac::Mac;
 use hextet_core::network::Network;
 use hextet_core::plan::{Generation, HostPlan};
-use hextet_core::port::{IpAllocation, Port, PortStatus};
+use hextet_core::port::{IpAllocation, Port, PortStatus, VnicType};
 use hextet_core::report::{PortReport, PortState};
 use hextet_core::settings::CloudSettings;
 use hextet_feed::sync::{Incoming, hello};
@@ -207,6 +207,29 @@ async fn a_claim_waits_for_its_port_and_says_whose_it_is() {
 }
 
 #[tokio::test]
+async fn a_port_that_no_host_carries_is_claimed_by_none() {
+    let cloud = Cloud::start().await;
+    let of_kind = |vnic_type| Port {
+        vnic_type,
+        ..port(7)
+    };
+    cloud.keep(of_kind(VnicType::Direct)).await;
+    let tap = port_id(7).tap_name();
+    let mut one = cloud
+        .claim("host-1", "host-1", vec![tap.clone()])
+        .await
+        .unwrap();
+    assert_eq!(
+        one.next().await,
+        (tap.clone(), v1::ClaimOutcome::NotCarried)
+    );
+    assert_eq!(cloud.host_of(7).await, None);
+    cloud.keep(of_kind(VnicType::Normal)).await;
+    assert_eq!(one.next().await, (tap, v1::ClaimOutcome::Bound));
+    assert_eq!(cloud.host_of(7).await.as_deref(), Some("host-1"));
+}
+
+#[tokio::test]
 async fn only_hosts_that_may_claim_do_and_only_for_themselves() {
     let cloud = Cloud::start().await;
     cloud.bind(7, "").await;
@@ -396,15 +419,17 @@ impl Cloud {
 
     /// Makes the port if it is not there; an empty host unbinds it.
     async fn bind(&self, number: u32, host: &str) {
-        let host = Some(HostId(host.to_owned())).filter(|host| !host.0.is_empty());
+        let host_id = Some(HostId(host.to_owned())).filter(|host| !host.0.is_empty());
+        let port = port(number);
+        self.keep(Port { host_id, ..port }).await;
+    }
+
+    async fn keep(&self, port: Port) {
         self.store
             .write(move |tx| {
-                let host = host.clone();
+                let mut new = port.clone();
                 Box::pin(async move {
-                    let bound_at = tx.revision().await?;
-                    let mut new = port(number);
-                    new.host_id = host;
-                    new.bound_at = bound_at;
+                    new.bound_at = tx.revision().await?;
                     match tx.port(new.id).await? {
                         Some(_) => tx.update_port(&new).await,
                         None => tx.insert_port(&new).await,
@@ -550,6 +575,7 @@ fn network() -> Network {
 fn port(number: u32) -> Port {
     Port {
         extra_dhcp_opts: Vec::new(),
+        vnic_type: Default::default(),
         id: port_id(number),
         name: String::new(),
         description: String::new(),

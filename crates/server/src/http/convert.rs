@@ -7,7 +7,7 @@ use hextet_core::dhcp::{MAY_BE_BLANK, OPT_NAME_CHARS_MAX, OPT_VALUE_CHARS_MAX};
 use hextet_core::mac::Mac;
 use hextet_core::modes::Ipv6Mode;
 use hextet_core::network::AddressPolicy;
-use hextet_core::port::PROFILE_BYTES_MAX;
+use hextet_core::port::{PROFILE_BYTES_MAX, VnicType};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -274,6 +274,17 @@ pub(super) fn profile(value: &Json) -> Result<Json, String> {
             Ok(value.clone())
         }
         _ => Err(format!("'{}' is not an object", plain(value))),
+    }
+}
+
+pub(super) fn vnic_type(value: &Json) -> Result<Json, String> {
+    match value.as_str() {
+        Some(name) if VnicType::NAMES.contains(&name) => Ok(value.clone()),
+        _ => Err(format!(
+            "'{}' is not in {}",
+            plain(value),
+            VnicType::NAMES.join(", ")
+        )),
     }
 }
 

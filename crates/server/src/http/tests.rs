@@ -46,6 +46,7 @@ mod shared;
 mod status;
 mod subnets;
 mod tags;
+mod vnic_types;
 mod watch;
 
 /// `admin` is an administrator; `demo` and `other` are members of the projects of their names, `rita` reads in project

@@ -11,7 +11,7 @@ use crate::link::outside;
 use crate::mac::Mac;
 use crate::modes::{Ipv6Mode, Ipv6Modes};
 use crate::network::Network;
-use crate::port::{FixedIp, IpAllocation, Port, PortStatus};
+use crate::port::{FixedIp, IpAllocation, Port, PortStatus, VnicType};
 use crate::settings::CloudSettings;
 use crate::snapshot::Change;
 
@@ -198,8 +198,13 @@ fn change() -> impl Strategy<Value = Change> {
         (id.clone(), 1280u32..1500).prop_map(|(n, mtu)| Change::Network(network(n, mtu))),
         // A subnet stays in its network for life.
         (id.clone(), 0u8..5).prop_map(|(s, mode)| Change::Subnet(subnet(s, s, mode))),
-        (0u8..8, id.clone(), prop::option::of(0u8..3))
-            .prop_map(|(p, n, h)| Change::Port(port(p, n, h))),
+        (0u8..8, id.clone(), prop::option::of(0u8..3), 0u8..5).prop_map(|(p, n, h, kind)| {
+            let mut port = port(p, n, h);
+            if kind == 0 {
+                port.vnic_type = VnicType::Baremetal;
+            }
+            Change::Port(port)
+        }),
         (0u8..8).prop_map(|p| Change::PortGone(PortId(uuid(2, p)))),
         id.clone()
             .prop_map(|s| Change::SubnetGone(SubnetId(uuid(1, s)))),
@@ -281,6 +286,7 @@ fn subnet(n: u8, network: u8, mode: u8) -> Subnet {
 fn port(n: u8, network: u8, host: Option<u8>) -> Port {
     Port {
         extra_dhcp_opts: Vec::new(),
+        vnic_type: Default::default(),
         id: PortId(uuid(2, n)),
         name: String::new(),
         description: String::new(),

@@ -4,6 +4,7 @@
 
 use hextet_core::modes::Ipv6Mode;
 use hextet_core::network::AddressPolicy;
+use hextet_core::port::VnicType;
 use serde_json::{Map, Value as Json, json};
 
 use crate::identity::DOMAIN_ID;
@@ -112,7 +113,7 @@ pub(super) fn described(takes: Takes<'_>) -> Option<Json> {
 
 fn words() -> impl Iterator<Item = &'static str> {
     let names = Ipv6Mode::NAMES.into_iter().chain(AddressPolicy::NAMES);
-    WORDS.into_iter().chain(names)
+    WORDS.into_iter().chain(names).chain(VnicType::NAMES)
 }
 
 /// Values of every kind that is asked about.

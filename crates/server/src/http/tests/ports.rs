@@ -58,8 +58,10 @@ const OBSERVED: &[(&str, &str, u16, &str)] = &[
     ("address pairs", r#"{"allowed_address_pairs": [{"ip_address": "2001:db8:9::9"}]}"#, 400, "HTTPBadRequest"),
     ("no port security", r#"{"port_security_enabled": false}"#, 201, ""),
     ("no port security, nor a word on security groups", r#"{"port_security_enabled": false, "security_groups": []}"#, 201, ""),
-    ("vnic_type", r#"{"binding:vnic_type": "direct"}"#, 400, "HTTPBadRequest"),
+    ("vnic_type", r#"{"binding:vnic_type": "x"}"#, 400, "HTTPBadRequest"),
+    ("vnic_type null", r#"{"binding:vnic_type": null}"#, 400, "HTTPBadRequest"),
     ("vnic_type normal", r#"{"binding:vnic_type": "normal"}"#, 201, ""),
+    ("vnic_type of a kind that no host carries", r#"{"binding:vnic_type": "direct"}"#, 201, ""),
     ("a DHCP option of another form", r#"{"extra_dhcp_opts": [{"opt_name": "23", "opt_value": "x"}]}"#, 400, "InvalidInput"),
     ("unknown network", r#"{"network_id": "00000000-0000-4000-8000-000000000009"}"#, 404, "NetworkNotFound"),
 ];

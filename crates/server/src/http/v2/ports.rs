@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hextet_core::dhcp::ExtraDhcpOptRequest;
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
-use hextet_core::port::{FixedIpRequest, PortStatus};
+use hextet_core::port::{FixedIpRequest, PortStatus, VnicType};
 use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
 use hextet_store::Document;
@@ -127,12 +127,10 @@ const ATTRIBUTES: &[Attribute] = &[
         shown: Shown::StoredAdmin,
         ..read_only("binding:vif_details", None)
     },
-    neutral(
-        "binding:vnic_type",
-        &["\"normal\""],
-        Shown::Always("\"normal\""),
-        None,
-    ),
+    Attribute {
+        filter: None,
+        ..writable("binding:vnic_type", convert::vnic_type, Filter::Text)
+    },
     neutral("security_groups", EMPTY_LIST, Shown::Always("[]"), None),
     neutral(
         "allowed_address_pairs",
@@ -205,6 +203,8 @@ pub(super) struct Post {
     host_id: Option<String>,
     #[serde(rename = "binding:profile", default)]
     profile: Map<String, Json>,
+    #[serde(rename = "binding:vnic_type", default)]
+    vnic_type: VnicType,
     port_security_enabled: Option<bool>,
     #[serde(default)]
     extra_dhcp_opts: Vec<ExtraDhcpOptRequest>,
@@ -225,6 +225,8 @@ pub(super) struct Put {
     host_id: Option<String>,
     #[serde(rename = "binding:profile")]
     profile: Option<Map<String, Json>>,
+    #[serde(rename = "binding:vnic_type")]
+    vnic_type: Option<VnicType>,
     #[serde(default, deserialize_with = "given")]
     data_plane_status: Option<Option<PortStatus>>,
     port_security_enabled: Option<bool>,
@@ -269,6 +271,7 @@ impl Resource for Ports {
             device_owner: post.device_owner,
             host_id: post.host_id.map(host),
             profile: post.profile,
+            vnic_type: post.vnic_type,
             port_security_enabled: post.port_security_enabled,
             extra_dhcp_opts: post.extra_dhcp_opts,
         })
@@ -285,6 +288,7 @@ impl Resource for Ports {
             device_owner: put.device_owner,
             host_id: put.host_id.map(host),
             profile: put.profile,
+            vnic_type: put.vnic_type,
             data_plane_status: put.data_plane_status,
             port_security_enabled: put.port_security_enabled,
             extra_dhcp_opts: put.extra_dhcp_opts,
@@ -296,7 +300,14 @@ impl Resource for Ports {
 fn computed(document: &Document, admin: bool, text: &mut String) {
     if admin {
         let unbound = document.admin().ends_with("\"binding:host_id\":\"\"");
-        text.push_str(if unbound { UNBOUND } else { BOUND });
+        let carried = document
+            .public()
+            .ends_with("\"binding:vnic_type\":\"normal\"");
+        text.push_str(match (unbound, carried) {
+            (true, _) => UNBOUND,
+            (false, true) => BOUND,
+            (false, false) => BINDING_FAILED,
+        });
     }
 }
 
@@ -304,6 +315,9 @@ fn computed(document: &Document, admin: bool, text: &mut String) {
 const UNBOUND: &str = ",\"binding:vif_type\":\"unbound\",\"binding:vif_details\":{}";
 /// What carries a port on its host: the agent filters what the guest sends, so that nobody else need.
 const BOUND: &str = ",\"binding:vif_type\":\"tap\",\"binding:vif_details\":{\"port_filter\":true}";
+
+/// What carries a port whose kind no host carries: nothing (Neutron's, when no driver can bind a port).
+const BINDING_FAILED: &str = ",\"binding:vif_type\":\"binding_failed\",\"binding:vif_details\":{}";
 
 fn member(snapshot: &Snapshot, id: &str, name: &str) -> Json {
     let id = id.parse().ok().map(PortId);
