@@ -3,9 +3,9 @@
 ARGS ?=
 
 help:
-	@echo 'make lab              real guests with real clients on one host; stays up so that you can try it'
-	@echo 'make lab ARGS=--once  the same, ends with a verdict; with --attacks besides: real attack tools, on a plain bridge and here;'
-	@echo '                      with --scenarios: guests in trouble, and what the host says of each'
+	@echo 'make lab              real guests with real clients on one host; then guests in trouble and what the host says of each,'
+	@echo '                      and real attack tools, on a plain bridge and here; stays up so that you can try it'
+	@echo 'make lab ARGS=--once  the clients alone, ends with a verdict; with --scenarios and --attacks besides: all of it'
 	@echo 'make test             every lane: check, unit, store, scenarios, fuzz-replay, netns, kernel, interop, api, conformance'
 	@echo 'make conformance      tempest and gophercloud as judges of the networking API; docs/conformance.md has the figures'
 	@echo 'make bench            release build and the benchmarks of bench/'
@@ -16,7 +16,7 @@ setup:
 	@tools/setup
 
 lab: setup
-	@cargo xtask lab $(ARGS)
+	@cargo xtask lab $(or $(ARGS),--scenarios --attacks)
 
 test: setup
 	@cargo xtask test
