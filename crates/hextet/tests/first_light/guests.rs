@@ -16,7 +16,7 @@ fn of_two_clones_the_first_holds_the_link_local_and_both_have_their_own_addresse
     let clone: Ipv6Addr = "fe80::1234".parse().unwrap();
     let cloud = Cloud::new();
     let network = cloud.network();
-    let (three, _, _) = cloud.guest(&network, "three");
+    let (three, _, third) = cloud.guest(&network, "three");
     let mut clones = Vec::new();
     for name in ["one", "two"] {
         let (guest, id, address) = cloud.guest_with(&network, name, &["--down"]);
@@ -53,6 +53,18 @@ fn of_two_clones_the_first_holds_the_link_local_and_both_have_their_own_addresse
         (echoes(one) == before.0 + 3).then_some(())
     });
     assert_eq!(echoes(two), before.1);
+
+    // Who came second is heard with it by the host alone.
+    let heard = echoes(&three);
+    let mut ping = Command::new("ping");
+    ping.args(["-6", "-c", "3", "-i", "0.2", "-W", "1"]);
+    ping.args(["-I", "eth0", "-I", "fe80::1234", &third.to_string()]);
+    assert!(!two.succeeds(&mut ping));
+    let listed = cloud.listed(second);
+    let mut drops = listed["drops"].as_array().unwrap().iter();
+    let local = drops.find(|drop| drop["reason"] == "source_local_only");
+    assert!(local.is_some(), "{listed}");
+    assert_eq!(echoes(&three), heard);
 }
 
 #[test]
