@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 from conftest import WITHIN
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -150,9 +151,13 @@ def test_the_log_holds_a_request_under_the_id_that_its_client_was_told(cloud):
     token = cloud.token("demo")
     _, headers, _ = cloud.ask("/v2.0/subnets?name=none", token)
     told = headers["X-Openstack-Request-Id"]
-    text = cloud.log.read_text()
-    objects = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    mine = [line for line in objects if line.get("span", {}).get("id") == told]
+    deadline = time.monotonic() + WITHIN
+    mine = []
+    # The line is written once the answer is on its way.
+    while not mine and time.monotonic() < deadline:
+        text = cloud.log.read_text()
+        objects = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        mine = [line for line in objects if line.get("span", {}).get("id") == told]
     assert len(mine) == 1, text[-2000:]
     assert mine[0]["fields"]["route"] == "/v2.0/subnets" and mine[0]["fields"]["status"] == 200
     assert mine[0]["span"]["user"] and mine[0]["span"]["project"]

@@ -122,9 +122,24 @@ where
     I: Send + Sync + 'static,
     T: Send + 'static,
 {
+    transact_then(store, input, run, |answer| answer).await
+}
+
+/// The same, and makes something of the function's answer while the disk is waited for.
+pub(crate) async fn transact_then<I, T, U>(
+    store: &Store,
+    input: I,
+    run: Work<I, T>,
+    then: impl FnOnce(T) -> U + Send + 'static,
+) -> Result<U, Failure>
+where
+    I: Send + Sync + 'static,
+    T: Send + 'static,
+    U: Send + 'static,
+{
     let input = Arc::new(input);
     store
-        .write(move |tx| run(tx, input.clone()))
+        .write_then(move |tx| run(tx, input.clone()), then)
         .await
         .map_err(Failure::from)
 }
@@ -142,6 +157,11 @@ pub(crate) fn now() -> String {
 pub(crate) fn new_id() -> Uuid {
     let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(now, &rand::random()).into_uuid()
+}
+
+/// An id that tells nothing. Of the thread's generator, which does not ask the kernel each time.
+pub(crate) fn random_id() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 /// What a transaction has just written.

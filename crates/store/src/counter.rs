@@ -1,7 +1,8 @@
 //! Counters: numbers that are handed out, and how many of a kind a project has (`crate::quota`).
 //!
 //! On PostgreSQL each question is a round trip. The lock of the writers makes a counter, once read, known until the
-//! transaction ends, and those that the last transactions asked for are read with the transaction's first question.
+//! transaction ends, and those that the last transactions asked for are read with the transaction's first question. On SQLite,
+//! where nobody else writes, it is known until something is undone.
 
 use std::collections::HashMap;
 
@@ -29,13 +30,15 @@ impl Counter {
 
 /// How many counters are read ahead: the two of [`Counter`], and three of each of two projects.
 const AHEAD_MAX: usize = 8;
-/// Those.
+/// How many counters are known at most; one more, and they are read again.
+const KNOWN_MAX: usize = 1024;
+/// The first of these.
 pub(crate) const READ_AHEAD: &str =
     "SELECT name, value FROM counter WHERE name IN ($1, $2, $3, $4, $5, $6, $7, $8)";
 const ADD_ONE: &str = "INSERT INTO counter (name, value) VALUES ($1, 1) \
      ON CONFLICT (name) DO UPDATE SET value = counter.value + 1";
 
-/// What is known of the counters within a transaction of PostgreSQL.
+/// What is known of the counters: within a transaction of PostgreSQL, on SQLite from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     known: HashMap<String, u64>,
@@ -77,6 +80,13 @@ impl Counted {
         self.asked.push(name.to_owned());
     }
 
+    fn know(&mut self, name: &str, value: u64) {
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+        }
+        self.known.insert(name.to_owned(), value);
+    }
+
     fn change(&mut self, name: &str, change: impl FnOnce(u64) -> u64) {
         if let Some(value) = self.known.get_mut(name) {
             *value = change(*value);
@@ -90,13 +100,6 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn next(&mut self, counter: Counter) -> Result<u64, EngineError> {
-        if self.is_sole() {
-            let sql = "INSERT INTO counter (name, value) VALUES ($1, 1) \
-                 ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value";
-            let rows = self.rows(sql, &[counter.name().into()]).await?;
-            let row = rows.first().ok_or(EngineError::Unsound("counter"))?;
-            return row.number(0);
-        }
         let next = self.count(counter.name()).await? + 1;
         self.add_one(counter.name()).await?;
         Ok(next)
@@ -104,19 +107,16 @@ impl Tx {
 
     /// Where a counter stands; 0 when there is none.
     pub(crate) async fn count(&mut self, name: &str) -> Result<u64, EngineError> {
-        let sole = self.is_sole();
-        if !sole {
+        if !self.is_sole() {
             self.counted.ask(name);
-            if let Some(known) = self.counted.known.get(name) {
-                return Ok(*known);
-            }
+        }
+        if let Some(known) = self.counted.known.get(name) {
+            return Ok(*known);
         }
         let sql = "SELECT value FROM counter WHERE name = $1";
         let rows = self.rows(sql, &[name.into()]).await?;
         let value = rows.first().map_or(Ok(0), |row| row.number(0))?;
-        if !sole {
-            self.counted.known.insert(name.to_owned(), value);
-        }
+        self.counted.know(name, value);
         Ok(value)
     }
 

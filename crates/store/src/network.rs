@@ -28,7 +28,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>, EngineError> {
-        self.value(NETWORK, &id.to_string()).await
+        self.noun(id).await
     }
 
     /// Hands out a segment of a range; `None` when none is left.
@@ -92,9 +92,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn insert_network(&mut self, network: &Network) -> Result<(), EngineError> {
-        let id = network.id.to_string();
-        let project = network.project_id.0.as_str();
-        if !self.insert(NETWORK, &id, project, network, LAYOUT).await? {
+        if !self.insert_noun(network).await? {
             return Err(EngineError::Unsound("network id: it is taken"));
         }
         self.count_up(NETWORK, &network.project_id).await
@@ -105,8 +103,7 @@ impl Tx {
     /// # Errors
     /// When the database fails, or it is not there.
     pub async fn update_network(&mut self, network: &Network) -> Result<(), EngineError> {
-        let id = network.id.to_string();
-        if !self.update(NETWORK, &id, network, LAYOUT).await? {
+        if !self.update_noun(network).await? {
             return Err(EngineError::Unsound("network to update"));
         }
         Ok(())

@@ -22,7 +22,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn port(&mut self, id: PortId) -> Result<Option<Port>, EngineError> {
-        self.value(PORT, &id.to_string()).await
+        self.noun(id).await
     }
 
     /// A network's ports, in the order of their ids.
@@ -81,8 +81,7 @@ impl Tx {
     /// When the database fails, or its network is not there.
     pub async fn insert_port(&mut self, port: &Port) -> Result<(), EngineError> {
         let id = port.id.to_string();
-        let project = port.project_id.0.as_str();
-        if !self.insert(PORT, &id, project, port, LAYOUT).await? {
+        if !self.insert_noun(port).await? {
             return Err(EngineError::Unsound("port id: it is taken"));
         }
         self.count_up(PORT, &port.project_id).await?;
@@ -95,8 +94,7 @@ impl Tx {
     /// # Errors
     /// When the database fails, or it is not there.
     pub async fn update_port(&mut self, port: &Port) -> Result<(), EngineError> {
-        let id = port.id.to_string();
-        if !self.update(PORT, &id, port, LAYOUT).await? {
+        if !self.update_noun(port).await? {
             return Err(EngineError::Unsound("port to update"));
         }
         Ok(())

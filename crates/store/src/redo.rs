@@ -15,12 +15,15 @@
 //! record that was not written whole does not have them, and ends the file. The body is statements, each its text and its
 //! parameters.
 
+mod early;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use tracing::error;
 
 use crate::engine::EngineError;
 use crate::lock::beside;
@@ -29,7 +32,7 @@ use crate::value::Value;
 /// What the file's name has after the database's.
 pub(crate) const SUFFIX: &str = "-redo";
 /// The file's length, bytes. What does not fit any more is committed by SQLite.
-const FILE_BYTES: usize = 2 << 20;
+pub(crate) const FILE_BYTES: usize = 8 << 20;
 /// A page of the kernel's cache.
 const PAGE_BYTES: usize = 4096;
 /// Hardly a record of one request is longer.
@@ -53,6 +56,8 @@ pub(crate) struct Redo {
     records: u32,
     /// Where the next one goes.
     end: usize,
+    /// The length of a record that was written there and that the disk may not have.
+    under_way: usize,
     /// The disk refused a record; what is there stands, and nothing is added.
     broken: bool,
     /// The opening found that writes are lost.
@@ -91,6 +96,7 @@ impl Redo {
             generation: 0,
             records: 0,
             end: 0,
+            under_way: 0,
             broken: false,
             damaged: false,
         })
@@ -101,34 +107,67 @@ impl Redo {
         self.generation = generation;
         self.records = 0;
         self.end = 0;
+        self.under_way = 0;
     }
 
-    /// Appends a record and waits for the disk. False when there is no room for it, or the file is broken: then nothing
-    /// is written.
+    /// Writes a record and has the disk begin with it; it counts once [`Redo::sync`] has answered. False when there is no
+    /// room for it, or the file is broken: then nothing is written.
     pub(crate) fn append(&mut self, statements: &Statements) -> io::Result<bool> {
         let record = seal(&statements.0, self.generation, self.records);
         if self.broken || self.end + record.len() > FILE_BYTES {
             return Ok(false);
         }
         let written = self.file.write_all_at(&record, self.end as u64);
-        let written = written.and_then(|()| match self.synced {
+        written.inspect_err(|_| self.broken = true)?;
+        if self.synced {
+            early::begin_writing(&self.file, self.end, record.len());
+        }
+        self.under_way = record.len();
+        Ok(true)
+    }
+
+    /// Waits until the disk has what was appended.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.under_way);
+        if bytes == 0 {
+            return Ok(());
+        }
+        if self.synced {
+            // What the disk holds of it after an error is not known, so nothing may follow it.
+            self.file.sync_data().inspect_err(|_| self.broken = true)?;
+        }
+        self.end += bytes;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Takes what was appended back, before it was waited for: its write failed after all, and is not to be done again.
+    pub(crate) fn withdraw(&mut self) {
+        if std::mem::take(&mut self.under_way) == 0 {
+            return;
+        }
+        let erased = self.file.write_all_at(&[0; HEAD], self.end as u64);
+        let erased = erased.and_then(|()| match self.synced {
             true => self.file.sync_data(),
             false => Ok(()),
         });
-        if let Err(error) = written {
-            // What the disk holds of it is not known, so nothing may follow it.
+        if let Err(error) = erased {
             self.broken = true;
-            return Err(error);
+            error!(%error, "the redo file cannot be written; a write that failed may be done after a crash");
         }
-        self.end += record.len();
-        self.records += 1;
-        Ok(true)
     }
 
     /// Makes every later write fail.
     #[cfg(test)]
     pub(crate) fn break_file(&mut self) {
         self.file = File::open(&self.path).unwrap();
+    }
+
+    /// Makes every later sync fail: that of a device without a disk.
+    #[cfg(test)]
+    pub(crate) fn break_sync(&mut self) {
+        let device = OpenOptions::new().write(true).open("/dev/null");
+        self.file = device.unwrap();
     }
 
     /// The generation that the database's next commit is to have.

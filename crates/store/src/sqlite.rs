@@ -5,18 +5,24 @@
 //! runs it alone and at once: two hand-overs between threads take longer than the job. That is so as long as commits are
 //! quick, since meanwhile that thread does nothing else.
 
+mod desk;
+
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use desk::Desk;
 use futures::FutureExt;
 use hextet_core::settings::CloudSettings;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{error, info};
+
+pub(crate) use desk::Direct;
 
 use crate::audience::Audience;
 use crate::engine::EngineError;
@@ -32,122 +38,11 @@ use crate::writer::{GROUP_MAX, Job, Order, Undo, ready};
 /// How long the log grows before it is written into the database, pages of 4 KiB. Most pages are written by several
 /// commits, and go into the database once.
 const CHECKPOINT_PAGES: u32 = 4000;
+/// Changed pages that are kept in memory until SQLite commits. Above its cache of 2 MB it would write them into its log in the
+/// midst of jobs, the same ones again and again.
+const CHANGED_PAGES_KEPT: u32 = 4096;
 /// How many prepared statements are kept.
 const STATEMENTS_KEPT: usize = 128;
-/// How long SQLite's transaction stays open, at most: what others see who read the file is not older.
-const BEHIND_MAX: Duration = Duration::from_secs(1);
-/// What a commit may take on the thread of who asks for it: as long as other work of a request.
-const QUICK: Duration = Duration::from_millis(2);
-/// How many commits in a row that took longer tell a slow disk from a thread that had to wait for a processor.
-const SLOW_IN_A_ROW: u32 = 3;
-/// How long the writer's thread has all writes then.
-const SLOW_FOR: Duration = Duration::from_millis(200);
-/// The same once several came together: who waits for the disk on its own thread keeps others there from being in the
-/// next group.
-const CROWDED_FOR: Duration = Duration::from_millis(50);
-
-/// Where the writer is, for whose turn it is.
-struct Desk {
-    /// Nothing once it is closed.
-    writer: Mutex<Option<Writer>>,
-    /// When SQLite is to commit.
-    due: Mutex<Option<Instant>>,
-    gate: Mutex<Gate>,
-}
-
-/// Whether the short way is open.
-struct Gate {
-    closed_until: Instant,
-    /// The last commits, as far as they took long.
-    slow: u32,
-}
-
-impl Gate {
-    /// Notes a commit of so many jobs, and closes the short way for a while where that is better left to the thread.
-    fn note(&mut self, jobs: usize, begun: Instant, ended: Instant) {
-        let is_slow = ended.saturating_duration_since(begun) > QUICK;
-        self.slow = if is_slow {
-            self.slow.saturating_add(1)
-        } else {
-            0
-        };
-        if jobs > 1 {
-            self.close(ended + CROWDED_FOR);
-        }
-        if self.slow >= SLOW_IN_A_ROW {
-            self.close(ended + SLOW_FOR);
-        }
-    }
-
-    fn close(&mut self, until: Instant) {
-        self.closed_until = self.closed_until.max(until);
-    }
-}
-
-impl Desk {
-    fn new(writer: Writer) -> Arc<Self> {
-        Arc::new(Self {
-            writer: Mutex::new(Some(writer)),
-            due: Mutex::new(None),
-            gate: Mutex::new(Gate {
-                closed_until: Instant::now(),
-                slow: 0,
-            }),
-        })
-    }
-
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn commit(&self, writer: &mut Writer, group: Vec<Box<dyn Job>>) {
-        let (begun, jobs) = (Instant::now(), group.len());
-        writer.commit(group);
-        self.gate().note(jobs, begun, Instant::now());
-    }
-
-    fn due(&self) -> Option<Instant> {
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes when SQLite is to commit now; whether the thread, which sleeps, has to know.
-    fn note_due(&self, writer: &Writer) -> bool {
-        let due = writer.open_since.map(|since| since + BEHIND_MAX);
-        let mut noted = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = noted.is_none() && due.is_some();
-        *noted = due;
-        is_news
-    }
-}
-
-/// Lets who has a job run it, where nobody else writes.
-#[derive(Clone)]
-pub(crate) struct Direct {
-    desk: Arc<Desk>,
-    thread: Thread,
-}
-
-impl Direct {
-    /// Runs a job here and now, to its end. Gives it back where somebody else writes or several did just now, where commits are
-    /// slow, and where SQLite has to commit first.
-    pub(crate) fn try_write(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
-        if Instant::now() < self.desk.gate().closed_until {
-            return Err(job);
-        }
-        let Ok(mut writer) = self.desk.writer.try_lock() else {
-            return Err(job);
-        };
-        let Some(writer) = writer.as_mut().filter(|writer| writer.redo.has_room()) else {
-            return Err(job);
-        };
-        self.desk.commit(writer, vec![job]);
-        if self.desk.note_due(writer) {
-            self.thread.unpark();
-        }
-        Ok(())
-    }
-}
-
 /// Opens a file, and starts its writer.
 pub(crate) fn start(
     path: &Path,
@@ -200,6 +95,7 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     // What savepoints keep to go back to is of no use after the process.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_spill", CHANGED_PAGES_KEPT)?;
     let records = redo::read(path)?;
     let mut tx = Tx::new(Engine::Sqlite(connection));
     ready(tx.batch("BEGIN IMMEDIATE"))?;
@@ -277,6 +173,14 @@ fn run_thread(desk: &Desk, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock
     }
 }
 
+/// How far a group's changes are.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Stored,
+    /// A record is on its way to the disk.
+    UnderWay,
+}
+
 /// What writes.
 struct Writer {
     tx: Tx,
@@ -304,7 +208,14 @@ impl Writer {
         }
         let begun = Instant::now();
         let outcome = self.run_group(&mut group).and_then(|changes| {
-            self.keep()?;
+            let kept = self.keep()?;
+            // The disk has begun, and what is left to do for the answers is done meanwhile.
+            for job in &mut group {
+                job.prepare();
+            }
+            if kept == Kept::UnderWay {
+                self.finish_keeping()?;
+            }
             Ok(changes)
         });
         let counts = &self.audience.counts;
@@ -339,6 +250,7 @@ impl Writer {
         let tx = &mut self.tx;
         tx.set_view(Some(View::new(self.audience.model.clone(), newest)));
         tx.recorded = Some(Statements::default());
+        tx.set_putting_off(group.len() == 1);
         let mut committed = Vec::new();
         for job in group {
             tx.control("SAVEPOINT job")?;
@@ -350,6 +262,7 @@ impl Writer {
                     return Err(EngineError::TransactionLost);
                 }
                 Err(Undo) => {
+                    tx.forget_later();
                     tx.control("ROLLBACK TO job")?;
                     if let Some(recorded) = &mut tx.recorded {
                         recorded.back_to(before);
@@ -371,8 +284,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts what a group changed on the disk.
-    fn keep(&mut self) -> Result<(), EngineError> {
+    /// Has the disk begin with what a group changed.
+    fn keep(&mut self) -> Result<Kept, EngineError> {
         let statements = self.tx.recorded.take().unwrap_or_default();
         if statements.is_empty() {
             // Nothing is due of a transaction that changed nothing.
@@ -380,20 +293,34 @@ impl Writer {
                 self.tx.control("COMMIT")?;
                 self.open_since = None;
             }
-            return Ok(());
+            return Ok(Kept::Stored);
         }
         match self.redo.append(&statements) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.write_down(),
-            Err(error) => {
-                error!(%error, "the redo file cannot be written; each write is a commit of SQLite from now on");
-                self.write_down()
-            }
+            Ok(true) => return Ok(Kept::UnderWay),
+            Ok(false) => self.write_down()?,
+            Err(error) => self.do_without(&error)?,
         }
+        Ok(Kept::Stored)
+    }
+
+    /// Gives SQLite what was put off, and waits for the disk.
+    fn finish_keeping(&mut self) -> Result<(), EngineError> {
+        if let Err(fault) = self.tx.catch_up() {
+            self.redo.withdraw();
+            return Err(fault);
+        }
+        let synced = self.redo.sync();
+        synced.or_else(|error| self.do_without(&error))
+    }
+
+    fn do_without(&mut self, error: &io::Error) -> Result<(), EngineError> {
+        error!(%error, "the redo file cannot be written; each write is a commit of SQLite from now on");
+        self.write_down()
     }
 
     /// Commits SQLite's transaction, which makes the redo file's records void.
     fn write_down(&mut self) -> Result<(), EngineError> {
+        self.tx.catch_up()?;
         redo::set_generation(self.tx.connection()?, self.redo.next_generation())?;
         self.tx.control("COMMIT")?;
         self.redo.begin_anew();
@@ -423,6 +350,7 @@ impl Writer {
     /// Nothing of a lost group may leak into the next. What was acknowledged before is done again then.
     fn roll_back(&mut self) {
         self.tx.recorded = None;
+        self.tx.forget_later();
         self.open_since = None;
         let open = self
             .tx

@@ -184,9 +184,25 @@ impl Store {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.write_then(make, |value| value).await
+    }
+
+    /// As [`Store::write`], and answers what `then` makes of the closure's answer. It runs once, while the disk is waited for:
+    /// the write may still fail.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_then<T, E, F, G, U>(&self, make: F, then: G) -> Result<U, WriteError<E>>
+    where
+        F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        G: FnOnce(T) -> U + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        U: Send + 'static,
+    {
         let closed = || WriteError::Engine(EngineError::Closed);
         let (reply, answer) = oneshot::channel();
-        if let Some(job) = self.run_at_once(Box::new(Write::new(make, reply))) {
+        if let Some(job) = self.run_at_once(Box::new(Write::new(make, then, reply))) {
             let order = Order::Write(job);
             self.orders.send(order).await.map_err(|_| closed())?;
         }

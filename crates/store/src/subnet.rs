@@ -26,7 +26,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn subnet(&mut self, id: SubnetId) -> Result<Option<Subnet>, EngineError> {
-        self.value(SUBNET, &id.to_string()).await
+        self.noun(id).await
     }
 
     /// A network's subnets, in the order of their creation.
@@ -56,8 +56,7 @@ impl Tx {
     /// When the database fails, or its network is not there.
     pub async fn insert_subnet(&mut self, subnet: &Subnet) -> Result<(), EngineError> {
         let id = subnet.id.to_string();
-        let project = subnet.project_id.0.as_str();
-        if !self.insert(SUBNET, &id, project, subnet, LAYOUT).await? {
+        if !self.insert_noun(subnet).await? {
             return Err(EngineError::Unsound("subnet id: it is taken"));
         }
         self.count_up(SUBNET, &subnet.project_id).await?;
@@ -70,8 +69,7 @@ impl Tx {
     /// # Errors
     /// When the database fails, or it is not there.
     pub async fn update_subnet(&mut self, subnet: &Subnet) -> Result<(), EngineError> {
-        let id = subnet.id.to_string();
-        if !self.update(SUBNET, &id, subnet, LAYOUT).await? {
+        if !self.update_noun(subnet).await? {
             return Err(EngineError::Unsound("subnet to update"));
         }
         Ok(())

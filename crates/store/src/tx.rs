@@ -1,11 +1,14 @@
 //! A transaction: what a job may do.
 
+mod later;
 mod log;
+mod noun;
 mod take;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hextet_core::snapshot::Change;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +18,7 @@ use crate::engine::{EngineError, translate};
 use crate::postgres::Session;
 use crate::redo::Statements;
 use crate::value::{Row, Value};
+use later::Later;
 
 pub(crate) use log::{Logged, View};
 pub use take::Pick;
@@ -37,8 +41,9 @@ pub struct Tx {
     view: Option<View>,
     /// What was changed, where it is to be done again after a crash.
     pub(crate) recorded: Option<Statements>,
-    /// What is known of the counters, where the engine is not a call away.
+    /// What is known of the counters.
     pub(crate) counted: Counted,
+    later: Later,
     /// Whether what was drawn is asked for as if it were named: counting on it has failed.
     pub(crate) careful: bool,
     /// Whether the job is alone in its commit, whose answer says of its last statements, too, how they went.
@@ -62,6 +67,7 @@ impl Tx {
             view: None,
             recorded: None,
             counted: Counted::default(),
+            later: Later::default(),
             careful: false,
             alone: false,
             statements: 0,
@@ -150,6 +156,18 @@ impl Tx {
         value: &(impl Serialize + Sync),
         layout: Layout,
     ) -> Result<bool, EngineError> {
+        self.insert_as(kind, (id, project_id), (value, layout), None)
+            .await
+    }
+
+    /// The same; the change of the snapshot is given, or made of the document.
+    async fn insert_as(
+        &mut self,
+        kind: &str,
+        (id, project_id): (&str, &str),
+        (value, layout): (&(impl Serialize + Sync), Layout),
+        change: Option<Change>,
+    ) -> Result<bool, EngineError> {
         let revision = self.revision().await?;
         let document = Document::render(kind, id, project_id, value, layout, revision)?;
         let (public_bytes, admin_bytes) = document.cuts();
@@ -174,7 +192,7 @@ impl Tx {
         if !stored {
             return Ok(false);
         }
-        self.log(kind, id, Some(document)).await?;
+        self.log(kind, id, Some(document), change).await?;
         Ok(true)
     }
 
@@ -189,13 +207,24 @@ impl Tx {
         value: &(impl Serialize + Sync),
         layout: Layout,
     ) -> Result<bool, EngineError> {
+        self.update_as(kind, id, (value, layout), None).await
+    }
+
+    /// The same; the change of the snapshot is given, or made of the document.
+    async fn update_as(
+        &mut self,
+        kind: &str,
+        id: &str,
+        (value, layout): (&(impl Serialize + Sync), Layout),
+        change: Option<Change>,
+    ) -> Result<bool, EngineError> {
         let Some(mut before) = self.document(kind, id).await? else {
             return Ok(false);
         };
         before.revision = self.revision().await?;
         let document = before.rewrite(kind, value, layout)?;
         self.replace(kind, &document).await?;
-        self.log(kind, id, Some(document)).await?;
+        self.log(kind, id, Some(document), change).await?;
         Ok(true)
     }
 
@@ -241,7 +270,7 @@ impl Tx {
         if gone == 0 {
             return Ok(false);
         }
-        self.log(kind, id, None).await?;
+        self.log(kind, id, None, None).await?;
         Ok(true)
     }
 
@@ -334,6 +363,7 @@ impl Tx {
         sql: &'static str,
         params: &[Value],
     ) -> Result<u64, EngineError> {
+        self.catch_up()?;
         self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {
@@ -349,31 +379,13 @@ impl Tx {
         }
     }
 
-    /// Runs a statement whose answer nobody needs at once: what is wrong with it is said before the job ends. It must
-    /// change `expected` rows, where that is given.
-    pub(crate) async fn exec_later(
-        &mut self,
-        sql: &'static str,
-        params: &[Value],
-        expected: Option<u64>,
-    ) -> Result<(), EngineError> {
-        if let Engine::Postgres(session) = &mut self.engine {
-            self.statements += 1;
-            return session.send(sql, params, expected).await;
-        }
-        let changed = self.exec(sql, params).await?;
-        match expected {
-            Some(expected) if expected != changed => Err(EngineError::Unsound("row to change")),
-            _ => Ok(()),
-        }
-    }
-
     /// Runs a query; answers its rows.
     pub(crate) async fn rows(
         &mut self,
         sql: &'static str,
         params: &[Value],
     ) -> Result<Vec<Row>, EngineError> {
+        self.catch_up()?;
         self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {

@@ -23,6 +23,8 @@ pub(crate) type Changes = Option<(u64, Vec<Logged>)>;
 pub(crate) trait Job: Send {
     /// Runs in its savepoint, again where the transaction is tried again. An error means: undo.
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Changes, Undo>>;
+    /// Makes of the answer what does not depend on the commit, while the disk is waited for.
+    fn prepare(&mut self);
     /// Tells the caller, after the commit or its failure.
     fn finish(self: Box<Self>, committed: Result<(), EngineError>);
 }
@@ -37,28 +39,34 @@ pub(crate) enum Order {
     Close(oneshot::Sender<()>),
 }
 
-/// A closure and the one who waits for its answer.
-pub(crate) struct Write<F, T, E> {
+/// A closure, what is made of its answer, and the one who waits for that.
+pub(crate) struct Write<F, T, E, G, U> {
     make: F,
     outcome: Option<Result<T, WriteError<E>>>,
-    reply: oneshot::Sender<Result<T, WriteError<E>>>,
+    then: Option<G>,
+    prepared: Option<Result<U, WriteError<E>>>,
+    reply: oneshot::Sender<Result<U, WriteError<E>>>,
 }
 
-impl<F, T, E> Write<F, T, E> {
-    pub(crate) fn new(make: F, reply: oneshot::Sender<Result<T, WriteError<E>>>) -> Self {
+impl<F, T, E, G, U> Write<F, T, E, G, U> {
+    pub(crate) fn new(make: F, then: G, reply: oneshot::Sender<Result<U, WriteError<E>>>) -> Self {
         Self {
             make,
             outcome: None,
+            then: Some(then),
+            prepared: None,
             reply,
         }
     }
 }
 
-impl<F, T, E> Job for Write<F, T, E>
+impl<F, T, E, G, U> Job for Write<F, T, E, G, U>
 where
     F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
     T: Send,
     E: Send,
+    G: FnOnce(T) -> U + Send,
+    U: Send,
 {
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Changes, Undo>> {
         Box::pin(async move {
@@ -87,8 +95,19 @@ where
         })
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), EngineError>) {
-        let outcome = match (self.outcome, committed) {
+    fn prepare(&mut self) {
+        let (Some(outcome), Some(then)) = (self.outcome.take(), self.then.take()) else {
+            return;
+        };
+        self.prepared = Some(outcome.and_then(|value| {
+            let then = AssertUnwindSafe(move || then(value));
+            std::panic::catch_unwind(then).map_err(|_| WriteError::Engine(EngineError::Panicked))
+        }));
+    }
+
+    fn finish(mut self: Box<Self>, committed: Result<(), EngineError>) {
+        self.prepare();
+        let outcome = match (self.prepared, committed) {
             (Some(Err(outcome)), _) => Err(outcome),
             (_, Err(error)) => Err(WriteError::Engine(error)),
             (Some(Ok(value)), Ok(())) => Ok(value),

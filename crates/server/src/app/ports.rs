@@ -17,10 +17,9 @@ use hextet_core::subnet::Subnet;
 use hextet_store::{Counter, Document, EngineError, PORT, Pick, Tx};
 use serde_json::{Map, Value as Json};
 use tracing::warn;
-use uuid::Uuid;
 
 use super::policy::{self, PORT as RULES, SUBNET, Target};
-use super::{Ask, Change, Failure, Said, address, networks, quotas, tags, written};
+use super::{Ask, Change, Failure, Said, address, networks, quotas, random_id, tags, written};
 
 /// The scope of the names that links are found by: the first characters of ports' ids.
 const TAP_NAMES: &str = "tap";
@@ -190,7 +189,7 @@ async fn create_one(
 /// An id by whose first characters no other port's link is found.
 async fn new_id(tx: &mut Tx) -> Result<PortId, Failure> {
     for _ in 0..ID_PROBES {
-        let id = PortId(Uuid::new_v4());
+        let id = PortId(random_id());
         let name = id.tap_name();
         if tx
             .claim(Pick::Drawn, (TAP_NAMES, &name), &id.to_string())

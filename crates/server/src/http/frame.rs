@@ -20,6 +20,7 @@ use super::bounds::{
 use super::intake::Budget;
 use super::metrics::Metrics;
 use super::pace::Pace;
+use crate::app::random_id;
 use crate::identity::{Identity, Places, Source};
 
 /// The name under which clients report a request; what a client sends under it names the work that it is a part of.
@@ -106,13 +107,13 @@ pub(super) async fn frame(State(edge): State<Edge>, request: Request, next: Next
     drop(under_way);
     let id = HeaderValue::from_str(&id).expect("a UUID is visible ASCII");
     response.headers_mut().insert(X_OPENSTACK_REQUEST_ID, id);
-    edge.note(&span, &method, &response, began);
+    edge.note(span, &method, &response, began);
     response
 }
 
 /// The id of a request.
 pub(super) fn new_id() -> String {
-    format!("req-{}", Uuid::new_v4())
+    format!("req-{}", random_id())
 }
 
 impl Edge {
@@ -193,18 +194,21 @@ impl Edge {
         }
     }
 
-    /// The line in the log and the place in the metrics.
-    fn note(&self, span: &Span, method: &Method, response: &Response, began: Instant) {
+    /// The place in the metrics, and the line in the log, which is written once the answer is on its way.
+    fn note(&self, span: Span, method: &Method, response: &Response, began: Instant) {
         let took = began.elapsed();
-        let route = response.extensions().get::<MatchedPath>();
-        let route = route.map_or("none", MatchedPath::as_str);
+        let found = response.extensions().get::<MatchedPath>().cloned();
+        let route = found.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status().as_u16();
         self.inner
             .metrics
             .count_request(route, method, status, took);
         if self.inner.access_log {
             let duration_ms = took.as_secs_f64() * 1000.0;
-            span.in_scope(|| tracing::info!(route, status, duration_ms, "answered"));
+            tokio::spawn(async move {
+                let route = found.as_ref().map_or("none", MatchedPath::as_str);
+                span.in_scope(|| tracing::info!(route, status, duration_ms, "answered"));
+            });
         }
     }
 }

@@ -109,6 +109,8 @@ fn start(number: usize, mut ended: watch::Receiver<()>) -> io::Result<Lane> {
                         _ = ended.changed() => break,
                     }
                 }
+                // What is left to say of the last requests has its turn.
+                tokio::task::yield_now().await;
             });
             runtime.shutdown_background();
         })?;

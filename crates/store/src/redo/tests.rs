@@ -79,6 +79,45 @@ fn records_behind_a_damaged_one_are_seen() {
     assert_eq!(stranded(cut, GENERATION, 4), 0);
 }
 
+/// Appends a record and waits for the disk.
+fn kept(redo: &mut Redo, statements: &Statements) -> io::Result<bool> {
+    let appended = redo.append(statements)?;
+    redo.sync()?;
+    Ok(appended)
+}
+
+#[test]
+fn what_the_disk_refuses_at_the_sync_is_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    std::fs::write(&path, "").unwrap();
+    let mut redo = Redo::open(&path, true).unwrap();
+    redo.begin(GENERATION);
+    redo.break_sync();
+    assert!(redo.append(&insertion(1)).unwrap(), "it can be written");
+    assert!(redo.sync().is_err());
+    assert!(redo.is_empty());
+    assert!(
+        !kept(&mut redo, &insertion(2)).unwrap(),
+        "nothing follows it"
+    );
+}
+
+#[test]
+fn a_record_that_is_withdrawn_is_not_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    std::fs::write(&path, "").unwrap();
+    let mut redo = Redo::open(&path, true).unwrap();
+    redo.begin(GENERATION);
+    assert!(kept(&mut redo, &insertion(1)).unwrap());
+    assert!(redo.append(&insertion(2)).unwrap());
+    redo.withdraw();
+    assert_eq!(replayed(&read(&path).unwrap(), GENERATION), (1, 1));
+    assert!(kept(&mut redo, &insertion(3)).unwrap());
+    assert_eq!(replayed(&read(&path).unwrap(), GENERATION), (2, 2));
+}
+
 #[test]
 fn a_redo_file_is_missed_where_one_belongs_and_so_is_its_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +129,7 @@ fn a_redo_file_is_missed_where_one_belongs_and_so_is_its_end() {
     assert_eq!(wrong(), Some("it is missing"));
     let mut redo = Redo::open(&path, true).unwrap();
     redo.begin(GENERATION);
-    assert!(redo.append(&insertion(1)).unwrap());
+    assert!(kept(&mut redo, &insertion(1)).unwrap());
     assert_eq!(wrong(), None);
     redo.file.set_len(FILE_BYTES as u64 - 1).unwrap();
     assert_eq!(wrong(), Some("it was cut short"));
@@ -144,17 +183,20 @@ fn what_does_not_fit_or_cannot_be_written_is_not_in_the_file() {
     redo.begin(GENERATION);
     let mut large = Statements::default();
     large.push("SELECT ?1", &[vec![0; FILE_BYTES / 2].into()]);
-    assert!(redo.append(&insertion(1)).unwrap());
-    assert!(redo.append(&large).unwrap());
-    assert!(!redo.append(&large).unwrap());
-    assert!(redo.append(&insertion(2)).unwrap());
+    assert!(kept(&mut redo, &insertion(1)).unwrap());
+    assert!(kept(&mut redo, &large).unwrap());
+    assert!(!kept(&mut redo, &large).unwrap());
+    assert!(kept(&mut redo, &insertion(2)).unwrap());
     assert_eq!(replayed(&read(&path).unwrap(), GENERATION), (3, 2));
     redo.begin_anew();
-    assert!(redo.append(&insertion(3)).unwrap());
+    assert!(kept(&mut redo, &insertion(3)).unwrap());
     assert_eq!(replayed(&read(&path).unwrap(), GENERATION + 1), (1, 1));
     redo.break_file();
-    assert!(redo.append(&insertion(4)).is_err());
-    assert!(!redo.append(&insertion(5)).unwrap(), "nothing follows it");
+    assert!(kept(&mut redo, &insertion(4)).is_err());
+    assert!(
+        !kept(&mut redo, &insertion(5)).unwrap(),
+        "nothing follows it"
+    );
 }
 
 #[test]
@@ -167,13 +209,13 @@ fn a_file_has_room_until_a_usual_record_may_not_fit_and_from_the_next_generation
     let long = insertion(i64::try_from(USUAL_BYTES).unwrap() - 400);
     let mut records = 0;
     while redo.has_room() {
-        assert!(redo.append(&long).unwrap(), "what has room is taken");
+        assert!(kept(&mut redo, &long).unwrap(), "what has room is taken");
         records += 1;
     }
     assert_eq!(records, FILE_BYTES / USUAL_BYTES);
     redo.begin_anew();
     assert!(redo.has_room());
     redo.break_file();
-    assert!(redo.append(&long).is_err());
+    assert!(kept(&mut redo, &long).is_err());
     assert!(!redo.has_room(), "a file that the disk refused");
 }

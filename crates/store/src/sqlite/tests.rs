@@ -2,11 +2,13 @@
 //! are dropped as they stand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::BoxFuture;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::desk::{CROWDED_FOR, Gate, QUICK, SLOW_FOR};
 use super::*;
 use crate::document::Layout;
 use crate::writer::Write;
@@ -143,10 +145,10 @@ fn a_full_redo_file_makes_sqlite_commit() {
     let mut bed = Bed::new();
     let mut writer = bed.writer();
     // One that is too long for the file by itself, many that fill it up.
-    assert!(bed.put(&mut writer, "long", 3 << 20));
+    assert!(bed.put(&mut writer, "long", redo::FILE_BYTES));
     assert!(writer.open_since.is_none());
     for number in 0..40 {
-        assert!(bed.put(&mut writer, &format!("n{number}"), 100_000));
+        assert!(bed.put(&mut writer, &format!("n{number}"), redo::FILE_BYTES / 20));
     }
     drop(writer);
     assert_eq!(bed.found(), bed.acknowledged);
@@ -164,6 +166,66 @@ fn without_a_redo_file_every_write_is_a_commit_of_sqlite() {
     }
     drop(writer);
     assert_eq!(bed.found(), bed.acknowledged);
+}
+
+#[test]
+fn a_record_whose_sync_fails_is_a_commit_of_sqlite() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "before", 10));
+    // What was acknowledged is in SQLite, so that the redo file need not be read again.
+    writer.write_down().unwrap();
+    writer.redo.break_sync();
+    for id in ["first", "second"] {
+        assert!(bed.put(&mut writer, id, 10));
+        assert!(writer.open_since.is_none(), "SQLite has committed");
+    }
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+/// A write that is refused from the second time on.
+fn only_once(tx: &mut Tx) -> BoxFuture<'_, Result<(), EngineError>> {
+    let value = BTreeMap::from([("text", "")]);
+    Box::pin(async move {
+        let stored = tx.insert("thing", "one", "", &value, Layout::default());
+        stored.await?.then_some(()).ok_or(EngineError::Closed)
+    })
+}
+
+#[test]
+fn what_sqlite_refuses_after_the_record_was_written_is_lost_for_good() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    assert!(bed.put(&mut writer, "before", 10));
+    // A row that stands in the way of the log's next, which nobody looks for first.
+    let next = writer.audience.model().generation().revision + 1;
+    let row = format!(
+        "INSERT INTO change (revision, ordinal, kind, id, op, body, project_id, public_bytes, admin_bytes) \
+         VALUES ({next}, 0, 'thing', 'x', 'put', '', '', 0, 0)"
+    );
+    ready(writer.tx.batch(&row)).unwrap();
+    assert!(!bed.put(&mut writer, "lost", 10));
+    // The row went with the transaction, what was acknowledged did not.
+    assert!(bed.put(&mut writer, "after", 10));
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+    assert!(!bed.acknowledged.contains("lost"));
+}
+
+#[test]
+fn an_answer_is_prepared_once_and_only_where_there_is_one() {
+    let bed = Bed::new();
+    let mut writer = bed.writer();
+    for refused in [false, true] {
+        let (reply, mut answer) = oneshot::channel();
+        let prepared = Arc::new(AtomicU32::new(0));
+        let count = prepared.clone();
+        let then = move |()| count.fetch_add(1, Ordering::Relaxed);
+        writer.commit(vec![Box::new(Write::new(only_once, then, reply))]);
+        assert_eq!(answer.try_recv().unwrap().is_err(), refused);
+        assert_eq!(prepared.load(Ordering::Relaxed), u32::from(!refused));
+    }
 }
 
 #[test]
@@ -192,7 +254,7 @@ where
     F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<bool, EngineError>> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Write::new(make, reply)), answer)
+    (Box::new(Write::new(make, |answer| answer, reply)), answer)
 }
 
 /// A job that stores a document.

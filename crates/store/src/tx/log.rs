@@ -8,6 +8,7 @@ use hextet_core::port::Port;
 use hextet_core::snapshot::Change;
 use hextet_core::subnet::Subnet;
 
+use super::noun::Noun;
 use super::{Engine, Tx};
 use crate::document::Document;
 use crate::engine::EngineError;
@@ -104,6 +105,16 @@ impl View {
     fn changes<'a>(&'a self, logged: &'a [Logged]) -> impl Iterator<Item = &'a Change> {
         let mine = logged.iter().filter_map(|one| one.change.as_ref());
         self.changes.iter().chain(mine).map(Arc::as_ref)
+    }
+
+    pub(super) fn noun<N: Noun>(&self, logged: &[Logged], id: N::Id) -> Option<N> {
+        let mine = logged.iter().filter_map(|one| one.change.as_ref());
+        let changes = self.changes.iter().chain(mine).rev();
+        if let Some(now) = changes.into_iter().find_map(|change| N::after(change, id)) {
+            return now.cloned();
+        }
+        let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
+        N::held(model.snapshot(), id).cloned()
     }
 
     fn ports_of(&self, logged: &[Logged], network: NetworkId) -> Vec<Port> {
@@ -252,9 +263,13 @@ impl Tx {
         kind: &str,
         id: &str,
         document: Option<Document>,
+        change: Option<Change>,
     ) -> Result<(), EngineError> {
         self.revision().await?;
-        let change = model::decode(kind, id, document.as_ref())?;
+        let change = match change {
+            Some(change) => Some(change),
+            None => model::decode(kind, id, document.as_ref())?,
+        };
         self.logged.push(Logged {
             kind: kind.into(),
             id: id.into(),

@@ -158,6 +158,8 @@ async fn a_request_has_one_line_with_the_id_that_its_client_was_told() {
     // thread answers that nobody listens, for all.
     let silent = tracing_subscriber::fmt().with_max_level(LevelFilter::OFF);
     let _second = tracing::Dispatch::new(silent.finish());
+    // A line is written when its answer is on its way: those of before have their turn.
+    tokio::task::yield_now().await;
     let guard = tracing::subscriber::set_default(subscriber);
     let global = "req-3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     let token = cloud.tokens["demo"].clone();
@@ -182,6 +184,8 @@ async fn a_request_has_one_line_with_the_id_that_its_client_was_told() {
                 .to_owned(),
         );
     }
+    // And the last one of these.
+    tokio::task::yield_now().await;
     drop(guard);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let told: Vec<&str> = text.lines().collect();

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use hextet_core::refusal::Refusal;
-use hextet_store::Model;
+use hextet_store::{Document, Model};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
@@ -133,12 +133,12 @@ async fn create<R: Resource>(
     let Posted { objects, bulk } = posted::<R::Post>(R::NOUN, body).await?;
     let asked = objects.into_iter().map(|said| said.map(R::asked));
     let ask = state.ask(caller, asked.collect::<Result<_, _>>()?);
-    let made = app::transact(&state.store, ask, R::CREATE).await?;
-    let body = match made.as_slice() {
+    let render = move |made: Vec<Document>| match made.as_slice() {
         // Nobody has seen anything of what was just made.
         [one] if !bulk => view::one(R::NOUN, one, None, &[], admin),
         many => view::many(R::NOUN, many.iter(), admin),
     };
+    let body = app::transact_then(&state.store, ask, R::CREATE, render).await?;
     Ok(text(StatusCode::CREATED, body))
 }
 
