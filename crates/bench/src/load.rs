@@ -42,6 +42,14 @@ impl Window {
         crate::report::median(times.collect())
     }
 
+    /// What 99 of 100 steps took at most, milliseconds.
+    pub fn p99_ms(&self) -> f64 {
+        let mut steps = self.steps.clone();
+        steps.sort_unstable();
+        let last = steps.get(steps.len() * 99 / 100).or(steps.last());
+        last.map_or(0.0, |step| step.as_secs_f64() * 1e3)
+    }
+
     /// Processor time a step, microseconds: the server's, the clients'.
     pub fn cpu_us(&self) -> (f64, f64) {
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / self.steps.len() as f64;

@@ -96,6 +96,14 @@ impl Bench {
                 .against(neutron::CHAINS_1)
                 .target(60.0 * neutron::CHAINS_1),
         );
+        let p99 = alone.iter().map(Window::p99_ms).collect();
+        self.report
+            .add(medians("chain, SQLite, 1 client, p50", &alone));
+        self.report.add(Row::new(
+            "chain, SQLite, 1 client, p99",
+            Unit::Milliseconds,
+            p99,
+        ));
         self.report.add(Row::new(
             "the disk: a synced 4 KB write, over a page",
             Unit::Milliseconds,
