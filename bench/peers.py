@@ -80,8 +80,14 @@ class Peer:
 
 
 class Radvd(Peer):
-    def serve_all(self, stateful=False):
+    # As mobile hosts may be served (RFC 6275 §7.5), and with our Retrans Timer.
+    OFTEN = ("MinRtrAdvInterval 0.03; MaxRtrAdvInterval 0.07; MinDelayBetweenRAs 0.03; AdvIntervalOpt on; AdvDefaultLifetime 1800; "
+             "AdvRetransTimer 100; ")
+
+    def serve_all(self, stateful=False, often=False):
+        """`often`: to all nodes all the time, however little they ask."""
         managed, own = ("AdvManagedFlag on; ", "AdvAutonomous off; ") if stateful else ("", "")
+        managed += self.OFTEN if often else ""
         links = "".join(f"interface srv{number} {{ AdvSendAdvert on; {managed}prefix {self.prefix(number)}/64 {{ {own}}}; }};\n"
                         for number in range(self.links))
         self.serve("radvd", "-n", "-C", self.file("radvd.conf", links), "-p", self.file("radvd.pid", ""))
