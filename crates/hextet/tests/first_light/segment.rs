@@ -12,6 +12,7 @@ use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches
 
 mod detached;
 mod formed;
+mod servers;
 
 /// The router's on the segment, and the prefix there.
 const ROUTER: &str = "2001:db8:aa::1";
@@ -123,6 +124,32 @@ impl Segment {
 impl Drop for Segment {
     fn drop(&mut self) {
         self.stop_advertising();
+    }
+}
+
+/// dnsmasq as a DHCP server of the segment's, not of the cloud's; ended when dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(namespace: &Namespace, options: &[String]) -> Self {
+        let mut dnsmasq = Command::new("dnsmasq");
+        // It serves no names, and leaves no file behind.
+        dnsmasq
+            .args(["--no-daemon", "--conf-file=/dev/null", "--user=root"])
+            .args(["--port=0", "--interface=eth0", "--leasefile-ro"])
+            .arg("--pid-file")
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(namespace.spawn(&mut dnsmasq))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,7 +1,5 @@
 //! Addresses on a physical segment that the cloud does not assign: formed by guests, or given by the operator's own server.
 
-use std::process::{Child, Command, Stdio};
-
 use super::*;
 use crate::dhcpv6::Client;
 
@@ -9,31 +7,6 @@ use crate::dhcpv6::Client;
 const BEYOND: &str = "2001:db8:ee::1";
 /// What the operator's server gives.
 const POOL: &str = "2001:db8:aa::1000,2001:db8:aa::10ff,64,1h";
-
-/// dnsmasq as the operator's DHCPv6 server on the segment, ended when dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(segment: &Segment) -> Self {
-        let mut dnsmasq = Command::new("dnsmasq");
-        // It serves no names, and leaves no file behind.
-        dnsmasq
-            .args(["--no-daemon", "--conf-file=/dev/null", "--user=root"])
-            .args(["--port=0", "--interface=eth0", "--leasefile-ro"])
-            .args(["--pid-file", &format!("--dhcp-range={POOL}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(segment.outside.spawn(&mut dnsmasq))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 impl Segment {
     /// Waits until the port is known to have learned the address, which then reaches and is reached from outside; the API
@@ -113,7 +86,8 @@ fn what_the_operators_own_server_gives_is_learned_where_only_the_advertisement_i
         "AdvManagedFlag on; AdvOtherConfigFlag on;",
         "AdvAutonomous off;",
     );
-    let _server = Server::start(&segment);
+    let range = format!("--dhcp-range={POOL}");
+    let _server = Server::start(&segment.outside, &[range]);
     let (one, id, promised) = segment.cloud.guest(&segment.network, "one");
     let _client = Client::dhclient(&segment.cloud, &one, &[]);
     let (given, length) = until("an address of the server's", || {
