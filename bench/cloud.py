@@ -32,13 +32,14 @@ def login(netns, clouds, quiet=False):
 
 
 class Cloud:
-    """One host with all of it. `core` is where the agent runs; `None` lets it run anywhere."""
+    """One host with all of it. `core` is where the agent runs; `None` lets it run anywhere. `settings` are lines of server.toml
+    and of agent.toml, by their names without the ending."""
 
-    def __init__(self, folder, core=None):
+    def __init__(self, folder, core=None, settings=None):
         self.folder = os.path.join(folder, "cloud")
         self.netns = f"hxbench-{os.getpid()}"
         self.guests = f"{self.netns}-g"
-        self.core = core
+        self.core, self.settings = core, settings or {}
         self.server = self.agent = None
         self.prefixes = 0
 
@@ -66,6 +67,12 @@ class Cloud:
         up.terminate()
         if up.wait() != 0 or not ready:
             sys.exit(f"bench: hextet did not come up: {open(self.folder + '.log').read()[-2000:]}")
+        for name, lines in self.settings.items():
+            path = os.path.join(self.folder, f"{name}.toml")
+            with open(path) as file:
+                text = file.read()
+            with open(path, "w") as file:
+                file.write(f"{lines}\n{text}")
         with open(os.path.join(self.folder, "agent.toml"), "rb") as file:
             self.agent_toml = tomllib.load(file)
         self.socket = self.agent_toml["socket"]

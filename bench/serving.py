@@ -19,9 +19,9 @@ ONE, EACH = "o", "n"  # how the links of the one network are named, and those of
 class Bed:
     """The host with its ports, and answers from it and from peers."""
 
-    def __init__(self, folder, networks=0, one=0):
+    def __init__(self, folder, networks=0, one=0, settings=None):
         """Networks with a port each, and ports of one network."""
-        self.cloud, self.wanted = Cloud(folder, core=SERVER), (networks, one)
+        self.cloud, self.wanted = Cloud(folder, core=SERVER, settings=settings), (networks, one)
 
     def __enter__(self):
         cloud = self.cloud.__enter__()
