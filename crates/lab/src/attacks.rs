@@ -26,11 +26,11 @@ use crate::interrupt::Interrupt;
 use crate::lab::{Lab, say};
 use crate::networks::NetworkSpec;
 use bed::Bed;
-use harm::{Harm, Watch};
+use harm::Watch;
 use tools::{ATTACKS, Attack};
 
 /// The networks whose guests are attacker, victim and their neighbour: one where they form their addresses, and one where a
-/// server gives them.
+/// server gives them, of as few as could be used up.
 pub const NETWORKS: [NetworkSpec; 2] = [
     NetworkSpec {
         name: "attacked",
@@ -44,7 +44,7 @@ pub const NETWORKS: [NetworkSpec; 2] = [
     },
     NetworkSpec {
         name: "starved",
-        cidr: "2001:db8:b::/64",
+        cidr: "2001:db8:b::/124",
         mode: "dhcpv6-stateful",
         mtu: None,
         ipv4: None,
@@ -65,14 +65,9 @@ const ROUND: Duration = Duration::from_millis(2500);
 
 /// Programs of the attacks, and Debian's packages of them.
 pub fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let tools = ATTACKS.iter().map(|attack| {
-        let tool = attack.tool();
-        let package = match tool.starts_with("atk6-") {
-            true => "thc-ipv6",
-            false => "ipv6toolkit",
-        };
-        (tool, package)
-    });
+    let tools = ATTACKS
+        .iter()
+        .map(|attack| (attack.tool(), attack.package()));
     tools.chain([("dnsmasq", "dnsmasq-base")])
 }
 
@@ -113,9 +108,9 @@ pub fn run(lab: &Lab, interrupt: &Interrupt) -> Result<Vec<Row>> {
     for attack in ATTACKS {
         interrupt.check()?;
         let name = attack.name;
-        let cloud = match attack.harm {
-            Harm::Leases => &given,
-            _ => &formed,
+        let cloud = match attack.harm.is_of_a_server() {
+            true => &given,
+            false => &formed,
         };
         rows.push(row(lab, cloud, attack).with_context(|| format!("the attack: {name}"))?);
     }
@@ -126,7 +121,7 @@ fn row(lab: &Lab, cloud: &Bed, attack: &'static Attack) -> Result<Row> {
     say(&format!("attack: {}: {}", attack.name, attack.command));
     // What the last attack did is gone with it.
     let mut bare = Bed::plain(&lab.id())?;
-    if matches!(attack.harm, Harm::Leases) {
+    if attack.harm.is_of_a_server() {
         bare.serve_dhcpv6()?;
     }
     let plain = trial(attack, &bare, HARM_BOUND)?;

@@ -70,7 +70,7 @@ pub struct LabArgs {
     #[arg(long)]
     pub once: bool,
 
-    /// Besides, try the attacks of thc-ipv6 and ipv6toolkit on a plain bridge and on the cloud
+    /// Besides, try the attacks of thc-ipv6, ipv6toolkit and perfdhcp on a plain bridge and on the cloud
     #[arg(long)]
     pub attacks: bool,
 

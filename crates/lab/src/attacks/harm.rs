@@ -18,6 +18,7 @@ pub const ROGUE_PREFIX: &str = "2001:db8:bad::/64";
 pub const ROGUE_SERVER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0x53);
 /// What the victim calls itself when it is to be refused it, in the /64 of its other address.
 const NEW_ADDRESS: u16 = 0xadd;
+const NO_ADDRESS: &str = "no address left for it";
 
 /// What the victim has afterwards.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,15 @@ pub enum Harm {
     Heard(Sign, usize),
     /// No address of the DHCPv6 server's, or not what the attacker was given besides its own.
     Leases,
+    /// No address, since the DHCPv6 server has given all that it has to others.
+    Pool,
+}
+
+impl Harm {
+    /// Whether it is done to who is served by a DHCPv6 server.
+    pub fn is_of_a_server(self) -> bool {
+        matches!(self, Harm::Leases | Harm::Pool)
+    }
 }
 
 /// Watches for one harm.
@@ -120,8 +130,16 @@ impl<'a> Watch<'a> {
         Ok(match self.harm {
             Harm::Leases => match lease::hoarded(self.bed, &self.ear) {
                 Some(address) => Some(format!("the attacker was given {address}, too")),
-                None => lease::refused(victim)?,
+                None => match lease::given(victim)? {
+                    Some(addresses) => addresses.is_empty().then(|| NO_ADDRESS.to_owned()),
+                    None => Some("no DHCPv6 server answers it".to_owned()),
+                },
             },
+            Harm::Pool => {
+                let given = lease::given(victim)?;
+                let given = given.context("no DHCPv6 server answers the victim")?;
+                given.is_empty().then(|| NO_ADDRESS.to_owned())
+            }
             Harm::Address => victim
                 .look("ip -6 -o addr show dev eth0")?
                 .contains(ROGUE)

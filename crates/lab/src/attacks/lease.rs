@@ -69,11 +69,11 @@ fn options(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Asks for an address in the station's name; in words, why it gets none.
+/// Asks for an address in the station's name; which it could have, `None` where no server answers.
 ///
 /// # Errors
 /// When the station cannot be looked into.
-pub fn refused(station: &Station) -> Result<Option<String>> {
+pub fn given(station: &Station) -> Result<Option<Vec<Ipv6Addr>>> {
     let ear = Ear::open(station)?;
     let (socket, scope) = station.inside(|| {
         let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
@@ -89,12 +89,11 @@ pub fn refused(station: &Station) -> Result<Option<String>> {
         let heard = ear.frames();
         let mut answers = heard.iter().filter_map(|frame| answer(frame));
         if let Some(own) = answers.find(|answer| answer.transaction == SOLICIT[1..4]) {
-            let none = own.addresses.is_empty();
-            return Ok(none.then(|| "no address left for it".to_owned()));
+            return Ok(Some(own.addresses));
         }
         thread::sleep(LOOK);
     }
-    Ok(Some("no DHCPv6 server answers it".to_owned()))
+    Ok(None)
 }
 
 /// The first address that the attacker was given and that is not its own.

@@ -1,4 +1,4 @@
-//! The attacks: real tools of Debian's thc-ipv6 and ipv6toolkit, and what each does to a victim on a plain bridge.
+//! The attacks: real tools of Debian's thc-ipv6, ipv6toolkit and kea-admin, and what each does to a victim on a plain bridge.
 
 use super::bed::Bed;
 use super::ear::Sign;
@@ -188,6 +188,12 @@ pub const ATTACKS: &[Attack] = &[
         "atk6-flood_dhcpc6 -N eth0",
         Harm::Leases,
     ),
+    // Unlike that tool it takes what it is offered, for each of its clients.
+    attack(
+        "so many clients that take what a DHCPv6 server has",
+        "perfdhcp -6 -l eth0 -r 1000 -R 10000 -p 60",
+        Harm::Pool,
+    ),
 ];
 
 impl Attack {
@@ -215,5 +221,14 @@ impl Attack {
     /// The tool's name.
     pub fn tool(&self) -> &'static str {
         self.command.split(' ').next().unwrap_or_default()
+    }
+
+    /// Debian's package of the tool.
+    pub fn package(&self) -> &'static str {
+        match self.tool() {
+            "perfdhcp" => "kea-admin",
+            tool if tool.starts_with("atk6-") => "thc-ipv6",
+            _ => "ipv6toolkit",
+        }
     }
 }
