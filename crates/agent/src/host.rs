@@ -12,6 +12,7 @@ mod local;
 mod news;
 mod part;
 mod pass;
+mod plan;
 mod rounds;
 mod scene;
 mod segments;
@@ -22,13 +23,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hextet_core::ids::{PortId, Vni};
-use hextet_core::plan::HostPlan;
 use hextet_core::report::{ClaimOutcome, HostReport};
 use hextet_feed::sync::PlanDelta;
 use hextet_feed::v1;
 use hextet_proto::{LinkEvent, SegmentSeen};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info};
+use tracing::error;
 
 use crate::claims::Taps;
 use crate::config::Config;
@@ -57,8 +57,6 @@ pub const INPUTS_MAX: usize = 256;
 const INPUTS_PER_PASS: usize = 64;
 /// How long after a pass with failures the next one comes by itself.
 const FAILURE_RETRY: Duration = Duration::from_secs(2);
-/// How often it is looked for a namespace that is not there.
-const NETNS_POLL: Duration = Duration::from_millis(250);
 /// A pass of so many changes leaves much memory behind that it needed for itself.
 const LARGE_PASS: usize = 256;
 /// How long after such a pass its memory is given back: what follows it may need some again.
@@ -80,13 +78,13 @@ pub enum Input {
     Segments(BTreeMap<Vni, SegmentSeen>),
     /// What the server says of a tap that was claimed.
     Claimed(String, ClaimOutcome),
-    /// The command line asks.
+    /// Somebody of this host asks.
     Local(Local),
     /// The process ends; nothing is torn down.
     Stop,
 }
 
-/// A question of the command line, and where its answer goes.
+/// A question, of the command line for the most part, and where its answer goes.
 pub enum Local {
     /// This link carries this port.
     Attach(PortId, Target, oneshot::Sender<Result<(), tonic::Status>>),
@@ -105,6 +103,8 @@ pub enum Local {
     Status(oneshot::Sender<v1::StatusReply>),
     /// What there is to measure; `None` where a part of it cannot be had now.
     Figures(oneshot::Sender<Option<Box<Figures>>>),
+    /// What a server is greeted with: it is the uplink that asks.
+    Greet(oneshot::Sender<Vec<v1::Hello>>),
     /// Everything is taken off.
     Down(oneshot::Sender<Result<(), tonic::Status>>),
 }
@@ -135,8 +135,6 @@ pub struct Ports {
     pub inputs: mpsc::Receiver<Input>,
     /// For the serving thread.
     pub input: mpsc::Sender<Input>,
-    /// The plan as it is on disk.
-    pub plans: watch::Sender<Arc<HostPlan>>,
     /// Everything that there is to report.
     pub reports: watch::Sender<Arc<HostReport>>,
     /// Taps that the server is to be asked for.
@@ -183,6 +181,8 @@ pub struct Host {
     /// Ports whose table of groups was made anew: their guests are to be asked.
     unasked: BTreeSet<PortId>,
     passed_at: Instant,
+    /// When it was looked for namespaces that are not there.
+    namespaces_looked_at: Instant,
     /// When a large pass left free memory behind.
     littered_at: Option<Instant>,
     directory: PlanDirectory,
@@ -211,7 +211,6 @@ impl Host {
         let sender = Sender::new().map_err(io("open a packet socket"))?;
         let serve = Serve::start(punt, fastpath.objections()?, sender, ports.input.clone())
             .map_err(io("start the serving thread"))?;
-        ports.plans.send_replace(Arc::new(state.plan.clone()));
         Ok(Self {
             config,
             ports,
@@ -240,6 +239,7 @@ impl Host {
             rounds: Rounds::new(Instant::now()),
             unasked: BTreeSet::new(),
             passed_at: Instant::now(),
+            namespaces_looked_at: Instant::now(),
             littered_at: None,
             directory: PlanDirectory::default(),
             down: false,
@@ -256,6 +256,7 @@ impl Host {
                 .min(self.until_told())
                 .min(self.until_look())
                 .min(self.until_round())
+                .min(self.until_namespaces())
                 .min(self.until_given_back())
                 .min(self.group_age.until(Instant::now()));
             let first = runtime
@@ -267,16 +268,14 @@ impl Host {
             };
             // A question is answered after what came before it has been brought about.
             let mut questions = Vec::new();
+            let mut deltas = Vec::new();
             let mut heard = Vec::new();
             let mut links = Vec::new();
             let mut changed = false;
             let mut left = INPUTS_PER_PASS;
             while let Some(input) = next {
                 match input {
-                    Input::Delta(delta) => {
-                        changed = true;
-                        self.take_delta(delta);
-                    }
+                    Input::Delta(delta) => deltas.push(delta),
                     Input::Links(changes) => links.extend(changes),
                     Input::Events(events) => heard.extend(events),
                     Input::Segments(seen) => {
@@ -287,6 +286,7 @@ impl Host {
                     Input::Local(question) => questions.push(question),
                     Input::Stop => {
                         self.take_events(heard);
+                        self.take_deltas(deltas);
                         return self.write();
                     }
                 }
@@ -296,7 +296,7 @@ impl Host {
                 }
                 next = self.ports.inputs.try_recv().ok();
             }
-            self.follow(changed, &links, heard);
+            self.follow(changed, deltas, &links, heard);
             for question in questions {
                 self.answer(question);
             }
@@ -306,6 +306,7 @@ impl Host {
             }
             self.age_groups();
             self.make_round();
+            self.look_for_namespaces();
             if self.until_write().is_zero() {
                 self.write();
             }
@@ -318,7 +319,20 @@ impl Host {
     }
 
     /// A pass where one is due, else what of the news needs less.
-    fn follow(&mut self, changed: bool, links: &[LinkChange], heard: Vec<(PortId, LinkEvent)>) {
+    fn follow(
+        &mut self,
+        mut changed: bool,
+        deltas: Vec<PlanDelta>,
+        links: &[LinkChange],
+        mut heard: Vec<(PortId, LinkEvent)>,
+    ) {
+        let mut part = None;
+        if !deltas.is_empty() {
+            // What guests did they did under the plan as it was.
+            self.learn(std::mem::take(&mut heard));
+            part = self.take_deltas(deltas);
+            changed |= part.is_none();
+        }
         let state = &self.state;
         let port_of = |name: &str| state.port_of_link(name);
         let news = take_links(links, &mut self.known, &mut self.carriers, port_of);
@@ -326,8 +340,9 @@ impl Host {
             self.take_events(heard);
             return self.bring_about();
         }
-        if !heard.is_empty() {
-            self.learn(heard);
+        self.learn(heard);
+        if let Some(part) = part {
+            self.bring_part_about(part);
         }
         if !news.ports.is_empty() {
             self.bring_some_about(&news.ports);
@@ -335,30 +350,6 @@ impl Host {
         if !news.carriers.is_empty() {
             self.tell_of(&news.carriers);
         }
-    }
-
-    fn take_delta(&mut self, delta: PlanDelta) {
-        if self.down {
-            return;
-        }
-        let changes = delta.changes.len();
-        let gone: BTreeSet<PortId> = delta
-            .changes
-            .iter()
-            .filter_map(|(key, entry)| match (key, entry) {
-                (hextet_core::plan::PlanKey::Port(id), None) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        gone.iter().for_each(|port| self.let_go(*port));
-        self.serve.cease(gone);
-        self.state.take(delta, now_s());
-        // On disk before anybody is told.
-        self.write();
-        self.ports
-            .plans
-            .send_replace(Arc::new(self.state.plan.clone()));
-        info!(generation = ?self.state.plan.generation, changes, "plan taken");
     }
 
     /// One pass, then all who must hear of it.
@@ -399,10 +390,6 @@ impl Host {
         let mut wait = self.config.resync;
         if self.down || self.state.plan.cloud().is_none() {
             return wait.saturating_sub(self.passed_at.elapsed());
-        }
-        let missing_netns = |problem| matches!(problem, &LinkProblem::NoNetns(_));
-        if self.problems.values().any(missing_netns) {
-            wait = wait.min(NETNS_POLL);
         }
         if self.failure.is_some() || !self.failures.is_empty() {
             wait = wait.min(FAILURE_RETRY);

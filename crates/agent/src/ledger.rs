@@ -10,9 +10,9 @@ use std::net::Ipv6Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use hextet_core::ids::PortId;
+use hextet_core::ids::{PortId, Vni};
 use hextet_core::modes::RaSender;
-use hextet_core::plan::{HostPlan, PlanKey};
+use hextet_core::plan::{HostPlan, PlanEntry, PlanKey};
 use hextet_feed::sync::PlanDelta;
 use hextet_proto::{LEARNED_GLOBAL_MAX, LEARNED_LINK_LOCAL_MAX, Reconfigurable};
 use ipnet::Ipv6Net;
@@ -90,7 +90,8 @@ impl State {
     /// that go are withdrawn for as long as guests may believe in them (RFC 4861 §6.2.5, RFC 9096 §3.5).
     /// Returns the ports that went.
     pub fn take(&mut self, delta: PlanDelta, now_s: u64) -> BTreeSet<PortId> {
-        let before = self.advertised();
+        let touched = self.networks_of_subnets(&delta);
+        let before = self.advertised(&touched);
         let valid_lifetime_s = self.plan.cloud().map_or(0, |cloud| cloud.valid_lifetime_s);
         let gone: BTreeSet<PortId> = delta
             .changes
@@ -104,7 +105,7 @@ impl State {
         for port in &gone {
             self.forget(*port);
         }
-        let after = self.advertised();
+        let after = self.advertised(&touched);
         for (port, prefixes) in before {
             let Some(now) = after.get(&port) else {
                 continue;
@@ -119,8 +120,21 @@ impl State {
                 list.remove(&oldest);
             }
         }
-        self.expire(now_s);
+        self.withdrawn.retain(|_, list| !list.is_empty());
         gone
+    }
+
+    /// Those of which a subnet is changed: the ports of others are told of the same prefixes as before.
+    fn networks_of_subnets(&self, delta: &PlanDelta) -> BTreeSet<Vni> {
+        let changed = delta.changes.iter().flat_map(|(key, entry)| {
+            let before = self.plan.entries.get(key);
+            before.into_iter().chain(entry)
+        });
+        let networks = changed.filter_map(|entry| match entry {
+            PlanEntry::Subnet(subnet) => Some(subnet.vni),
+            _ => None,
+        });
+        networks.collect()
     }
 
     /// Drops what was withdrawn long enough ago. True when something was dropped.
@@ -222,8 +236,8 @@ impl State {
         self.withdrawn.remove(&port);
     }
 
-    /// The prefixes that each port is told of.
-    fn advertised(&self) -> BTreeMap<PortId, BTreeSet<Ipv6Net>> {
+    /// The prefixes that each port of these networks is told of.
+    fn advertised(&self, networks: &BTreeSet<Vni>) -> BTreeMap<PortId, BTreeSet<Ipv6Net>> {
         let mut of_network: BTreeMap<_, BTreeSet<Ipv6Net>> = BTreeMap::new();
         for subnet in self.plan.subnets() {
             if subnet.sender == RaSender::Us {
@@ -233,8 +247,9 @@ impl State {
                     .insert(subnet.cidr);
             }
         }
-        self.plan
-            .ports()
+        let ports = self.plan.ports();
+        ports
+            .filter(|port| networks.contains(&port.vni))
             .map(|port| {
                 let prefixes = of_network.get(&port.vni).cloned().unwrap_or_default();
                 (port.id, prefixes)

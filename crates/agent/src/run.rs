@@ -66,7 +66,6 @@ pub async fn run(
     let config = Arc::new(config);
     let (locks, listener) = place(&config)?;
     let (input, inputs) = mpsc::channel(INPUTS_MAX);
-    let (plans, plans_seen) = watch::channel(Arc::default());
     let (reports, reports_seen) = watch::channel(Arc::new(empty_report()));
     let (claims, claims_seen) = watch::channel(Arc::default());
     let feed = Arc::new(FeedState::default());
@@ -75,7 +74,6 @@ pub async fn run(
     let ports = Ports {
         inputs,
         input: input.clone(),
-        plans,
         reports,
         claims,
         feed: feed.clone(),
@@ -96,9 +94,8 @@ pub async fn run(
     tokio::pin!(served);
     let uplink = Uplink {
         config: config.clone(),
-        plans: plans_seen,
         reports: reports_seen,
-        deltas: input.clone(),
+        host: input.clone(),
         claims: claims_seen,
         feed,
     };

@@ -1,21 +1,18 @@
 //! The connection to the server: greets with what is held, hands deltas to the host's thread, sends reports. It comes
 //! back after any failure, and nobody waits for it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hextet_core::ids::PortId;
-use hextet_core::plan::HostPlan;
 use hextet_core::report::{HostReport, PortReport};
 use hextet_feed::convert::Malformed;
-use hextet_feed::sync::{Incoming, hello};
+use hextet_feed::sync::Incoming;
 use hextet_feed::v1;
 use hextet_feed::v1::agent_message::Body;
 use hextet_feed::v1::feed_client::FeedClient;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -23,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use crate::claims::{self, Taps};
 use crate::config::{Config, ServerAddress};
-use crate::host::Input;
+use crate::host::{Input, Local};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,12 +37,10 @@ const REPORT_PORTS_MAX: usize = 1000;
 pub struct Uplink {
     /// Where the server is, and how long to wait between attempts.
     pub config: Arc<Config>,
-    /// The plan as it is on disk.
-    pub plans: watch::Receiver<Arc<HostPlan>>,
     /// Everything that there is to report.
     pub reports: watch::Receiver<Arc<HostReport>>,
-    /// Where deltas go; a full queue makes the server wait.
-    pub deltas: mpsc::Sender<Input>,
+    /// Where deltas go, and who is asked what is held; a full queue makes the server wait.
+    pub host: mpsc::Sender<Input>,
     /// Taps that are named as ports are and carry none.
     pub claims: watch::Receiver<Taps>,
     /// Whether the server answers.
@@ -167,8 +162,7 @@ impl Uplink {
         let mut client =
             FeedClient::new(channel).max_decoding_message_size(hextet_feed::MESSAGE_BYTES_MAX);
         let (outgoing, requests) = mpsc::channel(OUTGOING_MAX);
-        let plan = self.plans.borrow_and_update().clone();
-        let greeting = hello(&self.config.host.0, &plan);
+        let greeting = self.greeting().await?;
         let greet = {
             let outgoing = outgoing.clone();
             async move {
@@ -189,12 +183,21 @@ impl Uplink {
             client,
             self.config.host.0.clone(),
             self.claims.clone(),
-            self.deltas.clone(),
+            self.host.clone(),
         );
         tokio::select! {
             ended = self.exchange(stream, outgoing) => ended,
             () = claims => Err(UplinkError::Ending),
         }
+    }
+
+    /// What is held, as it is on disk.
+    async fn greeting(&self) -> Result<Vec<v1::Hello>, UplinkError> {
+        let (reply, answer) = oneshot::channel();
+        let question = Input::Local(Local::Greet(reply));
+        let ending = |_| UplinkError::Ending;
+        self.host.send(question).await.map_err(ending)?;
+        answer.await.map_err(|_| UplinkError::Ending)
     }
 
     async fn exchange(
@@ -210,7 +213,7 @@ impl Uplink {
                 message = stream.message() => {
                     let message = message.map_err(Box::new)?.ok_or(UplinkError::Closed)?;
                     if let Some(delta) = incoming.take(&message)? {
-                        self.deltas.send(Input::Delta(delta)).await.map_err(|_| UplinkError::Ending)?;
+                        self.host.send(Input::Delta(delta)).await.map_err(|_| UplinkError::Ending)?;
                     }
                 }
                 changed = self.reports.changed() => {
@@ -261,22 +264,21 @@ impl Uplink {
 /// What the server was told on this connection.
 #[derive(Default)]
 struct SentReport {
-    told: Option<HostReport>,
+    told: Option<Arc<HostReport>>,
 }
 
 impl SentReport {
     /// The reports that say what is new, in parts; none when nothing is.
-    fn difference(&mut self, all: &HostReport) -> Vec<HostReport> {
-        let before: BTreeMap<PortId, &PortReport> = self
-            .told
-            .iter()
-            .flat_map(|told| &told.ports)
-            .map(|port| (port.port, port))
-            .collect();
+    fn difference(&mut self, all: &Arc<HostReport>) -> Vec<HostReport> {
+        let before = self.told.as_ref().map_or(&[][..], |told| &told.ports);
+        let same = |port: &PortReport| {
+            let at = before.binary_search_by_key(&port.port, |port| port.port);
+            at.is_ok_and(|at| before[at] == *port)
+        };
         let new: Vec<PortReport> = all
             .ports
             .iter()
-            .filter(|port| before.get(&port.port) != Some(port))
+            .filter(|port| !same(port))
             .cloned()
             .collect();
         let newer = self

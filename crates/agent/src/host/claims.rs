@@ -110,6 +110,21 @@ impl Host {
         }
     }
 
+    /// Whether a tap is there that is to be claimed, or no more, when the plan begins or ceases to have this port.
+    pub(super) fn has_tap(&self, port: PortId) -> bool {
+        let name = port.tap_name();
+        let carrier = self.carriers.get(&port).map(|carrier| carrier.ifindex);
+        let mut taps = self
+            .known
+            .values()
+            .filter(|link| link.kind == LinkKind::Tap);
+        let known = taps.any(|link| link.name == name || Some(link.ifindex) == carrier);
+        known
+            || self.claims.over > 0
+            || self.claims.asked.contains_key(&name)
+            || self.state.let_go.contains_key(&name)
+    }
+
     /// Why the tap that somebody means carries no port, where that is known. `digits`: the beginning of an id.
     pub(super) fn why_unclaimed(&self, text: &str, digits: &str) -> Option<String> {
         let means = |tap: &String| {

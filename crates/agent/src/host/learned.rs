@@ -50,6 +50,9 @@ impl Conflicts {
 impl Host {
     /// What guests were heard to use changes rows of those ports alone: no whole pass.
     pub(super) fn learn(&mut self, events: Vec<(PortId, LinkEvent)>) {
+        if events.is_empty() {
+            return;
+        }
         let mut ports = BTreeSet::new();
         let mut addresses = BTreeSet::new();
         for (port, event) in &events {

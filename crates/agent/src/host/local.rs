@@ -1,8 +1,9 @@
-//! Answers to the command line.
+//! Answers to the command line, and to the uplink.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hextet_core::ids::PortId;
+use hextet_feed::sync::hello;
 use hextet_feed::v1;
 use tonic::Status;
 use tracing::{debug, info};
@@ -49,6 +50,9 @@ impl Host {
             }
             Local::Figures(reply) => {
                 let _ = reply.send(self.figures().map(Box::new));
+            }
+            Local::Greet(reply) => {
+                let _ = reply.send(hello(&self.config.host.0, &self.state.plan));
             }
             Local::Down(reply) => {
                 let _ = reply.send(self.take_down());

@@ -103,26 +103,27 @@ impl Host {
 
     /// Tells what there is to report of these ports, where it is another than before; of the others it is the same.
     pub(super) fn tell_of(&mut self, ports: &BTreeSet<PortId>) {
-        let old = self.ports.reports.borrow().clone();
-        if self.down || old.generation != self.state.plan.generation {
-            return self.tell();
+        if self.down {
+            return;
         }
-        let mut report = None;
-        for id in ports
-            .iter()
-            .filter(|id| self.state.plan.port(**id).is_some())
-        {
-            let Ok(at) = old.ports.binary_search_by_key(id, |port| port.port) else {
-                return self.tell();
-            };
-            let new = self.port_report(*id);
-            if old.ports[at] != new {
-                report.get_or_insert_with(|| HostReport::clone(&old)).ports[at] = new;
+        self.ports.reports.send_if_modified(|report| {
+            let mut new = report.generation != self.state.plan.generation;
+            if new {
+                Arc::make_mut(report).generation = self.state.plan.generation;
             }
-        }
-        if let Some(report) = report {
-            self.ports.reports.send_replace(Arc::new(report));
-        }
+            for id in ports {
+                let planned = self.state.plan.port(*id).is_some();
+                let now = planned.then(|| self.port_report(*id));
+                match report.ports.binary_search_by_key(id, |port| port.port) {
+                    Ok(at) if now.as_ref() == Some(&report.ports[at]) => continue,
+                    Ok(at) => drop(Arc::make_mut(report).ports.splice(at..=at, now)),
+                    Err(at) if planned => drop(Arc::make_mut(report).ports.splice(at..at, now)),
+                    Err(_) => continue,
+                }
+                new = true;
+            }
+            new
+        });
     }
 
     /// `None` for a port that works: its link exists, is administratively up and is programmed, and serves all that the

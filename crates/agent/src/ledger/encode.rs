@@ -34,9 +34,28 @@ pub enum Unreadable {
 }
 
 pub(super) fn encode(state: &State) -> Vec<u8> {
-    let message = v1::Ledger {
+    let mut bytes = [MAGIC, &[0; SUM_LEN]].concat();
+    let mut add = |part: v1::Ledger| {
+        part.encode(&mut bytes).expect("a vector has room for all");
+    };
+    add(everything_else(state));
+    // Messages one after the other are one with the elements of all: the plan is never held once more in that form.
+    for entry in state.plan.entries.values() {
+        add(v1::Ledger {
+            entries: vec![entry.into()],
+            ..v1::Ledger::default()
+        });
+    }
+    let sum = sum(&bytes[MAGIC.len() + SUM_LEN..]);
+    bytes[MAGIC.len()..][..SUM_LEN].copy_from_slice(&sum);
+    bytes
+}
+
+/// All but the plan's entries.
+fn everything_else(state: &State) -> v1::Ledger {
+    v1::Ledger {
         generation: Some(state.plan.generation.into()),
-        entries: state.plan.entries.values().map(v1::Entry::from).collect(),
+        entries: Vec::new(),
         declarations: state
             .declarations
             .iter()
@@ -85,9 +104,7 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
                 })
             })
             .collect(),
-    };
-    let body = message.encode_to_vec();
-    [MAGIC, &sum(&body), &body].concat()
+    }
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<State, Unreadable> {

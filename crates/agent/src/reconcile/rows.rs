@@ -39,24 +39,14 @@ pub fn rows_wanted(
         ..Rows::default()
     };
     let addresses = Addresses::new(state);
-    let dual_stack: BTreeSet<Vni> = state.plan.ipv4_subnets().map(|subnet| subnet.vni).collect();
-    let mut subnets: BTreeMap<Vni, Vec<&SubnetPlan>> = BTreeMap::new();
-    for subnet in state.plan.subnets() {
-        subnets.entry(subnet.vni).or_default().push(subnet);
-    }
+    let subnets = Subnets::of(&state.plan, |_| true);
     for port in state.plan.ports() {
         let Some(network) = state.plan.network(port.vni) else {
             continue;
         };
-        serve(&mut rows, port.vni, Mac::service(port.vni).link_local());
-        if dual_stack.contains(&port.vni) {
-            serve(&mut rows, port.vni, SERVICE_IPV4.to_ipv6_mapped());
-        }
+        subnets.serve(&mut rows, port.vni);
         addresses.admit(&mut rows, port, network);
-        let subnets = subnets.get(&port.vni).into_iter().flatten().copied();
-        let learnable = learnable(port, subnets);
-        rows.learnable
-            .extend(learnable.iter().map(|known| (port.number, known.prefix)));
+        subnets.admit(&mut rows, port);
         if let Some(link) = carried.get(&port.id) {
             let row = port_row(state, segments, port, network, *link);
             carry(&mut rows, link.ifindex, row);
@@ -132,32 +122,43 @@ pub fn address_rows(state: &State, ports: &BTreeSet<PortId>) -> Rows {
     rows
 }
 
-/// The rows that change where links of these ports come or go and their guests are others, the plan being the same: those of
-/// their addresses and links, and who gets the multicast of their networks. Ports that learned the same addresses are to be
-/// among them. `seen` as of [`rows_wanted`], of these ports alone.
+/// The rows that change where these ports do, or their links or guests: those of their addresses and links, and of these networks,
+/// theirs among them, who gets the multicast and what the service answers for. Ports that learned one of the addresses that these
+/// have, had or learned are to be among them. `seen` as of [`rows_wanted`], of these ports alone.
 pub fn rows_of(
     state: &State,
     carried: &Carried,
     segments: &Segments,
     seen: BTreeSet<PortNumber>,
     ports: &BTreeSet<PortId>,
+    networks: &BTreeSet<Vni>,
 ) -> Rows {
     let mut rows = Rows {
         seen,
-        ..address_rows(state, ports)
+        ..Rows::default()
     };
-    let planned = |id: &PortId| {
-        let port = state.plan.port(*id)?;
-        Some((port, state.plan.network(port.vni)?))
-    };
-    let concerned: BTreeSet<Vni> = ports
-        .iter()
-        .filter_map(planned)
-        .map(|(port, _)| port.vni)
-        .collect();
+    let planned =
+        |port: &PortPlan| networks.contains(&port.vni) && state.plan.network(port.vni).is_some();
+    let subnets = Subnets::of(&state.plan, |vni| networks.contains(&vni));
+    for port in state.plan.ports().filter(|port| planned(port)) {
+        subnets.serve(&mut rows, port.vni);
+    }
+    let addresses = Addresses::of(state, ports);
+    for port in ports.iter().filter_map(|id| state.plan.port(*id)) {
+        if let Some(network) = state.plan.network(port.vni) {
+            addresses.admit(&mut rows, port, network);
+            subnets.admit(&mut rows, port);
+        }
+    }
     for (id, link) in carried {
-        let Some((port, network)) = planned(id).filter(|(port, _)| concerned.contains(&port.vni))
+        let Some(port) = state
+            .plan
+            .port(*id)
+            .filter(|port| networks.contains(&port.vni))
         else {
+            continue;
+        };
+        let Some(network) = state.plan.network(port.vni) else {
             continue;
         };
         let row = port_row(state, segments, port, network, *link);
@@ -168,6 +169,42 @@ pub fn rows_of(
         }
     }
     rows
+}
+
+/// Subnets by their networks.
+struct Subnets<'a> {
+    ipv6: BTreeMap<Vni, Vec<&'a SubnetPlan>>,
+    dual_stack: BTreeSet<Vni>,
+}
+
+impl<'a> Subnets<'a> {
+    fn of(plan: &'a HostPlan, concerned: impl Fn(Vni) -> bool) -> Self {
+        let mut ipv6: BTreeMap<Vni, Vec<&SubnetPlan>> = BTreeMap::new();
+        for subnet in plan.subnets().filter(|subnet| concerned(subnet.vni)) {
+            ipv6.entry(subnet.vni).or_default().push(subnet);
+        }
+        let ipv4 = plan.ipv4_subnets().map(|subnet| subnet.vni);
+        Self {
+            ipv6,
+            dual_stack: ipv4.filter(|vni| concerned(*vni)).collect(),
+        }
+    }
+
+    /// The service answers on this network.
+    fn serve(&self, rows: &mut Rows, vni: Vni) {
+        serve(rows, vni, Mac::service(vni).link_local());
+        if self.dual_stack.contains(&vni) {
+            serve(rows, vni, SERVICE_IPV4.to_ipv6_mapped());
+        }
+    }
+
+    /// Of which of them the port's guest may form addresses.
+    fn admit(&self, rows: &mut Rows, port: &PortPlan) {
+        let subnets = self.ipv6.get(&port.vni).into_iter().flatten().copied();
+        let learnable = learnable(port, subnets);
+        rows.learnable
+            .extend(learnable.iter().map(|known| (port.number, known.prefix)));
+    }
 }
 
 /// Who learned an address first on its network, unless a port of the plan holds it firmly.
@@ -183,8 +220,11 @@ pub(crate) fn learned_holders(
             holders.entry(key).or_insert(known.port);
         }
     }
+    if holders.is_empty() {
+        return holders;
+    }
     for port in state.plan.ports() {
-        for address in own(port) {
+        for address in own_addresses(port) {
             holders.remove(&(port.vni, address));
         }
     }
@@ -218,7 +258,9 @@ impl Addresses {
 
     fn admit(&self, rows: &mut Rows, port: &PortPlan, network: &NetworkPlan) {
         let admin_up = port.admin_state_up && network.admin_state_up;
-        for address in own(port).chain(port.ipv4().map(|address| address.to_ipv6_mapped())) {
+        for address in
+            own_addresses(port).chain(port.ipv4().map(|address| address.to_ipv6_mapped()))
+        {
             let row = SourceRow {
                 local_only: false,
                 learned: false,
@@ -227,7 +269,7 @@ impl Addresses {
         }
         for known in self.learned.get(&port.id).into_iter().flatten() {
             // Learned first, and assigned to the port since.
-            if own(port).any(|address| address == known.address) {
+            if own_addresses(port).any(|address| address == known.address) {
                 continue;
             }
             let first = self.holders.get(&(port.vni, known.address)) == Some(&port.id);
@@ -251,7 +293,7 @@ fn serve(rows: &mut Rows, vni: Vni, address: Ipv6Addr) {
 }
 
 /// The IPv6 addresses that the plan makes the port's.
-fn own(port: &PortPlan) -> impl Iterator<Item = Ipv6Addr> {
+pub(crate) fn own_addresses(port: &PortPlan) -> impl Iterator<Item = Ipv6Addr> {
     port.ipv6().chain([port.mac.link_local()])
 }
 

@@ -3,8 +3,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hextet_core::ids::{PortId, PortNumber, SubnetId, Vni};
 use hextet_core::mac::Mac;
-use hextet_core::plan::{Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
+use hextet_core::plan::{Generation, Ipv4SubnetPlan, PlanEntry, PlanKey, PortPlan};
 use hextet_core::port::FixedIp;
+use hextet_feed::sync::PlanDelta;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -409,17 +410,10 @@ proptest! {
         let numbers = |of: &BTreeSet<u8>| of.iter().map(|number| port(*number).number).collect::<BTreeSet<_>>();
         let segments = Segments::new();
         let mut rows = rows_wanted(&state, &carried, &segments, numbers(&seen));
-        let theirs: BTreeSet<Ipv6Addr> = state.learned.iter()
-            .filter(|known| some.keys().any(|number| id(number) == known.port))
-            .map(|known| known.address)
-            .collect();
-        let ports: BTreeSet<PortId> = state.learned.iter()
-            .filter(|known| theirs.contains(&known.address))
-            .map(|known| known.port)
-            .chain(some.keys().map(id))
-            .collect();
+        let ports = with_same_addresses(&state, &some.keys().map(id).collect(), &BTreeSet::new());
+        let networks = BTreeSet::from([Vni(5)]);
         let among = |of: &BTreeSet<u8>| of.iter().filter(|number| ports.contains(&id(number))).copied().collect();
-        let before = rows_of(&state, &carried, &segments, numbers(&among(&seen)), &ports);
+        let before = rows_of(&state, &carried, &segments, numbers(&among(&seen)), &ports, &networks);
         let mut still = seen.clone();
         for (number, becomes) in some.iter().filter(|(number, _)| state.plan.port(id(number)).is_some()) {
             // Gone; another guest on the same link; another link.
@@ -431,11 +425,71 @@ proptest! {
             still.remove(number);
             state.learned.retain(|known| known.port != id(number));
         }
-        let after = rows_of(&state, &carried, &segments, numbers(&among(&still)), &ports);
+        let after = rows_of(&state, &carried, &segments, numbers(&among(&still)), &ports, &networks);
         for op in before.diff(&after) {
             apply_row(op, &mut rows);
         }
         prop_assert_eq!(rows, rows_wanted(&state, &carried, &segments, numbers(&still)));
+    }
+
+    /// What any change of the plan makes different is told from the rows of the ports that it touches.
+    #[test]
+    fn a_change_of_the_plan_changes_rows_of_what_it_touches_alone(
+        plan in prop::collection::btree_set(1u8..6, 0..5),
+        given in prop::collection::btree_map(1u8..6, 0u8..5, 0..3),
+        learned in prop::collection::vec((1u8..6, 0u8..5), 0..9),
+        links in prop::collection::btree_set(1u8..6, 0..5),
+        seen in prop::collection::btree_set(1u8..6, 0..5),
+        changes in prop::collection::vec(change(), 1..4),
+    ) {
+        let mut state = planned(plan, []);
+        for (number, what) in given {
+            if state.plan.port(port(number).id).is_some() {
+                give(&mut state, number, &format!("2001:db8::{what}"));
+            }
+        }
+        for (who, what) in learned {
+            state.learn(learned_by(who, format!("2001:db8::{what}").parse().unwrap()));
+        }
+        let segments = Segments::new();
+        let carried_by = |state: &State| -> Carried {
+            let planned = links.iter().filter(|number| state.plan.port(port(**number).id).is_some());
+            planned.map(|number| (port(*number).id, by(u32::from(*number)))).collect()
+        };
+        let seen_of = |state: &State, ports: Option<&BTreeSet<PortId>>| -> BTreeSet<PortNumber> {
+            let carried = carried_by(state);
+            let seen = seen.iter().map(|number| port(*number));
+            seen.filter(|port| carried.contains_key(&port.id) && ports.is_none_or(|ports| ports.contains(&port.id)))
+                .map(|port| port.number)
+                .collect()
+        };
+        let whole = |state: &State| rows_wanted(state, &carried_by(state), &segments, seen_of(state, None));
+        let mut rows = whole(&state);
+        let generation = Generation::default();
+        let deltas: Vec<PlanDelta> = changes.into_iter()
+            .map(|change| PlanDelta { generation, changes: BTreeMap::from([change]) })
+            .collect();
+        let touched = touched(&state.plan, &deltas).unwrap();
+        let ports = with_same_addresses(&state, &touched.ports, &touched.addresses);
+        let mut networks = touched.networks;
+        networks.extend(ports.iter().filter_map(|id| state.plan.port(*id)).map(|port| port.vni));
+        let part = |state: &State| {
+            let seen = seen_of(state, Some(&ports));
+            rows_of(state, &carried_by(state), &segments, seen, &ports, &networks)
+        };
+        let before = part(&state);
+        prop_assume!(is_unambiguous(&state));
+        for delta in deltas {
+            state.take(delta, 0);
+        }
+        prop_assume!(is_unambiguous(&state));
+        for op in before.diff(&part(&state)) {
+            apply_row(op, &mut rows);
+        }
+        // One that the plan begins to have is shown first frames: that the program notes by itself.
+        let mut wanted = whole(&state);
+        wanted.seen.retain(|number| rows.seen.contains(number));
+        prop_assert_eq!(rows, wanted);
     }
 
     /// Rows of any state: the difference applied is the state, and a second one is empty.
@@ -471,6 +525,45 @@ fn rows() -> impl Strategy<Value = Rows> {
                 .collect();
             rows_wanted(&state, &carried, &Segments::new(), BTreeSet::new())
         })
+}
+
+/// The server gives no address to two ports of a network.
+fn is_unambiguous(state: &State) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut addresses = state.plan.ports().flat_map(PortPlan::ipv6);
+    addresses.all(|address| seen.insert(address))
+}
+
+/// A port comes, changes or goes; a subnet of either family comes or goes; the network changes.
+fn change() -> impl Strategy<Value = (PlanKey, Option<PlanEntry>)> {
+    let of_port =
+        (1u8..6, 0u8..5, any::<bool>(), any::<bool>()).prop_map(|(number, what, up, there)| {
+            let mut port = port(number);
+            port.admin_state_up = up;
+            port.fixed_ips.push(FixedIp {
+                subnet_id: SubnetId(Uuid::from_u128(9)),
+                ip_address: format!("2001:db8::{what}").parse().unwrap(),
+            });
+            let entry = there.then_some(PlanEntry::Port(port.clone()));
+            (PlanKey::Port(port.id), entry)
+        });
+    let of_subnet = (any::<bool>(), any::<bool>()).prop_map(|(ipv6, there)| {
+        let entry = match ipv6 {
+            true => PlanEntry::Subnet(slaac_subnet()),
+            false => PlanEntry::Ipv4Subnet(ipv4_subnet()),
+        };
+        let id = match ipv6 {
+            true => slaac_subnet().id,
+            false => ipv4_subnet().id,
+        };
+        (PlanKey::Subnet(id), there.then_some(entry))
+    });
+    let of_network = any::<bool>().prop_map(|up| {
+        let mut network = network(Vni(5));
+        network.admin_state_up = up;
+        (PlanKey::Network(Vni(5)), Some(PlanEntry::Network(network)))
+    });
+    prop_oneof![3 => of_port, 1 => of_subnet, 1 => of_network]
 }
 
 fn apply_row(op: crate::kernel::MapOp, rows: &mut Rows) {
@@ -616,17 +709,8 @@ fn port(number: u8) -> PortPlan {
 
 /// The port gets this address besides, of a subnet of its network.
 fn give(state: &mut State, number: u8, address: &str) {
-    let id = SubnetId(Uuid::from_u128(9));
-    let subnet = Ipv4SubnetPlan {
-        id,
-        vni: Vni(5),
-        sequence: 1,
-        cidr: "0.0.0.0/0".parse().unwrap(),
-        dhcp: true,
-        gateway_ip: None,
-        dns_nameservers: Vec::new(),
-        host_routes: Vec::new(),
-    };
+    let subnet = ipv4_subnet();
+    let id = subnet.id;
     let entries = &mut state.plan.entries;
     entries.insert(PlanKey::Subnet(id), PlanEntry::Ipv4Subnet(subnet));
     let Some(PlanEntry::Port(port)) = entries.get_mut(&PlanKey::Port(port(number).id)) else {
@@ -636,6 +720,19 @@ fn give(state: &mut State, number: u8, address: &str) {
         subnet_id: id,
         ip_address: address.parse().unwrap(),
     });
+}
+
+fn ipv4_subnet() -> Ipv4SubnetPlan {
+    Ipv4SubnetPlan {
+        id: SubnetId(Uuid::from_u128(9)),
+        vni: Vni(5),
+        sequence: 1,
+        cidr: "0.0.0.0/0".parse().unwrap(),
+        dhcp: true,
+        gateway_ip: None,
+        dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
+    }
 }
 
 fn netns(name: &str) -> Target {

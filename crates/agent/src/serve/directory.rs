@@ -42,6 +42,11 @@ impl PlanDirectory {
         }
     }
 
+    /// Whether the plan is the same that this one was made from.
+    pub(super) fn is_planned_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.planned, &other.planned)
+    }
+
     fn find(&self, key: &(Vni, Ipv6Addr)) -> Option<&Holder> {
         self.planned.get(key).or_else(|| self.learned.get(key))
     }

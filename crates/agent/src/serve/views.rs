@@ -36,10 +36,14 @@ impl Thread {
     pub(super) fn take_part(&mut self, ports: &BTreeSet<PortId>, view: &View) {
         let now = Instant::now();
         let before = std::mem::replace(&mut self.directory, view.directory.clone());
-        let moved = self.forgotten.moved_learned(&before, &self.directory);
+        let mut moved = self.departed.moved(&before, &self.directory);
+        moved.extend(self.forgotten.moved_learned(&before, &self.directory));
+        let mut networks = BTreeSet::new();
         for served in ports.iter().filter_map(|id| self.links.get(id)) {
             self.by_ifindex.remove(&served.ifindex);
+            networks.insert(served.net());
         }
+        networks.extend(view.links.values().map(|link| link.plan.vni));
         for id in ports {
             match view.links.get(id) {
                 Some(link) => {
@@ -47,6 +51,13 @@ impl Thread {
                     self.take_link(*id, link, &[], now);
                 }
                 None => self.let_go(*id),
+            }
+        }
+        if !self.directory.is_planned_as(&before) {
+            let others = self.links.iter_mut().filter(|(id, _)| !ports.contains(id));
+            let neighbours = others.filter(|(_, served)| networks.contains(&served.net()));
+            for (_, served) in neighbours {
+                served.take_directory(&self.directory, now);
             }
         }
         self.tell_moved(&moved, now);

@@ -1,3 +1,4 @@
+use hextet_core::ids::PortId;
 use hextet_core::plan::Generation;
 use hextet_core::report::PortState;
 use uuid::Uuid;
@@ -8,20 +9,25 @@ use super::*;
 fn a_report_says_only_what_is_new() {
     let mut sent = SentReport::default();
     assert_eq!(
-        sent.difference(&report(1, [true, true])),
+        sent.difference(&told(1, [true, true])),
         [report(1, [true, true])]
     );
-    assert!(sent.difference(&report(1, [true, true])).is_empty());
-    let changed = sent.difference(&report(1, [true, false]));
+    assert!(sent.difference(&told(1, [true, true])).is_empty());
+    let changed = sent.difference(&told(1, [true, false]));
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].ports, report(1, [true, false]).ports[1..]);
     assert_eq!(
-        sent.difference(&report(2, [true, false])),
+        sent.difference(&told(2, [true, false])),
         [HostReport {
             generation: report(2, []).generation,
             ports: Vec::new(),
         }]
     );
+}
+
+/// Of these states, whose ports are in the order of their ids.
+fn told<const N: usize>(revision: u64, up: [bool; N]) -> Arc<HostReport> {
+    Arc::new(report(revision, up))
 }
 
 fn report<const N: usize>(revision: u64, up: [bool; N]) -> HostReport {

@@ -6,7 +6,9 @@ use std::process::Command;
 use hextet_agent::ledger::{Found, Ledger};
 use serde_json::json;
 
-use crate::support::{Cloud, Flow, Namespace, echoes, pings, reaches, reaches_from, until};
+use crate::support::{
+    Cloud, Flow, Namespace, echoes, last_pass, pings, reaches, reaches_from, until,
+};
 
 /// The sixteen rows of the mode table.
 const MODES: &str = include_str!("../../../core/specs/ipv6_modes.tsv");
@@ -312,4 +314,37 @@ fn neighbours_are_told_at_once_that_an_address_is_at_another_mac() {
             known(address).contains(&after).then_some(())
         });
     }
+}
+
+#[test]
+fn a_change_of_one_port_is_brought_about_by_a_look_at_that_port_alone() {
+    let cloud = Cloud::new();
+    let network = cloud.network();
+    let (one, id, address) = cloud.guest(&network, "one");
+    let (two, _, _) = cloud.guest(&network, "two");
+    reaches(&two, address);
+    let alone = |what: &str| {
+        let log = cloud.log_text();
+        assert!(last_pass(&log).ends_with("ports=1"), "{what}: {log}");
+    };
+    let path = format!("ports/{id}");
+    let set_up = |up: bool| {
+        let body = json!({ "port": { "admin_state_up": up } });
+        cloud.api("PUT", &path, Some(body));
+    };
+    set_up(false);
+    until("it is cut off", || (!pings(&two, address, 1)).then_some(()));
+    alone("set down");
+    set_up(true);
+    reaches(&two, address);
+    alone("set up");
+    cloud.api("DELETE", &path, None);
+    until("its link is gone", || one.links().is_empty().then_some(()));
+    alone("deleted");
+    let port = cloud.create("port", json!({ "network_id": network, "name": "three" }));
+    let attach = ["port", "attach", "three", "--netns", &one.name];
+    cloud.done(&attach);
+    let again = port["fixed_ips"][0]["ip_address"].as_str().unwrap();
+    reaches(&two, again.parse().unwrap());
+    alone("another in its place");
 }
