@@ -18,7 +18,9 @@ setup:
 lab: setup
 	@cargo xtask lab $(or $(ARGS),--scenarios --attacks)
 
-test: setup
+# The rest of the set-up goes on beside the build.
+test:
+	@tools/setup packages
 	@cargo xtask test
 
 conformance: setup

@@ -1,7 +1,8 @@
-//! The lanes. All tests are built once, by one `cargo test --no-run`, and each lane runs its own test programs.
+//! The lanes. All tests are built once, by one `cargo test --no-run`, and each lane runs its own test programs. What shares nothing
+//! with anything else runs side by side, each with its own words in one piece.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -56,8 +57,13 @@ impl TestProgram {
 /// Every lane in order.
 pub fn all() -> Result<()> {
     let start = Instant::now();
+    let judges = Beside::start(
+        "judges",
+        Command::new(root().join("tools/setup")).arg("judges"),
+    )?;
     check()?;
     let programs = build()?;
+    judges.end()?;
     for lane in [
         Lane::Unit,
         Lane::Store,
@@ -70,9 +76,12 @@ pub fn all() -> Result<()> {
     oldest::run(&programs)?;
     run_lane(&programs, Lane::Interop)?;
     lab_once()?;
-    api()?;
-    conformance(Database::Sqlite)?;
-    conformance(Database::Postgresql)?;
+    let mut conformance = Command::new(std::env::current_exe()?);
+    conformance.args(["conformance", "--database", "both"]);
+    let judged = Beside::start("conformance", &mut conformance)?;
+    let outcome = api();
+    judged.end()?;
+    outcome?;
     say(&format!(
         "every lane is green ({} s)",
         start.elapsed().as_secs()
@@ -150,6 +159,52 @@ pub fn api() -> Result<()> {
     run(api_tests(&edge, "tests/edge"))
 }
 
+/// Something that runs beside the lanes, and what it says, which is shown when it has ended.
+struct Beside {
+    name: &'static str,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Beside {
+    fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        let folder = root().join("target/lanes");
+        std::fs::create_dir_all(&folder)?;
+        let output = folder.join(name);
+        let file = std::fs::File::create(&output)?;
+        say(&format!("beside what follows: {name}"));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .current_dir(root())
+            .spawn()
+            .with_context(|| format!("could not start {name}"))?;
+        Ok(Self {
+            name,
+            child,
+            output,
+        })
+    }
+
+    /// Waits for it; its failure is the lanes'.
+    fn end(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        print!("{}", String::from_utf8_lossy(&std::fs::read(&self.output)?));
+        if !status.success() {
+            bail!("{} failed ({status})", self.name);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    /// Nothing goes on when a lane has failed.
+    fn drop(&mut self) {
+        let _ = self.child.wait();
+    }
+}
+
 fn api_tests(python: &Path, tests: &str) -> Command {
     let mut command = Command::new(python);
     command
@@ -163,10 +218,16 @@ fn api_tests(python: &Path, tests: &str) -> Command {
 pub enum Database {
     Sqlite,
     Postgresql,
+    /// One after the other.
+    Both,
 }
 
 /// tempest and gophercloud against the built binary.
 pub fn conformance(database: Database) -> Result<()> {
+    if database == Database::Both {
+        conformance(Database::Sqlite)?;
+        return conformance(Database::Postgresql);
+    }
     banner("conformance");
     let python = root().join("target/conformance/venv/bin/python");
     if !python.exists() {
