@@ -62,6 +62,45 @@ impl Cloud {
         }
     }
 
+    /// Two that differ come in the order of each key and the other way round.
+    async fn sort(&self, noun: &Noun, ids: [&str; 2]) {
+        let collection = noun.collection;
+        let mut told = Vec::new();
+        for key in noun.sortable {
+            let sorted = async |direction: &str| {
+                let path = format!("{collection}?sort_key={key}&sort_dir={direction}");
+                let found = self.get("admin", &path).await;
+                let members = found.body[collection].as_array().unwrap().clone();
+                let one = |member: &Json| ids.contains(&member["id"].as_str().unwrap());
+                assert!(members.len() == 2 && members.iter().all(one), "{path}");
+                members
+                    .iter()
+                    .map(|member| member[key].clone())
+                    .collect::<Vec<_>>()
+            };
+            let (up, down) = (sorted("asc").await, sorted("desc").await);
+            if up[0] == up[1] {
+                continue;
+            }
+            told.push(*key);
+            assert_eq!(
+                up.iter().rev().collect::<Vec<_>>(),
+                down.iter().collect::<Vec<_>>(),
+                "{key}"
+            );
+            let rises = match (&up[0], &up[1]) {
+                (Json::Bool(first), Json::Bool(second)) => !first && *second,
+                (Json::Number(first), Json::Number(second)) => first.as_u64() < second.as_u64(),
+                (Json::String(first), Json::String(second)) => first < second,
+                // Nothing comes before something or after it, but always the same.
+                _ => up.contains(&Json::Null),
+            };
+            assert!(rises, "{key}: {up:?}");
+        }
+        let same = |key: &&&str| !told.contains(*key) && !SAME.contains(*key);
+        assert_eq!(noun.sortable.iter().find(same), None, "{}", noun.name);
+    }
+
     async fn filter(&self, noun: &Noun, table: Filters, ids: [&str; 2]) {
         let collection = noun.collection;
         for row in noun.attributes.iter().filter(|row| row.filter.is_some()) {
@@ -90,7 +129,7 @@ impl Cloud {
 }
 
 #[tokio::test]
-async fn every_filter_of_subnets_and_ports_tells_two_apart() {
+async fn every_filter_and_every_sort_key_of_subnets_and_ports_tells_two_apart() {
     let cloud = Cloud::new().await;
     let (demo, other) = (cloud.project("demo").await, cloud.project("other").await);
     let mut made: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -130,5 +169,6 @@ async fn every_filter_of_subnets_and_ports_tells_two_apart() {
         };
         cloud.tell_apart(noun.collection, one, two).await;
         cloud.filter(noun, table, [one, two]).await;
+        cloud.sort(noun, [one, two]).await;
     }
 }

@@ -266,27 +266,41 @@ async fn fields_restrict_what_is_shown() {
 
 #[tokio::test]
 async fn if_match_makes_a_request_conditional() {
-    let cloud = Cloud::new().await;
-    let id = cloud.network("demo").await;
-    let path = format!("/v2.0/networks/{id}");
-    let rename = json!({"network": {"name": "m"}}).to_string();
-    for (header, status, kind) in [
-        ("revision_number=7", 412, "RevisionNumberConstraintFailed"),
-        ("7", 400, "BadRequest"),
-        ("revision_number=1", 200, ""),
-        ("revision_number=1", 412, "RevisionNumberConstraintFailed"),
-    ] {
-        let headers = [("if-match", header)];
-        let answer = cloud
-            .call("demo", Method::PUT, &path, &headers, rename.clone())
-            .await;
-        answer.check(header, status, kind);
+    let (cloud, nouns) = listing::one_of_each().await;
+    // From the port to its network, as each must go before what it is on.
+    for (noun, id) in nouns.iter().rev() {
+        let path = format!("/v2.0/{noun}s/{id}");
+        let shown = cloud.get("demo", &format!("{noun}s/{id}")).await;
+        let now = shown.body[noun]["revision_number"].as_u64().unwrap();
+        let (now, next) = (
+            format!("revision_number={now}"),
+            format!("revision_number={}", now + 1),
+        );
+        let rename = json!({*noun: {"name": "m"}}).to_string();
+        for (method, header, status, kind) in [
+            (
+                Method::PUT,
+                "revision_number=77",
+                412,
+                "RevisionNumberConstraintFailed",
+            ),
+            (Method::PUT, "7", 400, "BadRequest"),
+            (Method::PUT, &now, 200, ""),
+            (Method::PUT, &now, 412, "RevisionNumberConstraintFailed"),
+            (Method::DELETE, &now, 412, "RevisionNumberConstraintFailed"),
+            (Method::DELETE, &next, 204, ""),
+        ] {
+            let body = if method == Method::PUT {
+                rename.clone()
+            } else {
+                String::new()
+            };
+            let answer = cloud
+                .call("demo", method, &path, &[("if-match", header)], body)
+                .await;
+            answer.check(&format!("{noun} {header}"), status, kind);
+        }
     }
-    let headers = [("if-match", "revision_number=1")];
-    let answer = cloud
-        .call("demo", Method::DELETE, &path, &headers, String::new())
-        .await;
-    answer.check("delete", 412, "RevisionNumberConstraintFailed");
 }
 
 #[tokio::test]
