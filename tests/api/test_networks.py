@@ -10,7 +10,7 @@ from conftest import SDK, Refused
 # What works; anything listed beyond it would be a promise.
 EXTENSIONS = {
     "binding", "data-plane-status", "empty-string-filtering", "extra_dhcp_opt", "filter-validation",
-    "hextet-address-policy", "hextet-fast-dad", "hextet-observed-addresses",
+    "hextet-address-policy", "hextet-fast-dad", "hextet-observed-addresses", "hextet-unknown-dhcp-opts",
     "ip-substring-filtering", "ip_allocation", "l2_adjacency", "net-mtu", "net-mtu-writable",
     "network-ip-availability", "network-ip-availability-details", "pagination", "port-mac-address-regenerate",
     "port-security",

@@ -51,6 +51,7 @@ AGENT_TYPES = {
     "hextet_agent_ports": "gauge",
     "hextet_agent_claims": "gauge",
     "hextet_agent_learned_addresses": "gauge",
+    "hextet_agent_dhcp_options_unknown": "gauge",
     "hextet_agent_table_rows": "gauge",
     "hextet_agent_table_rows_max": "gauge",
     "hextet_agent_feed_connected": "gauge",

@@ -28,6 +28,8 @@ pub struct Figures {
     pub claims: ClaimsBy,
     /// Addresses that guests formed themselves.
     pub learned: usize,
+    /// Entries of ports' DHCP options whose names are no option's.
+    pub unknown_options: usize,
     /// The revision of the plan that is held.
     pub revision: u64,
     /// Whether the server answers.

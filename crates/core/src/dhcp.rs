@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::Refusal;
 
 use form::Form;
-pub use table::{Family, names};
+pub use table::Family;
 
 /// Longest `opt_name`, characters (Neutron's column).
 pub const OPT_NAME_CHARS_MAX: usize = 64;
@@ -60,12 +60,14 @@ pub struct DhcpOptions {
     pub v6: BTreeMap<u16, Vec<u8>>,
     /// From where guests boot (`server-ip-address`): DHCPv4's `siaddr`, or, as that has no room for an IPv6 address, `sname`.
     pub boot_server: Option<IpAddr>,
+    /// Names of entries that are no option's, in the order of the entries. Nobody can be told of them.
+    pub unknown: Vec<String>,
 }
 
 /// The options after a request: those of the same name and family get the new value or go, others stay.
 ///
 /// # Errors
-/// `InvalidInput`, where an option is unknown or not to be had, a value has another form, one is there twice, or there are too many.
+/// `InvalidInput`, where an option is not to be had, a value has another form, one is there twice, or there are too many.
 pub fn merge(
     current: &[ExtraDhcpOpt],
     asked: &[ExtraDhcpOptRequest],
@@ -139,7 +141,7 @@ fn invalid(name: &str, why: impl std::fmt::Display) -> Refusal {
 }
 
 impl DhcpOptions {
-    /// Of a stored port. What this program does not know, because an earlier one took it, is left out.
+    /// Of a stored port. What this program does not take, because another one did, is left out.
     pub fn of(options: &[ExtraDhcpOpt]) -> Self {
         let mut wire = Self::default();
         for option in options {
@@ -154,7 +156,10 @@ impl DhcpOptions {
             6 => Family::V6,
             _ => Family::V4,
         };
-        let (code, form) = table::find(family, &option.opt_name)?;
+        let Some((code, form)) = table::find(family, &option.opt_name)? else {
+            self.unknown.push(option.opt_name.clone());
+            return Ok(false);
+        };
         if form == Form::BootServer {
             let server = form::boot_server(&option.opt_value)?;
             return Ok(self.boot_server.replace(server).is_some());

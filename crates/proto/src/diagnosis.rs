@@ -72,6 +72,8 @@ problems! {
     Dhcpv6Unanswered = "dhcpv6-unanswered", true;
     /// The DHCPv4 client gets no answer.
     Dhcpv4Unanswered = "dhcpv4-unanswered", true;
+    /// DHCP options of names that are nobody's.
+    UnknownDhcpOption = "unknown-dhcp-option", true;
     /// The guest checks an address that another holds.
     AddressConflict = "address-conflict", true;
     /// The guest's MTU is not the network's.
@@ -122,6 +124,8 @@ pub struct Around {
     pub router_heard: bool,
     /// What another router on the segment says that the subnet does not.
     pub contradictions: Vec<String>,
+    /// Names among its `extra_dhcp_opts` that are no option's.
+    pub unknown_options: Vec<String>,
 }
 
 /// What is wrong, the most likely cause of the rest first; empty when nothing is.
@@ -147,6 +151,15 @@ pub fn diagnose(link: &Link, around: &Around, now: Instant) -> Vec<Finding> {
     silence(plan, history, around, &mut find);
     advertisement(plan, history, around, now, &mut find);
     dhcp(plan, history, now, &mut find);
+    for name in &around.unknown_options {
+        find(
+            Problem::UnknownDhcpOption,
+            format!(
+                "The guest is not told of '{name}' among extra_dhcp_opts: no DHCP option has this name. \
+                 Give dnsmasq's name, ISC's, or a number."
+            ),
+        );
+    }
     addresses(history, around, &mut find);
     mtu(plan, around, &mut find);
     for text in &around.contradictions {

@@ -74,6 +74,7 @@ impl Host {
             over_budget: count(&counters, &[Verdict::PuntBudget]),
             router_heard: self.hears_router(id),
             contradictions: self.segment_problems(id).to_vec(),
+            unknown_options: port.map_or_else(Vec::new, |port| port.dhcp_options.unknown.clone()),
         }
     }
 

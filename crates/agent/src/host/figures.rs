@@ -33,6 +33,12 @@ impl Host {
             ports: self.ports_by(),
             claims: self.claims_by(),
             learned: self.state.learned.len(),
+            unknown_options: self
+                .state
+                .plan
+                .ports()
+                .map(|port| port.dhcp_options.unknown.len())
+                .sum(),
             revision: self.state.plan.generation.revision,
             connected: feed.is_connected(),
             feed_since: feed.since(),

@@ -193,6 +193,11 @@ impl Shown {
             "Addresses of ports that their guests formed themselves",
             self.figures.learned as u64,
         )?;
+        to.gauge(
+            "hextet_agent_dhcp_options_unknown",
+            "Entries of ports' extra_dhcp_opts of which no guest is told, because no option has their name",
+            self.figures.unknown_options as u64,
+        )?;
         let tables = &self.figures.tables;
         to.gauges(
             "hextet_agent_table_rows",

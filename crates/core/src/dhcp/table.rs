@@ -14,7 +14,7 @@ pub enum Family {
     V6,
 }
 
-type Row = (u16, &'static [&'static str], Form);
+pub(super) type Row = (u16, &'static [&'static str], Form);
 
 /// The number of `server-ip-address`, which is no option: dnsmasq's, and the end of an option field.
 const BOOT_SERVER: u16 = 255;
@@ -151,14 +151,14 @@ const V6: &[Row] = &[
 ];
 
 /// Ranges of codes that are not to be had, and why.
-type Kept = (std::ops::RangeInclusive<u16>, &'static str);
+pub(super) type Kept = (std::ops::RangeInclusive<u16>, &'static str);
 
 const OF_FORMAT: &str = "it belongs to the message's format";
 const BY_SERVER: &str = "the server says it by itself";
 const BY_CLIENT: &str = "clients say it, not servers";
 const BY_RELAY: &str = "relay agents say it, of which a port's link has none";
 
-const KEPT_V4: &[Kept] = &[
+pub(super) const KEPT_V4: &[Kept] = &[
     (0..=0, OF_FORMAT),
     (1..=1, "it follows from the port's subnet"),
     (50..=50, BY_CLIENT),
@@ -181,7 +181,7 @@ const KEPT_V4: &[Kept] = &[
     (118..=118, BY_CLIENT),
 ];
 
-const KEPT_V6: &[Kept] = &[
+pub(super) const KEPT_V6: &[Kept] = &[
     (0..=0, OF_FORMAT),
     (1..=1, BY_CLIENT),
     (2..=5, BY_SERVER),
@@ -204,43 +204,80 @@ const KEPT_V6: &[Kept] = &[
     (79..=80, BY_RELAY),
 ];
 
-/// The first name of each option of a family, in the order of their numbers.
-pub fn names(family: Family) -> impl Iterator<Item = &'static str> {
-    rows(family).iter().map(|(_, names, _)| names[0])
-}
+/// dnsmasq's and ISC's names of those that are not to be had, as far as they have some.
+#[rustfmt::skip]
+pub(super) const KEPT_NAMES_V4: &[(&str, u16)] = &[
+    ("netmask", 1), ("subnet-mask", 1), ("requested-address", 50), ("dhcp-requested-address", 50),
+    ("lease-time", 51), ("dhcp-lease-time", 51), ("option-overload", 52), ("dhcp-option-overload", 52),
+    ("message-type", 53), ("dhcp-message-type", 53), ("server-identifier", 54), ("dhcp-server-identifier", 54),
+    ("parameter-request", 55), ("dhcp-parameter-request-list", 55), ("message", 56), ("dhcp-message", 56),
+    ("max-message-size", 57), ("dhcp-max-message-size", 57), ("T1", 58), ("dhcp-renewal-time", 58),
+    ("T2", 59), ("dhcp-rebinding-time", 59), ("client-id", 61), ("dhcp-client-identifier", 61), ("user-class", 77),
+    ("rapid-commit", 80), ("FQDN", 81), ("agent-id", 82), ("client-arch", 93), ("client-interface-id", 94),
+    ("client-machine-id", 97), ("subnet-select", 118),
+];
 
-fn rows(family: Family) -> &'static [Row] {
+#[rustfmt::skip]
+pub(super) const KEPT_NAMES_V6: &[(&str, u16)] = &[
+    ("client-id", 1), ("server-id", 2), ("ia-na", 3), ("ia-ta", 4), ("iaaddr", 5), ("oro", 6), ("preference", 7),
+    ("unicast", 12), ("status", 13), ("rapid-commit", 14), ("user-class", 15), ("vendor-class", 16),
+    ("interface-id", 18), ("reconf-accept", 20), ("remote-id", 37), ("subscriber-id", 38), ("FQDN", 39),
+];
+
+pub(super) fn rows(family: Family) -> &'static [Row] {
     match family {
         Family::V4 => V4,
         Family::V6 => V6,
     }
 }
 
-/// The option of this name or number, with or without `option:` or `option6:` before it, as dnsmasq wants it.
+fn named(family: Family, name: &str) -> Option<(u16, Form)> {
+    let named = |(_, names, _): &&Row| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let row = rows(family).iter().find(named);
+    row.map(|(code, _, form)| (*code, *form))
+}
+
+/// The option of this name or number, with or without `option:` or `option6:` before it, as dnsmasq wants it. `None`: no option
+/// is known by this name.
 ///
 /// # Errors
-/// Why there is none, with what there is.
-pub(super) fn find(family: Family, asked: &str) -> Result<(u16, Form), String> {
-    let (prefix, kept, last) = match family {
-        Family::V4 => ("option:", KEPT_V4, BOOT_SERVER - 1),
-        Family::V6 => ("option6:", KEPT_V6, u16::MAX),
+/// Why it is not to be had, with what is allowed.
+pub(super) fn find(family: Family, asked: &str) -> Result<Option<(u16, Form)>, String> {
+    let (prefix, kept, kept_names, last) = match family {
+        Family::V4 => ("option:", KEPT_V4, KEPT_NAMES_V4, BOOT_SERVER - 1),
+        Family::V6 => ("option6:", KEPT_V6, KEPT_NAMES_V6, u16::MAX),
     };
     let name = asked.strip_prefix(prefix).unwrap_or(asked);
-    if !name.is_empty() && name.bytes().all(|digit| digit.is_ascii_digit()) {
+    if name.is_empty() {
+        return Err(format!(
+            "a name or a number of 1 to {last} is to follow '{prefix}'"
+        ));
+    }
+    let code = if name.bytes().all(|digit| digit.is_ascii_digit()) {
         let code = name.parse().ok().filter(|code| *code <= last);
-        let code = code.ok_or_else(|| format!("numbers of 1 to {last} are allowed"))?;
-        if let Some((_, why)) = kept.iter().find(|(codes, _)| codes.contains(&code)) {
-            return Err(format!("it cannot be given: {why}"));
+        code.ok_or_else(|| format!("numbers of 1 to {last} are allowed"))?
+    } else if let Some(known) = named(family, name) {
+        return Ok(Some(known));
+    } else {
+        let same = |(known, _): &&(&str, u16)| known.eq_ignore_ascii_case(name);
+        match kept_names.iter().find(same) {
+            Some((_, code)) => *code,
+            None => return known_elsewhere(family, name).map_or(Ok(None), Err),
         }
-        let row = rows(family).iter().find(|(known, ..)| *known == code);
-        return Ok((code, row.map_or(Form::Any, |(_, _, form)| *form)));
+    };
+    if let Some((_, why)) = kept.iter().find(|(codes, _)| codes.contains(&code)) {
+        return Err(format!("it cannot be given: {why}"));
     }
-    let named = |(_, names, _): &&Row| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    match rows(family).iter().find(named) {
-        Some((code, _, form)) => Ok((*code, *form)),
-        None => Err(format!(
-            "it is not known by this name: a number of 1 to {last} is allowed, or {}",
-            names(family).collect::<Vec<_>>().join(", ")
-        )),
-    }
+    let row = rows(family).iter().find(|(known, ..)| *known == code);
+    Ok(Some((code, row.map_or(Form::Any, |(_, _, form)| *form))))
+}
+
+/// Why a name is a mistake in this family: it is the other's.
+fn known_elsewhere(family: Family, name: &str) -> Option<String> {
+    let (other, prefix, says) = match family {
+        Family::V4 => (Family::V6, "option6:", "DHCPv6, which is ip_version 6"),
+        Family::V6 => (Family::V4, "option:", "DHCPv4, which is ip_version 4"),
+    };
+    let is_other = name.starts_with(prefix) || named(other, name).is_some();
+    is_other.then(|| format!("it is an option of {says}, alone"))
 }

@@ -80,15 +80,56 @@ fn names_and_numbers_and_their_values_go_on_the_wire() {
     }
 }
 
+#[test]
+fn a_name_of_no_option_is_kept_and_told_to_nobody() {
+    for (version, name) in [
+        (4, "test_option_1"),
+        (6, "test_option_1"),
+        (4, "tag:ipxe,67"),
+    ] {
+        let wire = wire(name, "whatever", version).unwrap();
+        let wanted = DhcpOptions {
+            unknown: vec![name.to_owned()],
+            ..DhcpOptions::default()
+        };
+        assert_eq!(wire, wanted, "{version} {name}");
+    }
+    let kept = merge(
+        &[],
+        &[asked("x-one", Some("1"), 4), asked("x-two", Some("2"), 4)],
+    )
+    .unwrap();
+    let gone = merge(&kept, &[asked("x-one", None, 4)]).unwrap();
+    assert_eq!(DhcpOptions::of(&gone).unknown, ["x-two"]);
+}
+
+#[test]
+fn names_that_are_not_to_be_had_are_of_codes_that_are_not() {
+    for (family, kept, names) in [
+        (Family::V4, table::KEPT_V4, table::KEPT_NAMES_V4),
+        (Family::V6, table::KEPT_V6, table::KEPT_NAMES_V6),
+    ] {
+        for (name, code) in names {
+            assert!(kept.iter().any(|(codes, _)| codes.contains(code)), "{name}");
+            table::find(family, name).expect_err(name);
+        }
+    }
+}
+
 /// Version, name, value, what the refusal says.
 #[rustfmt::skip]
 const REFUSED: &[(u8, &str, &str, &str)] = &[
-    (4, "test_option_1", "x", "a number of 1 to 254 is allowed, or time-offset, router"),
-    (6, "bootfile-name", "x", "a number of 1 to 65535 is allowed, or vendor-opts"),
-    (6, "server-ip-address", "2001:db8::1", "not known"),
-    (4, "option6:59", "x", "not known"),
-    (4, "lease-time", "60", "not known"),
-    (4, "", "x", "not known"),
+    (6, "bootfile-name", "x", "an option of DHCPv4, which is ip_version 4"),
+    (4, "bootfile-url", "x", "an option of DHCPv6, which is ip_version 6"),
+    (6, "server-ip-address", "2001:db8::1", "an option of DHCPv4"),
+    (4, "option6:59", "x", "an option of DHCPv6"),
+    (6, "option:67", "x", "an option of DHCPv4"),
+    (4, "lease-time", "60", "lease times are the cloud's"),
+    (4, "option:T1", "60", "lease times are the cloud's"),
+    (4, "Server-Identifier", "192.0.2.1", "the server says it by itself"),
+    (6, "server-id", "1:2", "the server says it by itself"),
+    (4, "", "x", "a name or a number of 1 to 254"),
+    (6, "option6:", "x", "a name or a number of 1 to 65535"),
     (4, "51", "60", "lease times are the cloud's"),
     (4, "54", "192.0.2.1", "the server says it by itself"),
     (4, "1", "255.0.0.0", "it follows from the port's subnet"),
@@ -249,17 +290,24 @@ fn what_this_program_does_not_know_is_left_out_of_the_plan() {
     assert_eq!(wire.v4.keys().collect::<Vec<_>>(), [&26]);
 }
 
+/// The first name of each option of a family.
+fn names(family: Family) -> impl Iterator<Item = &'static str> {
+    table::rows(family).iter().map(|(_, names, _)| names[0])
+}
+
 #[test]
 fn no_name_or_number_is_twice_in_a_table_and_none_is_kept() {
     for family in [Family::V4, Family::V6] {
         let mut seen = BTreeSet::new();
         for name in names(family) {
-            let (code, _) = table::find(family, name).unwrap();
+            let (code, _) = table::find(family, name).unwrap().unwrap();
             assert!(seen.insert(code), "{name}");
             if name != "server-ip-address" {
                 assert_eq!(
-                    table::find(family, &code.to_string()).unwrap().0,
-                    code,
+                    table::find(family, &code.to_string())
+                        .unwrap()
+                        .map(|(code, _)| code),
+                    Some(code),
                     "{name}"
                 );
             }

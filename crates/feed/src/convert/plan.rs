@@ -334,6 +334,7 @@ fn port_out(port: &PortPlan) -> v1::Port {
             .boot_server
             .map(any_octets)
             .unwrap_or_default(),
+        unknown_dhcp_options: port.dhcp_options.unknown.clone(),
     }
 }
 
@@ -388,6 +389,7 @@ fn port_in(port: &v1::Port) -> Result<PortPlan, Malformed> {
                 [] => None,
                 octets => Some(any_address("port.boot_server", octets)?),
             },
+            unknown: port.unknown_dhcp_options.clone(),
         },
     })
 }

@@ -40,6 +40,7 @@ fn dhcp_options_have_codes_of_their_family() {
                 v4: [(3, vec![]), (67, b"pxelinux.0".to_vec())].into(),
                 v6: [(59, b"tftp://[2001:db8::69]/x".to_vec()), (65535, vec![1])].into(),
                 boot_server: Some(boot_server.parse().unwrap()),
+                unknown: vec!["test_option_1".to_owned()],
             },
             ..port.clone()
         });

@@ -48,6 +48,7 @@ fn a_ports_own_options_reach_real_clients_of_both_families() {
         option("ntp-server", "192.0.2.123,192.0.2.124", 4),
         option("domain-search", "a.example.org,example.org", 4),
         option("router", "10.0.0.9", 4),
+        option("test_option_1", "nobody is told", 4),
         option("bootfile-url", "tftp://[2001:db8::69]/x.efi", 6),
         option("sntp-server", "2001:db8::123", 6),
     ]);
@@ -78,6 +79,11 @@ fn a_ports_own_options_reach_real_clients_of_both_families() {
     ];
     check(&told, &wanted);
     drop(dhclient);
+    let shown = cloud.done(&["port", "show", "one"]);
+    assert!(
+        shown.contains("! unknown-dhcp-option: The guest is not told of 'test_option_1'"),
+        "{shown}"
+    );
 
     let dhclient = Client::dhclient(&cloud, &guest, "-6", ASKS6);
     let told = dhclient.told("BOUND6");

@@ -76,6 +76,18 @@ fn a_guest_of_another_mtu_is_told_which_one_is_right() {
 }
 
 #[test]
+fn an_option_that_nobody_can_be_told_of_is_named() {
+    let around = Around {
+        unknown_options: vec!["test_option_1".to_owned()],
+        ..Around::default()
+    };
+    let findings = diagnose(&heard(), &around, fixture::start());
+    let problems: Vec<_> = findings.iter().map(|found| found.problem).collect();
+    assert_eq!(problems, [Problem::UnknownDhcpOption]);
+    assert!(verdict(&findings).contains("'test_option_1'"));
+}
+
+#[test]
 fn a_port_with_nothing_wrong_has_a_verdict_too() {
     let findings = diagnose(&heard(), &Around::default(), fixture::start());
     assert_eq!(findings, []);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use hextet_core::dhcp::{self, ExtraDhcpOptRequest};
+use hextet_core::dhcp::{self, DhcpOptions, ExtraDhcpOpt, ExtraDhcpOptRequest};
 use hextet_core::ids::{HostId, NetworkId, PortId, PortNumber, ProjectId};
 use hextet_core::mac::{BaseMac, Mac};
 use hextet_core::network::Network;
@@ -169,7 +169,7 @@ async fn create_one(
         ip_allocation: ip_allocation(asked.fixed_ips.as_deref()),
         data_plane_status: None,
         port_security_enabled: asked.guarded(&network),
-        extra_dhcp_opts: dhcp::merge(&[], &asked.extra_dhcp_opts)?,
+        extra_dhcp_opts: dhcp_options(id, &[], &asked.extra_dhcp_opts)?,
         revision_number: 1,
         created_at: now.clone(),
         updated_at: now.clone(),
@@ -199,6 +199,24 @@ async fn new_id(tx: &mut Tx) -> Result<PortId, Failure> {
         }
     }
     Err(EngineError::Unsound("free port id").into())
+}
+
+/// The options after a request. Names that are no option's are kept, and said once: nobody is told of them.
+fn dhcp_options(
+    port: PortId,
+    before: &[ExtraDhcpOpt],
+    asked: &[ExtraDhcpOptRequest],
+) -> Result<Vec<ExtraDhcpOpt>, Refusal> {
+    let after = dhcp::merge(before, asked)?;
+    if !asked.is_empty() {
+        let known = DhcpOptions::of(before).unknown;
+        for name in DhcpOptions::of(&after).unknown {
+            if !known.contains(&name) {
+                warn!(%port, name, "no guest is told of a DHCP option of an unknown name");
+            }
+        }
+    }
+    Ok(after)
 }
 
 /// A number of the fast path that no port had.
@@ -235,7 +253,7 @@ pub(crate) fn update(
         if_match.check(before.revision_number)?;
         let mut after = before.clone();
         patch.say(&mut after);
-        after.extra_dhcp_opts = dhcp::merge(&before.extra_dhcp_opts, &patch.extra_dhcp_opts)?;
+        after.extra_dhcp_opts = dhcp_options(*id, &before.extra_dhcp_opts, &patch.extra_dhcp_opts)?;
         if patch.mac_address.is_some() || patch.fixed_ips.is_some() {
             readdress(tx, &before, &mut after, patch, ask.base_mac).await?;
         }

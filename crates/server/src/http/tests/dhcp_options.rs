@@ -117,6 +117,57 @@ async fn an_update_changes_what_it_names_and_raises_the_revision_if_it_does() {
 }
 
 #[tokio::test]
+async fn a_name_of_no_option_is_kept_and_said_to_be_told_to_nobody() {
+    let cloud = Cloud::new().await;
+    let network = cloud.network("demo").await;
+    let none = cloud.port("demo", &network, json!({})).await;
+    assert_eq!(none.body["port"]["hextet:unknown_dhcp_opts"], json!([]));
+    let option = |name: &str, value: Json| json!({"opt_name": name, "opt_value": value});
+    let more = json!({
+        "extra_dhcp_opts": [option("mtu", json!("1400")), option("test_option_1", json!("test_value_1"))],
+    });
+    let made = cloud.port("demo", &network, more).await;
+    let id = made.made("port");
+    let said = |answer: &Answer| {
+        let port = &answer.body["port"];
+        (shown(port), port["hextet:unknown_dhcp_opts"].clone())
+    };
+    let both = [
+        "4 mtu=1400".to_owned(),
+        "4 test_option_1=test_value_1".to_owned(),
+    ];
+    assert_eq!(said(&made), (both.to_vec(), json!(["test_option_1"])));
+    let path = format!("ports/{id}");
+    let change = json!({"port": {
+        "extra_dhcp_opts": [option("test_option_1", Json::Null), option("test_option_2", json!("x"))],
+        "binding:host_id": "host-1",
+    }});
+    let changed = cloud.put("admin", &path, change).await;
+    let wanted = vec!["4 mtu=1400".to_owned(), "4 test_option_2=x".to_owned()];
+    assert_eq!(said(&changed), (wanted, json!(["test_option_2"])));
+    let listed = cloud
+        .get(
+            "demo",
+            &format!("ports?id={id}&fields=hextet:unknown_dhcp_opts"),
+        )
+        .await;
+    assert_eq!(
+        listed.body["ports"],
+        json!([{"hextet:unknown_dhcp_opts": ["test_option_2"]}])
+    );
+    let options = planned(&cloud, &id).await;
+    assert_eq!(
+        options.v4,
+        [(26, vec![5, 120])].into(),
+        "nothing else is sent"
+    );
+    assert_eq!(options.unknown, ["test_option_2"]);
+    let set = json!({"port": {"hextet:unknown_dhcp_opts": []}});
+    let refused = cloud.put("demo", &path, set).await;
+    refused.check("it follows from the others", 400, "HTTPBadRequest");
+}
+
+#[tokio::test]
 async fn ports_in_bulk_have_options_each_or_none_is_made() {
     let cloud = Cloud::new().await;
     let network = cloud.network("demo").await;

@@ -58,6 +58,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "A port shows by hextet:observed_addresses the addresses that its guest formed itself and may send from, each with since when; to administrators by hextet:address_conflicts whose addresses it claims.",
     ),
     (
+        "hextet-unknown-dhcp-opts",
+        "DHCP options of unknown names",
+        "A port shows by hextet:unknown_dhcp_opts the names among its extra_dhcp_opts that are no option's: no guest is told of them.",
+    ),
+    (
         "ip-substring-filtering",
         "IP address substring filtering",
         "Ports are filtered by a part of an address.",

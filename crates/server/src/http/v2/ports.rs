@@ -1,12 +1,13 @@
 //! `/v2.0/ports`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hextet_core::dhcp::ExtraDhcpOptRequest;
+use hextet_core::dhcp::{DhcpOptions, ExtraDhcpOptRequest};
 use hextet_core::ids::{HostId, NetworkId, PortId, ProjectId, SubnetId};
 use hextet_core::mac::Mac;
-use hextet_core::port::{FixedIpRequest, PortStatus, VnicType};
+use hextet_core::port::{FixedIpRequest, Port, PortStatus, VnicType};
 use hextet_core::refusal::Refusal;
 use hextet_core::snapshot::Snapshot;
 use hextet_store::Document;
@@ -171,6 +172,7 @@ const ATTRIBUTES: &[Attribute] = &[
     }
     .guarded(&[guard("data_plane_status", When::Given, ADMIN)]),
     read_only("hextet:observed_addresses", None),
+    read_only("hextet:unknown_dhcp_opts", None),
     Attribute {
         shown: Shown::StoredAdmin,
         ..read_only("hextet:address_conflicts", None)
@@ -298,6 +300,8 @@ impl Resource for Ports {
 
 /// What follows from the document: quotes inside its texts are escaped, so that this pattern is a member.
 fn computed(document: &Document, admin: bool, text: &mut String) {
+    text.push_str(",\"hextet:unknown_dhcp_opts\":");
+    text.push_str(&unknown_options(document));
     if admin {
         let unbound = document.admin().ends_with("\"binding:host_id\":\"\"");
         let carried = document
@@ -309,6 +313,21 @@ fn computed(document: &Document, admin: bool, text: &mut String) {
             (false, false) => BINDING_FAILED,
         });
     }
+}
+
+/// The names among its `extra_dhcp_opts` that are no option's, as JSON. Most ports have no options, which is seen near the end of
+/// their public members.
+fn unknown_options(document: &Document) -> Cow<'static, str> {
+    const NONE: &str = "[]";
+    if document.public().rfind("\"extra_dhcp_opts\":[],").is_some() {
+        return NONE.into();
+    }
+    let names = match document.parse::<Port>(hextet_store::PORT) {
+        Ok(port) => DhcpOptions::of(&port.extra_dhcp_opts).unknown,
+        // What is not sound is told of where it is read into the model.
+        Err(_) => return NONE.into(),
+    };
+    json!(names).to_string().into()
 }
 
 /// What carries a port that is on no host.
