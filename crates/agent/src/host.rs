@@ -151,6 +151,8 @@ pub struct Host {
     state: State,
     fastpath: Fastpath,
     serve: Serve,
+    /// Says on physical segments where guests are.
+    announcer: Sender,
     /// The links that carry ports, as last seen.
     carriers: BTreeMap<PortId, Carrier>,
     /// All links, as the last pass left them and as changes told since.
@@ -208,8 +210,9 @@ impl Host {
         let fastpath = Fastpath::open(&pass::fastpath_config(&config))?;
         let punt: Punt = fastpath.punt()?;
         let io = |what| move |source| StartError::Io { what, source };
-        let sender = Sender::new().map_err(io("open a packet socket"))?;
-        let serve = Serve::start(punt, fastpath.objections()?, sender, ports.input.clone())
+        let sender = || Sender::new().map_err(io("open a packet socket"));
+        let announcer = sender()?;
+        let serve = Serve::start(punt, fastpath.objections()?, sender()?, ports.input.clone())
             .map_err(io("start the serving thread"))?;
         Ok(Self {
             config,
@@ -218,6 +221,7 @@ impl Host {
             state,
             fastpath,
             serve,
+            announcer,
             carriers: BTreeMap::new(),
             known: BTreeMap::new(),
             attaching: Vec::new(),
@@ -336,6 +340,7 @@ impl Host {
         let state = &self.state;
         let port_of = |name: &str| state.port_of_link(name);
         let news = take_links(links, &mut self.known, &mut self.carriers, port_of);
+        self.announce(&news.elsewhere);
         if changed || news.others || self.until_pass().is_zero() {
             self.take_events(heard);
             return self.bring_about();

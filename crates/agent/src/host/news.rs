@@ -17,6 +17,8 @@ pub(super) struct News {
     pub(super) carriers: BTreeSet<PortId>,
     /// Links of these ports came, went, or changed.
     pub(super) ports: BTreeSet<PortId>,
+    /// Behind these links is another place now.
+    pub(super) elsewhere: BTreeSet<u32>,
     /// Others did, or it is not known which.
     pub(super) others: bool,
 }
@@ -45,6 +47,10 @@ pub(super) fn take_links(
                 if known.remove(ifindex).is_some() {
                     news.note(carriers.get(ifindex).map(|(port, _)| *port));
                 }
+                continue;
+            }
+            LinkChange::Elsewhere { ifindex } => {
+                news.elsewhere.insert(*ifindex);
                 continue;
             }
             LinkChange::Lost => {
@@ -87,7 +93,7 @@ impl News {
 fn ifindex(change: &LinkChange) -> Option<u32> {
     match change {
         LinkChange::Seen(link) => Some(link.ifindex),
-        LinkChange::Gone { ifindex } => Some(*ifindex),
+        LinkChange::Gone { ifindex } | LinkChange::Elsewhere { ifindex } => Some(*ifindex),
         LinkChange::Lost => None,
     }
 }

@@ -8,6 +8,7 @@ use hextet_core::link::{Router, names_router};
 use hextet_core::mac::Mac;
 use hextet_core::plan::SubnetPlan;
 use hextet_proto::{SegmentRules, SegmentSeen};
+use hextet_wire::arp::whereabouts;
 use tracing::{info, warn};
 
 use super::Host;
@@ -99,6 +100,30 @@ impl Host {
         for port in on_it {
             let text = format!("the NIC of the physical network cannot be changed: {failure}");
             self.failures.entry(port.id).or_insert(text);
+        }
+    }
+
+    /// The guests whose segments are behind these NICs say there where they are: the switches of another place do not know, and
+    /// those that do would send what is for guests to where it is taken in no more.
+    pub(super) fn announce(&self, nics: &BTreeSet<u32>) {
+        for (vni, segment) in &self.segments {
+            let nic = segment.nic.as_ref();
+            let Some(nic) = nic.filter(|nic| nics.contains(&nic.ifindex)) else {
+                continue;
+            };
+            let here = self.carriers.keys();
+            let here = here.filter_map(|port| self.state.plan.port(*port));
+            let here = here.filter(|port| port.vni == *vni && port.admin_state_up);
+            let (mut guests, mut lost) = (0, 0);
+            for port in here {
+                guests += 1;
+                let said = self.announcer.send(nic.ifindex, &whereabouts(port.mac));
+                lost += usize::from(said.is_err());
+            }
+            info!(
+                nic = nic.name,
+                guests, lost, "guests were announced on a physical segment"
+            );
         }
     }
 

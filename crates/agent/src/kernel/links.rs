@@ -14,7 +14,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkEvent, LinkExtentMask, LinkFlags, LinkInfo,
     LinkLayerType, LinkMessage,
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -68,6 +68,12 @@ pub enum LinkChange {
     /// Gone.
     Gone {
         /// Its number until then.
+        ifindex: u32,
+    },
+    /// What is behind it is another place now, as when a bond has taken another link into use: who is known by it is to say so
+    /// there (`IFLA_EVENT_NOTIFY_PEERS`, `IFLA_EVENT_BONDING_FAILOVER`).
+    Elsewhere {
+        /// Its number.
         ifindex: u32,
     },
     /// Some changes were lost: dump again.
@@ -321,6 +327,7 @@ impl LinkWatch {
         for message in split(&bytes)? {
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    changes.extend(elsewhere(&link));
                     changes.extend(seen(RouteNetlinkMessage::NewLink(link)).map(LinkChange::Seen));
                 }
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
@@ -347,6 +354,17 @@ impl AsFd for LinkWatch {
         // SAFETY: the socket's own descriptor, open as long as self.
         unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
     }
+}
+
+fn elsewhere(link: &LinkMessage) -> Option<LinkChange> {
+    let ifindex = link.header.index;
+    let told = link.attributes.iter().any(|attribute| {
+        matches!(
+            attribute,
+            LinkAttribute::Event(LinkEvent::NotifyPeers | LinkEvent::BondingFailover)
+        )
+    });
+    told.then_some(LinkChange::Elsewhere { ifindex })
 }
 
 fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {

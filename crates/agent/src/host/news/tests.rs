@@ -143,3 +143,13 @@ fn other_properties_other_links_and_lost_changes_take_a_pass() {
         assert_eq!(told(true, &[change]), (of_others(), false));
     }
 }
+
+#[test]
+fn another_place_behind_a_link_is_told_of_and_is_no_change_of_the_link() {
+    let (news, _) = told(true, &[seen(true), LinkChange::Elsewhere { ifindex: 6 }]);
+    let wanted = News {
+        elsewhere: BTreeSet::from([6]),
+        ..nothing()
+    };
+    assert_eq!(news, wanted);
+}
