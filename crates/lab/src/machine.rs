@@ -29,8 +29,8 @@ const READY: &str = "\n--hextet-ready--\n";
 const STDERR: &str = "\n--hextet-stderr--\n";
 const STATUS: &str = "\n--hextet-status--";
 
-/// A kernel with its modules, as `tools/setup` takes them out of Debian's package: `vmlinuz`, and `modules/NN-NAME.ko` in
-/// the order in which they must be loaded.
+/// A kernel with its modules, as `tools/setup` takes them out of Debian's package: `vmlinuz`, `modules/NN-NAME.ko` in the
+/// order in which they must be loaded, and further folders of modules that not every machine loads.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     folder: PathBuf,
@@ -55,13 +55,15 @@ impl Kernel {
         self.folder.join("vmlinuz")
     }
 
-    /// Its modules, the first to be loaded first.
+    /// The modules of a folder, the first to be loaded first.
     ///
     /// # Errors
-    /// The file system's.
-    fn modules(&self) -> Result<Vec<PathBuf>> {
+    /// When there is no such folder.
+    fn modules(&self, folder: &str) -> Result<Vec<PathBuf>> {
+        let folder = self.folder.join(folder);
+        let missing = || format!("no modules in {}: run tools/setup", folder.display());
         let mut modules = Vec::new();
-        for entry in fs::read_dir(self.folder.join("modules"))? {
+        for entry in fs::read_dir(&folder).with_context(missing)? {
             modules.push(entry?.path());
         }
         modules.sort();

@@ -14,6 +14,9 @@ use crate::oldest;
 /// Where `tools/setup` puts Debian's kernel.
 pub(crate) const KERNEL: &str = "target/kernel";
 
+/// The binary that tests drive.
+pub(crate) const BINARY: &str = "target/debug/hextet";
+
 /// What guests' clients write if nobody keeps them from it, and what the next install on this machine needs.
 const UNTOUCHED: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 
@@ -109,9 +112,10 @@ pub fn tests(lane: Lane) -> Result<()> {
     run_lane(&build()?, lane)
 }
 
-/// The agent's own tests and those of the netns lane on Debian's stock kernel, the oldest that hosts may have.
+/// The agent's own tests, those of the netns lane, and the whole system on NICs that this machine's kernel lacks: on Debian's
+/// stock kernel, the oldest that hosts may have.
 pub fn kernel() -> Result<()> {
-    oldest::run(&build_tests(&["--package", "hextet-agent"])?)
+    oldest::run(&build()?)
 }
 
 /// The lab's own tests, then the lab itself with a verdict.
@@ -247,7 +251,7 @@ pub fn conformance(database: Database) -> Result<()> {
 /// The lab in the foreground, with a guest on Debian's kernel.
 pub fn lab(args: &[String]) -> Result<()> {
     build_binary()?;
-    run(as_root(&root().join("target/debug/hextet"))
+    run(as_root(&root().join(BINARY))
         .arg("lab")
         .arg("--kernel")
         .arg(root().join(KERNEL))
@@ -392,6 +396,8 @@ fn run_tests(program: &TestProgram, lane: Lane) -> Result<()> {
     if needs_root {
         // Namespaces and pinned maps are shared by the machine: one at a time.
         command.arg("--test-threads=1");
+        // Those of the kernel lane.
+        command.args(["--skip", "stacked"]);
     }
     run(command
         .current_dir(&program.directory)

@@ -13,10 +13,29 @@ use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches
 mod detached;
 mod formed;
 mod servers;
+mod stacked;
 
 /// The router's on the segment, and the prefix there.
 const ROUTER: &str = "2001:db8:aa::1";
 const PREFIX: &str = "2001:db8:aa::/64";
+
+/// How the host is on the segment.
+struct Wire {
+    /// The NIC that leads there.
+    nic: &'static str,
+    /// Makes it on the host, and `eth0` of those behind it.
+    lay: fn(host: &Namespace, outside: &Namespace),
+}
+
+const PLAIN: Wire = Wire {
+    nic: "phys0",
+    lay: |host, outside| {
+        let peer = format!("peer name eth0 netns {}", outside.name);
+        host.ip(&format!("link add phys0 type veth {peer}"));
+        host.ip("link set phys0 up");
+        outside.ip("link set eth0 up");
+    },
+};
 
 struct Segment {
     cloud: Cloud,
@@ -34,9 +53,13 @@ impl Segment {
 
     /// The same, with these lines in the agent's configuration.
     fn with(modes: Value, lines: &str) -> Self {
-        let mut cloud = Cloud::new();
+        Self::on(&PLAIN, Cloud::new(), modes, lines)
+    }
+
+    /// The same of this cloud, by this NIC.
+    fn on(wire: &Wire, mut cloud: Cloud, modes: Value, lines: &str) -> Self {
         let outside = Namespace::new("outside");
-        lay(&cloud, &outside);
+        lay(wire, &cloud.host, &outside);
         cloud.stop();
         let append = |file: &str, lines: &str| {
             let path = cloud.path(file);
@@ -44,7 +67,7 @@ impl Segment {
             std::fs::write(path, format!("{lines}{text}")).unwrap();
         };
         append("server.toml", "physical_networks = [\"lab\"]\n");
-        let nic = "physical_networks = { lab = \"phys0\" }\n";
+        let nic = format!("physical_networks = {{ lab = \"{}\" }}\n", wire.nic);
         append("agent.toml", &format!("{lines}{nic}"));
         cloud.up();
         let network = cloud.create(
@@ -153,15 +176,9 @@ impl Drop for Server {
     }
 }
 
-/// The pair, and the router's address.
-fn lay(cloud: &Cloud, outside: &Namespace) {
-    let pair = format!(
-        "link add phys0 type veth peer name eth0 netns {}",
-        outside.name
-    );
-    cloud.host.ip(&pair);
-    cloud.host.ip("link set phys0 up");
-    outside.ip("link set eth0 up");
+/// The NIC, and the router's address.
+fn lay(wire: &Wire, host: &Namespace, outside: &Namespace) {
+    (wire.lay)(host, outside);
     outside.ip(&format!("address add {ROUTER}/64 dev eth0 nodad"));
 }
 
@@ -183,7 +200,11 @@ fn default_route(namespace: &Namespace) -> String {
 
 #[test]
 fn guests_of_a_flat_network_the_host_and_the_segment_reach_each_other() {
-    let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
+    reach_each_other(&mut Segment::new(json!({ "ipv6_address_mode": "slaac" })));
+}
+
+/// Gives one of the guests that did, with its address, and the host's.
+fn reach_each_other(segment: &mut Segment) -> (Namespace, Ipv6Addr, Ipv6Addr) {
     let router: Ipv6Addr = ROUTER.parse().unwrap();
     segment.advertise("");
     let host = until(
@@ -232,6 +253,7 @@ fn guests_of_a_flat_network_the_host_and_the_segment_reach_each_other() {
         .outside
         .ip(&format!("address del {address}/64 dev eth0"));
     reaches(&two, address);
+    (one, address, host)
 }
 
 #[test]
@@ -301,7 +323,7 @@ fn a_nic_that_goes_is_said_and_adopted_when_it_comes_back() {
     until("and told to the server", || {
         (cloud.status(&id) == "DOWN").then_some(())
     });
-    lay(cloud, &segment.outside);
+    lay(&PLAIN, &cloud.host, &segment.outside);
     until("the new one is led to", || {
         segment.down(&id).is_none().then_some(())
     });

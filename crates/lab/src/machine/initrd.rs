@@ -44,12 +44,21 @@ impl Initrd {
         initrd.put(Path::new("init"), PROGRAM, INIT.as_bytes());
         initrd.put(Path::new("start"), FILE, start.as_bytes());
         initrd.with_libraries(Path::new("bin/busybox"), &find("busybox")?)?;
-        for module in kernel.modules()? {
+        initrd.modules(kernel, "modules")?;
+        Ok(initrd)
+    }
+
+    /// The modules of this folder of the kernel's, which the machine loads besides.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn modules(&mut self, kernel: &Kernel, folder: &str) -> Result<()> {
+        for module in kernel.modules(folder)? {
             let name = module.file_name().context("a module without a name")?;
             let contents = fs::read(&module)?;
-            initrd.put(&Path::new("modules").join(name), FILE, &contents);
+            self.put(&Path::new("modules").join(name), FILE, &contents);
         }
-        Ok(initrd)
+        Ok(())
     }
 
     /// A program of this machine by its name, which the machine finds before busybox's own of that name.

@@ -166,15 +166,35 @@ impl Cloud {
     }
 
     fn on(host: Arc<Namespace>, listen: u16) -> Self {
-        let mut cloud = Self {
+        let mut cloud = Self::dark(host, listen);
+        cloud.up();
+        cloud
+    }
+
+    /// By the hook that every kernel has: the first start would end where there is no other.
+    pub fn by_clsact() -> Self {
+        let mut cloud = Self::dark(Arc::new(Namespace::new("cloud")), 9696);
+        let dir = cloud.dir.path().display();
+        let instance = &cloud.host.name;
+        let text = format!(
+            "hook = \"clsact\"\nhost = \"vm\"\nstate_dir = \"{dir}/agent\"\n\
+             socket = \"{dir}/run/agent.sock\"\ninstance = \"{instance}\"\n\
+             [server]\naddress_file = \"{dir}/run/feed.addr\"\nname = \"hextet-server\"\n\
+             ca = \"{dir}/tls/ca.pem\"\ncert = \"{dir}/tls/agent.pem\"\nkey = \"{dir}/tls/agent.key\"\n"
+        );
+        std::fs::write(cloud.path("agent.toml"), text).unwrap();
+        cloud.up();
+        cloud
+    }
+
+    fn dark(host: Arc<Namespace>, listen: u16) -> Self {
+        Self {
             dir: tempfile::tempdir().unwrap(),
             host,
             listen,
             up: None,
             ups: 0,
-        };
-        cloud.up();
-        cloud
+        }
     }
 
     /// Starts it and waits for its line.
