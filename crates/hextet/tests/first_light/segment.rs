@@ -358,6 +358,15 @@ fn our_advertisement_names_the_segments_router_for_as_long_as_it_is_one() {
     until("the router's default route", || {
         default_route(&one).contains("via fe80::").then_some(())
     });
+    let others = |namespace: &Namespace| {
+        let mut show = Command::new("ip");
+        let output = namespace.output(show.args(["-6", "route", "show", "2001:db8:bb::/64"]));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    until("the host hears the other prefix", || {
+        (!others(&segment.cloud.host).is_empty()).then_some(())
+    });
+    assert_eq!(others(&one), "");
     let seen = segment.outside.links_seen();
     let router = seen.iter().find(|link| link.name == "eth0").unwrap().mac;
     let route = default_route(&one);
