@@ -1,6 +1,7 @@
 //! A network that is a physical segment: what guest A sends there, and what the segment and the host send to guests.
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use super::ipv4::{BROADCAST, of, packet};
 use super::*;
@@ -252,6 +253,51 @@ fn what_asks_for_servers_outside_leaves_only_where_they_are_heard() {
             assert_eq!(bench.run(&frame).verdict, Verdict::Punted);
         }
     });
+}
+
+/// Frames that came in by a link of this thread's namespace.
+fn came_in(link: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let mut lines = text.lines().map(|line| line.trim_start().split_once(':'));
+    let figures = lines.find_map(|line| line.filter(|(name, _)| *name == link));
+    let mut figures = figures.expect("the link is there").1.split_whitespace();
+    figures.nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn of_what_a_guest_asks_a_copy_leaves_where_somebody_outside_may_answer() {
+    /// More than a kernel says by itself on links that came up.
+    const TIMES: u64 = 200;
+    let check = |target: Ipv6Addr| ns(Ipv6Addr::UNSPECIFIED, target, &[]);
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
+    // Whether it leaves where guests hear no servers outside, and where they hear all.
+    let rows = [
+        ("for routers", rs(A.link_local(), &[]), [false, true]),
+        ("for servers", dhcpv6(A.link_local(), 64), [false, true]),
+        ("for its own address", check(global(0xa)), [true, true]),
+        ("for one that it may form", check(link_local), [true, true]),
+        ("for a neighbour's", check(global(0xb)), [false, false]),
+        ("for one not to form", check(global(0xdead)), [false, false]),
+    ];
+    for (at, outside) in [NOTHING, ALL].into_iter().enumerate() {
+        on_segment(outside, |bench, _, _| {
+            links::set_up(links::index("nicg").unwrap(), true).unwrap();
+            // The kernel sends by a link some time after its other end is up.
+            let started = Instant::now();
+            while came_in("nicg") == 0 {
+                assert!(started.elapsed() < Duration::from_secs(60));
+                bench.run(&check(global(0xa)));
+            }
+            for (what, frame, leaves) in &rows {
+                let before = came_in("nicg");
+                for _ in 0..TIMES {
+                    bench.run(frame);
+                }
+                let left = came_in("nicg") - before >= TIMES;
+                assert_eq!(left, leaves[at], "{what}, {outside:?}");
+            }
+        });
+    }
 }
 
 /// From the segment, and what becomes of it where guests hear no servers outside: the verdict, and the copies.
