@@ -1,6 +1,7 @@
 //! A host with guests on one network, in namespaces of its own, with rows that the test writes.
 
 pub mod frames;
+pub mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;

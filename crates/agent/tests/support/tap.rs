@@ -1,0 +1,92 @@
+//! A tap as QEMU opens one: each frame goes behind a header that says what of it is left to do. vhost-net hands the same
+//! headers and frames to the same function of the kernel's tun driver.
+
+#![allow(unsafe_code, reason = "a tap is made by ioctl")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+
+use std::os::unix::fs::OpenOptionsExt as _;
+
+/// The length of a header (virtio 1.2 §5.1.6, without the count of buffers).
+pub const HEADER: usize = 10;
+
+/// What is left to do of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Where the checksum begins, and where from there it stands, if it is that of the pseudo-header alone.
+    pub partial: Option<(u16, u16)>,
+    /// The octets of data in each TCP segment over IPv6, if it is to be cut, and how long its headers are.
+    pub segments: Option<(u16, u16)>,
+}
+
+/// The side that a guest's device is behind.
+pub struct Tap(File);
+
+impl Tap {
+    /// Makes a tap in the namespace of the caller.
+    pub fn new(name: &str) -> Tap {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/net/tun")
+            .expect("taps can be made");
+        // SAFETY: all zeros are a request without a name or flags.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (place, octet) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *place = libc::c_char::try_from(octet).expect("names are ASCII");
+        }
+        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+        request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("three flags");
+        // SAFETY: the kernel reads and writes the request, which outlives the call.
+        let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+        assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+        let offloads = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+        // SAFETY: the argument is a number.
+        let taken = unsafe {
+            libc::ioctl(
+                file.as_raw_fd(),
+                libc::TUNSETOFFLOAD,
+                libc::c_ulong::from(offloads),
+            )
+        };
+        assert_eq!(taken, 0, "{}", std::io::Error::last_os_error());
+        Tap(file)
+    }
+
+    /// Sends a frame as the guest behind it does.
+    pub fn send(&self, offload: Offload, frame: &[u8]) {
+        const NEEDS_CSUM: u8 = 1;
+        const GSO_TCPV6: u8 = 4;
+        let (start, offset) = offload.partial.unwrap_or_default();
+        let (size, headers) = offload.segments.unwrap_or_default();
+        let mut bytes = vec![
+            if offload.partial.is_some() {
+                NEEDS_CSUM
+            } else {
+                0
+            },
+            if offload.segments.is_some() {
+                GSO_TCPV6
+            } else {
+                0
+            },
+        ];
+        for field in [headers, size, start, offset] {
+            bytes.extend(field.to_ne_bytes());
+        }
+        assert_eq!(bytes.len(), HEADER);
+        bytes.extend_from_slice(frame);
+        let written = (&self.0).write(&bytes).expect("the tap takes it");
+        assert_eq!(written, bytes.len());
+    }
+
+    /// The next frame for the guest, if there is one, and whether its checksum is left to it.
+    pub fn receive(&self) -> Option<(bool, Vec<u8>)> {
+        let mut bytes = vec![0; HEADER + (1 << 16)];
+        let length = (&self.0).read(&mut bytes).ok()?;
+        Some((bytes[0] & 1 != 0, bytes[HEADER..length].to_vec()))
+    }
+}
