@@ -65,10 +65,9 @@ const ROUND: Duration = Duration::from_millis(2500);
 
 /// Programs of the attacks, and Debian's packages of them.
 pub fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let tools = ATTACKS
+    ATTACKS
         .iter()
-        .map(|attack| (attack.tool(), attack.package()));
-    tools.chain([("dnsmasq", "dnsmasq-base")])
+        .map(|attack| (attack.tool(), attack.package()))
 }
 
 /// What came of an attack on one bed.

@@ -89,10 +89,18 @@ impl Station {
     /// # Errors
     /// When it cannot be run.
     pub fn lines(&self, words: &str) -> Result<usize> {
-        let mut command = self.command("sh -c");
-        let output = finish(command.arg(format!("{words} | wc -l")), LOOK_BOUND)?;
-        let lines = String::from_utf8_lossy(&output.stdout).trim().parse();
+        let lines = self.shell(&format!("{words} | wc -l"))?;
+        let lines = lines.trim().parse();
         lines.with_context(|| format!("{words}: no number of lines"))
+    }
+
+    /// What a line for the shell prints in it.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn shell(&self, line: &str) -> Result<String> {
+        let output = finish(self.command("sh -c").arg(line), LOOK_BOUND)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Runs a command in it that must succeed.

@@ -16,6 +16,8 @@ pub const ROGUE: &str = "2001:db8:bad:";
 pub const ROGUE_PREFIX: &str = "2001:db8:bad::/64";
 /// The name server of a rogue server.
 pub const ROGUE_SERVER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0x53);
+/// The address of a rogue DHCPv4 server.
+const ROGUE_IPV4: &str = "10.99.0.1/24";
 /// What the victim calls itself when it is to be refused it, in the /64 of its other address.
 const NEW_ADDRESS: u16 = 0xadd;
 const NO_ADDRESS: &str = "no address left for it";
@@ -35,6 +37,10 @@ pub enum Harm {
     PathMtu,
     /// A DHCPv6 answer with the rogue name server.
     Answer,
+    /// A DHCPv4 lease of the attacker's.
+    Lease,
+    /// What it sends its neighbour, taken in by the attacker.
+    Stolen,
     /// Heard so many frames of this kind.
     Heard(Sign, usize),
     /// No address of the DHCPv6 server's, or not what the attacker was given besides its own.
@@ -68,7 +74,7 @@ impl<'a> Watch<'a> {
     pub fn begin(bed: &'a Bed, harm: Harm) -> Result<Self> {
         let client = matches!(harm, Harm::Answer).then(|| bed.victim.inside(client));
         let ear = match harm {
-            Harm::Leases => Ear::open(&bed.attacker),
+            Harm::Leases | Harm::Stolen => Ear::open(&bed.attacker),
             _ => Ear::open(&bed.victim),
         };
         let watch = Self {
@@ -78,8 +84,17 @@ impl<'a> Watch<'a> {
             client: client.transpose()?,
             heard: 0,
         };
-        if matches!(harm, Harm::Neighbour | Harm::PathMtu) {
-            watch.meet()?;
+        match harm {
+            Harm::Neighbour | Harm::PathMtu => watch.meet()?,
+            Harm::Stolen => {
+                watch.meet()?;
+                // The bridge has learned by now where the neighbour is.
+                let _ = watch.ear.frames();
+            }
+            Harm::Lease => bed
+                .attacker
+                .must(&format!("ip addr add {ROGUE_IPV4} dev eth0"))?,
+            _ => {}
         }
         Ok(watch)
     }
@@ -140,6 +155,26 @@ impl<'a> Watch<'a> {
                 let given = given.context("no DHCPv6 server answers the victim")?;
                 given.is_empty().then(|| NO_ADDRESS.to_owned())
             }
+            Harm::Lease => {
+                let told =
+                    victim.shell("busybox udhcpc -fnq -t 2 -T 1 -i eth0 -s /bin/true 2>&1")?;
+                let lease = told.lines().find(|line| line.contains("lease of 10.99."));
+                lease.map(str::to_owned)
+            }
+            Harm::Stolen => {
+                let neighbour = &self.bed.neighbour;
+                victim.look(&format!("ping -6 -c 1 -W 1 {}", neighbour.global))?;
+                let stolen = |frame: &Vec<u8>| {
+                    frame.starts_with(&neighbour.mac.0) && frame[6..].starts_with(&victim.mac.0)
+                };
+                let stolen = self
+                    .ear
+                    .frames()
+                    .iter()
+                    .filter(|frame| stolen(frame))
+                    .count();
+                (stolen > 0).then(|| format!("the attacker took in {stolen} frames for another"))
+            }
             Harm::Address => victim
                 .look("ip -6 -o addr show dev eth0")?
                 .contains(ROGUE)
@@ -174,10 +209,12 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When the victim cannot be looked into.
     pub fn end(self) -> Result<()> {
-        if matches!(self.harm, Harm::Refused) {
-            let words = format!("ip addr del {}/64 dev eth0", self.new_address());
-            self.bed.victim.look(&words)?;
-        }
+        let (station, address) = match self.harm {
+            Harm::Refused => (&self.bed.victim, format!("{}/64", self.new_address())),
+            Harm::Lease => (&self.bed.attacker, ROGUE_IPV4.to_owned()),
+            _ => return Ok(()),
+        };
+        station.look(&format!("ip addr del {address} dev eth0"))?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The attacks: real tools of Debian's thc-ipv6, ipv6toolkit and kea-admin, and what each does to a victim on a plain bridge.
+//! The attacks: real tools of Debian's thc-ipv6, ipv6toolkit, kea-admin and dnsmasq, and what each does to a victim on a plain bridge.
 
 use super::bed::Bed;
 use super::ear::Sign;
@@ -128,6 +128,11 @@ pub const ATTACKS: &[Attack] = &[
         "ns6 -i eth0 -s {neighbour} -d {victim} -t {victim} -E {forged}",
         Harm::Neighbour,
     ),
+    attack(
+        "a neighbour's MAC",
+        "ns6 -i eth0 -s {attacker_ll} -S {neighbour_mac} -d {victim_ll} -D {victim_mac} -t {victim_ll}",
+        Harm::Stolen,
+    ),
     answering(
         "every neighbour",
         "atk6-parasite6 -l eth0 {forged}",
@@ -142,6 +147,12 @@ pub const ATTACKS: &[Attack] = &[
         "a DHCPv6 server",
         "atk6-fake_dhcps6 eth0 {prefix} {server}",
         Harm::Answer,
+    ),
+    answering(
+        "a DHCPv4 server",
+        "dnsmasq --no-daemon --conf-file=/dev/null --user=root --port=0 --interface=eth0 \
+         --leasefile-ro --pid-file --no-ping --dhcp-range=10.99.0.100,10.99.0.150,1h",
+        Harm::Lease,
     ),
     attack(
         "an MLD querier",
@@ -226,6 +237,7 @@ impl Attack {
     /// Debian's package of the tool.
     pub fn package(&self) -> &'static str {
         match self.tool() {
+            "dnsmasq" => "dnsmasq-base",
             "perfdhcp" => "kea-admin",
             tool if tool.starts_with("atk6-") => "thc-ipv6",
             _ => "ipv6toolkit",
