@@ -14,8 +14,10 @@ use crate::neutron;
 use crate::report::{Report, Row, Unit, median};
 use crate::server::Server;
 
-/// Synced writes of one look at the disk.
-const SYNCED_WRITES: u64 = 200;
+/// Synced writes of one look at the disk: what they take differs from one tenth of a second to the next.
+const SYNCED_WRITES: u64 = 1000;
+/// The row that is a ratio to them has so many times the windows of others.
+const ALONE_WINDOWS: usize = 3;
 
 /// How much is measured.
 pub struct Size {
@@ -75,7 +77,7 @@ impl Bench {
         let mut floor = Floor::start(server.folder())?;
         let (mut alone, mut floors) = (Vec::new(), Vec::new());
         let (mut over, mut append) = (Vec::new(), Vec::new());
-        for _ in 0..self.size.windows {
+        for _ in 0..ALONE_WINDOWS * self.size.windows {
             over.push(disk.overwrite(SYNCED_WRITES)?.as_secs_f64() * 1e3);
             append.push(disk.append(SYNCED_WRITES)?.as_secs_f64() * 1e3);
             alone.push(self.chains(server, tally, 1, Mode::Slaac)?);
