@@ -35,7 +35,20 @@ STAGE int upper(struct __sk_buff *skb)
 	return NEXT;
 }
 
-/* The size that leaves: of a GSO packet each segment, else the frame without its Ethernet header. */
+/*
+ * Whether the kernel may cut this IPv4 datagram of a guest into fragments (VIRTIO_NET_HDR_GSO_UDP), of which the size counts the
+ * UDP header, rather than into datagrams, of which it does not. The program is not told. Fragments are of whole eight octets, and
+ * only of what comes by a tap the kernel does not count the segments.
+ */
+INLINE int fragments_datagrams(const struct __sk_buff *skb, const struct frame *f)
+{
+	return f->ipv4 && f->proto == PROTO_UDP && !skb->gso_segs && skb->gso_size % 8 == 0;
+}
+
+/*
+ * The size that leaves: of a GSO packet each segment, else the frame without its Ethernet header. A fragment of IPv6 has a header
+ * as long as UDP's.
+ */
 INLINE __u32 wire_len(struct __sk_buff *skb, const struct frame *f)
 {
 	__u32 header = UDP_LEN;
@@ -44,5 +57,7 @@ INLINE __u32 wire_len(struct __sk_buff *skb, const struct frame *f)
 		return skb->len - ETH_LEN;
 	if (f->proto == PROTO_TCP)
 		header = (f->head[12] >> 4) * 4;
+	else if (fragments_datagrams(skb, f))
+		header = 0;
 	return f->l4 - ETH_LEN + header + skb->gso_size;
 }

@@ -33,7 +33,7 @@ use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
 use hostile::attacks_in_disguise;
 use ipv4::{attacks_by_ipv4, reach_by_ipv4};
-use offload::offloaded;
+use offload::{fragmented, offloaded};
 use support::frames::{checksum, ethernet, ipv6_packet};
 use support::{Guest, Host, MTU, NET, eventually, with_host};
 use survival::{an_older_schema, asked_by_themselves, pins_of_maps, pins_under_the_agent};
@@ -73,6 +73,7 @@ by_each_hook! {
     a_groups_traffic_reaches_only_who_listens_though_the_agent_is_away => groups_of_guests(4);
     large_tcp_segments_and_fragments_cross => bulk(2);
     what_a_guest_leaves_to_its_device_is_done_and_segments_are_held_to_the_mtu => offloaded(1);
+    a_datagram_that_a_guest_leaves_its_device_to_fragment_arrives => fragmented(1);
     frames_go_right_to_a_guest_where_its_row_says_so => direct(2);
     a_port_that_is_down_neither_sends_nor_receives => down(2);
     frames_for_the_agent_carry_their_port_and_the_answer_goes_back => punted(2);

@@ -1,6 +1,6 @@
 //! A guest whose device leaves checksums and segments to the host: virtio, by QEMU or by vhost-net.
 
-use std::net::{Ipv6Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use hextet_agent::kernel::links;
 use hextet_agent::kernel::{NeighRow, PortRow, SourceRow, Verdict};
@@ -8,14 +8,16 @@ use hextet_core::ids::PortNumber;
 use hextet_core::mac::Mac;
 
 use crate::support::frames::{ethernet, ipv6_packet};
-use crate::support::tap::{Offload, Tap};
+use crate::support::tap::{Cut, Offload, Tap};
 use crate::support::{Host, MTU, NET, eventually};
 
 const MAC: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x99]);
 const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x99);
+const IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 99);
 const NUMBER: PortNumber = PortNumber(99);
 /// The lengths of headers without options.
 const IPV6: usize = 14 + 40;
+const IPV4_LEN: u16 = 20;
 const TCP: usize = 20;
 const UDP: usize = 8;
 /// Where a TCP and a UDP header have their checksum.
@@ -43,13 +45,15 @@ fn tap_of(host: &Host) -> Tap {
             outside: None,
         },
     );
-    rows.sources.insert(
-        (NUMBER, ADDRESS),
-        SourceRow {
-            local_only: false,
-            learned: false,
-        },
-    );
+    for address in [ADDRESS, IPV4.to_ipv6_mapped()] {
+        rows.sources.insert(
+            (NUMBER, address),
+            SourceRow {
+                local_only: false,
+                learned: false,
+            },
+        );
+    }
     rows.neigh.insert(
         (NET, ADDRESS),
         NeighRow {
@@ -118,6 +122,63 @@ fn counted(host: &Host, verdict: Verdict) -> u64 {
         .map_or(0, |(packets, _)| *packets)
 }
 
+/// A datagram by IPv4, its checksum absent (RFC 768).
+fn udp4_frame(to: (Mac, Ipv4Addr), port: u16, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(UDP + data.len()).unwrap();
+    let mut packet = [
+        &[0x45, 0][..],
+        &(IPV4_LEN + length).to_be_bytes(),
+        &[0x12, 0x34, 0, 0, 64, 17, 0, 0],
+        &IPV4.octets(),
+        &to.1.octets(),
+    ]
+    .concat();
+    let words = packet
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    for field in [40000, port, length, 0] {
+        packet.extend(field.to_be_bytes());
+    }
+    packet.extend(data);
+    ethernet(MAC, to.0, 0x0800, &packet)
+}
+
+/// Guests before Linux 4.14 leave the fragments of a datagram to their device.
+pub fn fragmented(host: &mut Host) {
+    let tap = tap_of(host);
+    let guest = &host.guests[0];
+    let socket = hextet_agent::kernel::netns::inside(&guest.namespace, || {
+        UdpSocket::bind((guest.ipv4, 0)).unwrap()
+    });
+    let socket = socket.unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let data = payload(8000);
+    let frame = udp4_frame((guest.mac, guest.ipv4), port, &data);
+    // The largest of whole eight octets, as such a guest has it.
+    let size = (MTU as u16 - IPV4_LEN) & !7;
+    let cut = |size| Offload {
+        partial: None,
+        segments: Some((Cut::Udp, size, 14 + IPV4_LEN + UDP as u16)),
+    };
+    tap.send(cut(size), &frame);
+    let mut buffer = [0; 9000];
+    let mut received = 0;
+    eventually("the datagram", || {
+        received = socket.recv(&mut buffer).unwrap_or(0);
+        received > 0
+    });
+    assert!(buffer[..received] == data, "nothing is lost or changed");
+
+    tap.send(cut(size + 8), &frame);
+    eventually("fragments above the MTU", || {
+        counted(host, Verdict::TooBig) == 1
+    });
+}
+
 /// What is left to do of a frame is done for whoever gets it, and an MTU is that of the segments.
 pub fn offloaded(host: &mut Host) {
     let tap = tap_of(host);
@@ -130,7 +191,7 @@ pub fn offloaded(host: &mut Host) {
     let headers = u16::try_from(IPV6 + TCP).unwrap();
     let cut = |size| Offload {
         partial: at(TCP_CHECKSUM),
-        segments: Some((size, headers)),
+        segments: Some((Cut::TcpV6, size, headers)),
     };
     tap.send(cut(SEGMENT), &tcp_frame(to, &data));
     let mut got = Vec::new();

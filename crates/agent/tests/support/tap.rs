@@ -17,8 +17,17 @@ pub const HEADER: usize = 10;
 pub struct Offload {
     /// Where the checksum begins, and where from there it stands, if it is that of the pseudo-header alone.
     pub partial: Option<(u16, u16)>,
-    /// The octets of data in each TCP segment over IPv6, if it is to be cut, and how long its headers are.
-    pub segments: Option<(u16, u16)>,
+    /// If it is to be cut: into what, the octets of data in each, and how long the headers are.
+    pub segments: Option<(Cut, u16, u16)>,
+}
+
+/// VIRTIO_NET_HDR_GSO_* (virtio 1.2 §5.1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Fragments of an IPv4 datagram.
+    Udp = 3,
+    /// TCP segments over IPv6.
+    TcpV6 = 4,
 }
 
 /// The side that a guest's device is behind.
@@ -59,20 +68,17 @@ impl Tap {
     /// Sends a frame as the guest behind it does.
     pub fn send(&self, offload: Offload, frame: &[u8]) {
         const NEEDS_CSUM: u8 = 1;
-        const GSO_TCPV6: u8 = 4;
         let (start, offset) = offload.partial.unwrap_or_default();
-        let (size, headers) = offload.segments.unwrap_or_default();
+        let (cut, size, headers) = offload
+            .segments
+            .map_or((0, 0, 0), |(cut, size, headers)| (cut as u8, size, headers));
         let mut bytes = vec![
             if offload.partial.is_some() {
                 NEEDS_CSUM
             } else {
                 0
             },
-            if offload.segments.is_some() {
-                GSO_TCPV6
-            } else {
-                0
-            },
+            cut,
         ];
         for field in [headers, size, start, offset] {
             bytes.extend(field.to_ne_bytes());

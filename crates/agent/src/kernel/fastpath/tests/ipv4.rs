@@ -523,6 +523,39 @@ fn a_later_fragment_of_ipv4_does_not_write_over_its_first() {
     );
 }
 
+/// UDP fragmentation offload: the size is that of a fragment without its IPv4 header, and the first alone has UDP's.
+#[test]
+fn a_datagram_that_a_tap_is_to_fragment_is_held_to_the_mtu_by_its_fragments() {
+    let bench = Bench::usual();
+    let wide = PortRow {
+        mtu: 1500,
+        ..port(PORT_A, A, true)
+    };
+    bench.maps.apply(&[MapOp::SetPort(ASKING, wide)]).unwrap();
+    let payload = [&[0, 9, 7, 0, 0x0b, 0xb8][..], &[0; 2994]].concat();
+    let (v4, tcp) = (to_b(17, &payload), to_b(6, &[0x50; 3000]));
+    let v6 = ipv6(A, B, global(0xa), global(0xb), 17, &payload);
+    let cut = |frame: &[u8], segments| {
+        let outcome = bench.run_program(object::GUEST, frame, segments);
+        outcome.verdict
+    };
+    assert_eq!(cut(&v4, (0, 0)), Verdict::TooBig, "as one");
+    assert_eq!(cut(&v4, (0, 1480)), Verdict::Unicast);
+    assert_eq!(cut(&v4, (0, 1488)), Verdict::TooBig);
+    assert_eq!(cut(&v4, (0, 1472)), Verdict::Unicast);
+    // No fragments: all but the last are of whole eight octets (RFC 791), so each has a header of UDP.
+    assert_eq!(cut(&v4, (0, 1473)), Verdict::TooBig);
+    assert_eq!(cut(&v4, (0, 1479)), Verdict::TooBig);
+    // Nor those that a guest's own kernel has counted.
+    assert_eq!(cut(&v4, (3, 1472)), Verdict::Unicast);
+    assert_eq!(cut(&v4, (3, 1480)), Verdict::TooBig);
+    // Of IPv6 a header of fragments is as long as one of UDP, and of TCP each segment has one.
+    assert_eq!(cut(&v6, (0, 1448)), Verdict::Unicast);
+    assert_eq!(cut(&v6, (0, 1456)), Verdict::TooBig);
+    assert_eq!(cut(&tcp, (0, 1460)), Verdict::Unicast);
+    assert_eq!(cut(&tcp, (0, 1480)), Verdict::TooBig);
+}
+
 #[test]
 fn a_dhcpv4_message_is_shown_with_its_reason() {
     let bench = Bench::usual();

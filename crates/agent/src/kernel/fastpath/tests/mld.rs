@@ -319,7 +319,7 @@ fn only_who_listens_gets_a_groups_traffic() {
             (group(1), Verdict::SegmentMulticast),
             (group(2), Verdict::Host),
         ] {
-            let outcome = bench.run_program(object::UPLINK, &outside(to), 0);
+            let outcome = bench.run_program(object::UPLINK, &outside(to), (0, 0));
             assert_eq!(outcome.verdict, verdict, "{to}");
         }
     });

@@ -68,7 +68,7 @@ fn on_segment(outside: OutsideFlags, work: impl FnOnce(&Bench, u32, u32) + Send)
 
 impl Bench {
     fn segment(&self, frame: &[u8]) -> Outcome {
-        self.run_program(object::UPLINK, frame, 0)
+        self.run_program(object::UPLINK, frame, (0, 0))
     }
 }
 
