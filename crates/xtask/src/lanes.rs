@@ -398,7 +398,7 @@ fn run_tests(program: &TestProgram, lane: Lane) -> Result<()> {
         // Namespaces and pinned maps are shared by the machine: one at a time.
         command.arg("--test-threads=1");
         // Those of the kernel lane.
-        command.args(["--skip", "stacked"]);
+        command.args(["--skip", "stacked", "--skip", "vhost_net"]);
     }
     run(command
         .current_dir(&program.directory)

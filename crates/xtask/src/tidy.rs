@@ -106,10 +106,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "unsafe {",
         &[
             "crates/agent/src/kernel",
-            "crates/agent/tests/support/tap.rs",
+            "crates/agent/tests/support/tun.rs",
+            "crates/hextet/tests/first_light/vhost_net/queue.rs",
             "crates/store/src/redo/early.rs",
         ],
-        "unsafe code sits in the agent's kernel folder, but for one call of the redo file and the taps of tests",
+        "unsafe code sits in the agent's kernel folder, but for one call of the redo file and the taps and vhost-net of tests",
     ),
     ("#[ignore", &[], "every test runs"),
 ];

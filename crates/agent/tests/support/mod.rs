@@ -2,6 +2,7 @@
 
 pub mod frames;
 pub mod tap;
+mod tun;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;

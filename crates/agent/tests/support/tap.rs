@@ -1,13 +1,9 @@
-//! A tap as QEMU opens one: each frame goes behind a header that says what of it is left to do. vhost-net hands the same
-//! headers and frames to the same function of the kernel's tun driver.
+//! A tap as QEMU opens one: each frame goes behind a header that says what of it is left to do.
 
-#![allow(unsafe_code, reason = "a tap is made by ioctl")]
-
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
 
-use std::os::unix::fs::OpenOptionsExt as _;
+use super::tun;
 
 /// The length of a header (virtio 1.2 §5.1.6, without the count of buffers).
 pub const HEADER: usize = 10;
@@ -36,33 +32,7 @@ pub struct Tap(File);
 impl Tap {
     /// Makes a tap in the namespace of the caller.
     pub fn new(name: &str) -> Tap {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open("/dev/net/tun")
-            .expect("taps can be made");
-        // SAFETY: all zeros are a request without a name or flags.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        for (place, octet) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *place = libc::c_char::try_from(octet).expect("names are ASCII");
-        }
-        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-        request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).expect("three flags");
-        // SAFETY: the kernel reads and writes the request, which outlives the call.
-        let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-        assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
-        let offloads = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
-        // SAFETY: the argument is a number.
-        let taken = unsafe {
-            libc::ioctl(
-                file.as_raw_fd(),
-                libc::TUNSETOFFLOAD,
-                libc::c_ulong::from(offloads),
-            )
-        };
-        assert_eq!(taken, 0, "{}", std::io::Error::last_os_error());
-        Tap(file)
+        Tap(tun::open(name))
     }
 
     /// Sends a frame as the guest behind it does.

@@ -65,7 +65,7 @@ impl Client {
     }
 
     /// busybox's `udhcpc` in the foreground, which asks for little unless told to.
-    fn udhcpc(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
+    pub(crate) fn udhcpc(cloud: &Cloud, guest: &Namespace, options: &[&str]) -> Self {
         let (script, _) = files(cloud, guest, UDHCPC_SCRIPT);
         let mut command = jailed(cloud, guest);
         command

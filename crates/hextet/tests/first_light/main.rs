@@ -17,6 +17,7 @@ mod metrics;
 mod segment;
 mod support;
 mod survival;
+mod vhost_net;
 
 use std::process::Stdio;
 
