@@ -1,6 +1,7 @@
 //! From a guest's frame to its answer.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::Ipv6Addr;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use hextet_core::ids::PortId;
 use hextet_proto::{Link, LinkEvent};
 use tracing::{debug, error, trace};
 
-use crate::kernel::punt::DRAIN_MAX;
+use crate::kernel::punt::{DRAIN_MAX, Drained};
 use crate::kernel::{Punt, PuntReason, PuntRecord, Sender};
 
 use super::Thread;
@@ -17,6 +18,8 @@ use super::segments::Ears;
 
 /// Most events that wait for the host's thread; more stay in their links, which bound them too.
 const EVENTS_WAITING_MAX: usize = 1024;
+/// Most drains of the ring in one turn: however much comes, commands and timers have their turns, too.
+const DRAINS_MAX: usize = 4;
 
 /// Where links have their say.
 pub(super) struct Outlets {
@@ -33,25 +36,19 @@ pub(super) struct Outlets {
 }
 
 impl Thread {
-    /// Answers the frames that wait. The answers go out when all of a drain are made: the ring is empty by then, so that what
-    /// comes meanwhile wakes nobody up but once.
+    /// Answers the frames that wait, as many as have their turn. The answers go out when all of a drain are made: the ring is
+    /// empty by then, so that what comes meanwhile wakes nobody up but once.
     pub(super) fn take_frames(&mut self, punt: &mut Punt) {
-        loop {
+        let taken = in_turn(|| {
             let now = Instant::now();
             let drained = punt.drain(|record| self.take_frame(&record, now));
             self.outlets.flush();
-            match drained {
-                Ok(drained) => {
-                    self.totals.stale += drained.discarded as u64;
-                    if drained.shown + drained.discarded < DRAIN_MAX {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    error!(%error, "the punt ring cannot be read");
-                    return;
-                }
-            }
+            let drained = drained?;
+            self.totals.stale += drained.discarded as u64;
+            Ok(drained)
+        });
+        if let Err(error) = taken {
+            error!(%error, "the punt ring cannot be read");
         }
     }
 
@@ -184,3 +181,17 @@ impl Outlets {
         !self.events.is_empty() || !self.ears.untold.is_empty()
     }
 }
+
+/// Drains until less comes than a drain can take, or for one turn.
+fn in_turn(mut drain: impl FnMut() -> io::Result<Drained>) -> io::Result<()> {
+    for _ in 0..DRAINS_MAX {
+        let drained = drain()?;
+        if drained.shown + drained.discarded < DRAIN_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
