@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::handover::{Handover, Inherited};
 use crate::host::{Host, INPUTS_MAX, Input, Ports, StartError};
 use crate::kernel::Fastpath;
-use crate::kernel::links::LinkWatch;
+use crate::kernel::links::{LinkChange, LinkWatch};
 use crate::ledger::{Found, Ledger};
 use crate::locks::Locks;
 use crate::socket::Door;
@@ -209,6 +209,7 @@ fn watch_links(mut links: LinkWatch, inputs: mpsc::Sender<Input>) -> Result<(), 
                     Ok(more) => changes.extend(more),
                     Err(failure) => {
                         error!(error = %failure, "link changes cannot be read");
+                        changes.push(LinkChange::Lost);
                         std::thread::sleep(WATCH_RETRY);
                         break;
                     }

@@ -1,7 +1,6 @@
 //! Links by rtnetlink: what is there, guest links made and set, changes watched. All of it in the network namespace of the
 //! calling thread.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -9,8 +8,8 @@ use std::path::Path;
 
 use hextet_core::mac::Mac;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
@@ -23,6 +22,8 @@ use super::netns;
 
 /// RTNLGRP_LINK.
 const GROUP_LINK: u32 = 1;
+/// How often a list is asked for that changed while it was given.
+const DUMPS_MAX: usize = 4;
 
 /// What a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,24 +324,36 @@ impl LinkWatch {
             }
             other => other?,
         };
-        let mut changes = Vec::new();
-        for message in split(&bytes)? {
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    changes.extend(elsewhere(&link));
-                    changes.extend(seen(RouteNetlinkMessage::NewLink(link)).map(LinkChange::Seen));
-                }
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
-                    changes.push(LinkChange::Gone {
-                        ifindex: link.header.index,
-                    });
-                }
-                NetlinkPayload::Overrun(_) => changes.push(LinkChange::Lost),
-                _ => {}
-            }
-        }
-        Ok(changes)
+        Ok(changes(&bytes))
     }
+}
+
+/// The changes of one datagram. One that cannot be understood may tell of any link.
+fn changes(bytes: &[u8]) -> Vec<LinkChange> {
+    let messages = match split(bytes) {
+        Ok(messages) => messages,
+        Err(error) => {
+            tracing::warn!(%error, "a change of links cannot be understood: all are looked at");
+            return vec![LinkChange::Lost];
+        }
+    };
+    let mut changes = Vec::new();
+    for message in messages {
+        match message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                changes.extend(elsewhere(&link));
+                changes.extend(seen(RouteNetlinkMessage::NewLink(link)).map(LinkChange::Seen));
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
+                changes.push(LinkChange::Gone {
+                    ifindex: link.header.index,
+                });
+            }
+            NetlinkPayload::Overrun(_) => changes.push(LinkChange::Lost),
+            _ => {}
+        }
+    }
+    changes
 }
 
 impl AsRawFd for LinkWatch {
@@ -420,29 +433,60 @@ pub(super) fn exchange(
     request: RouteNetlinkMessage,
     flags: u16,
 ) -> io::Result<Vec<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | flags;
     let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
-    loop {
-        let (bytes, _) = socket.recv_from_full()?;
-        let mut messages = VecDeque::from(split(&bytes)?);
-        while let Some(message) = messages.pop_front() {
+    undisturbed(|| {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        socket.send(&bytes, 0)?;
+        let mut answers = Answers::default();
+        while !answers.take(&socket.recv_from_full()?.0)? {}
+        Ok(answers)
+    })
+}
+
+/// Asks again while what is asked for changes under the kernel's hands: such a list may lack what was there all the time. Where it never
+/// rests the last answer has to do.
+fn undisturbed(
+    mut ask: impl FnMut() -> io::Result<Answers>,
+) -> io::Result<Vec<RouteNetlinkMessage>> {
+    let mut answers = ask()?;
+    for _ in 1..DUMPS_MAX {
+        if !answers.disturbed {
+            break;
+        }
+        answers = ask()?;
+    }
+    Ok(answers.messages)
+}
+
+/// The answers to one request.
+#[derive(Debug, Default)]
+struct Answers {
+    messages: Vec<RouteNetlinkMessage>,
+    /// What they list changed meanwhile (NLM_F_DUMP_INTR).
+    disturbed: bool,
+}
+
+impl Answers {
+    /// Takes a datagram in; true when it was the last.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        for message in split(bytes)? {
+            self.disturbed |= message.header.flags & NLM_F_DUMP_INTR != 0;
             match message.payload {
-                NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-                NetlinkPayload::Done(_) => return Ok(answers),
-                NetlinkPayload::Error(error) if error.code.is_none() => return Ok(answers),
+                NetlinkPayload::InnerMessage(answer) => self.messages.push(answer),
+                NetlinkPayload::Done(_) => return Ok(true),
+                NetlinkPayload::Error(error) if error.code.is_none() => return Ok(true),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}
             }
         }
+        Ok(false)
     }
 }
 
@@ -461,3 +505,6 @@ fn split(mut bytes: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>
     }
     Ok(messages)
 }
+
+#[cfg(test)]
+mod tests;
