@@ -24,7 +24,7 @@ pub(super) struct Carrier {
     pub(super) incarnation: u64,
     /// It carried the port before this process began.
     pub(super) resumed: bool,
-    /// The kernel told of a loss of carrier since the last pass.
+    /// Since the last pass the kernel told of a loss of carrier, or the port went from the plan.
     pub(super) interrupted: bool,
 }
 
@@ -86,6 +86,13 @@ impl Host {
         self.carriers.extend(carriers);
         self.lost = lost;
         self.forget_guests(concerned);
+    }
+
+    /// The port goes. If it is back before its link is taken away, its guest is to hear all anew: what it was told was taken back.
+    pub(super) fn doubt(&mut self, port: PortId) {
+        if let Some(carrier) = self.carriers.get_mut(&port) {
+            carrier.interrupted = true;
+        }
     }
 
     /// What was learned of guests that are gone.

@@ -273,6 +273,7 @@ impl Host {
         self.down = true;
         self.unclaim();
         self.carriers.clear();
+        self.problems.clear();
         self.serve.view(std::sync::Arc::default());
         self.state = State::default();
         take_off(&self.config, &self.fastpath).map_err(|error| failed(&error))?;

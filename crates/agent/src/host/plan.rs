@@ -40,7 +40,10 @@ impl Host {
                 _ => None,
             })
             .collect();
-        gone.iter().for_each(|port| self.let_go(*port));
+        for port in &gone {
+            self.let_go(*port);
+            self.doubt(*port);
+        }
         self.serve.cease(gone);
         self.state.take(delta, now_s());
         info!(generation = ?self.state.plan.generation, changes, "plan taken");

@@ -1,0 +1,224 @@
+//! The host's thread on a kernel: a namespace is the host, another the guest. What it does step by step is seen from within. Needs root.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hextet_core::ids::{HostId, PortNumber};
+use hextet_core::mac::Mac;
+use hextet_core::plan::{Generation, PlanEntry, PlanKey, PortPlan};
+use hextet_core::settings::{CloudSettings, RenewalTimes};
+use uuid::Uuid;
+
+use super::*;
+use crate::config::{HookKind, PuntLimits, Retry, ServerAccess, ServerAddress};
+use crate::fixture::{network, slaac_subnet};
+use crate::kernel::fastpath::Sizes;
+use crate::kernel::{links, netns};
+
+const NET: Vni = Vni(5);
+
+/// A host whose plan has a network, a subnet of it and a port, attached to a guest's namespace.
+struct Bed {
+    host: Host,
+    guest: String,
+    _state_dir: tempfile::TempDir,
+}
+
+/// Runs the test as a host, and removes all of it afterwards.
+fn on_a_host(test: impl FnOnce(&mut Bed) + Send) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("hxh{}-{number}", std::process::id());
+    let guest = format!("{name}-guest");
+    let cleanup = Cleanup(vec![guest.clone(), name.clone()]);
+    let namespace = netns::create(&name).expect("a namespace can be made (these tests need root)");
+    netns::create(&guest).unwrap();
+    netns::inside(&namespace, move || {
+        let mut bed = Bed::new(&name, guest);
+        test(&mut bed);
+    })
+    .unwrap();
+    drop(cleanup);
+}
+
+struct Cleanup(Vec<String>);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        for name in &self.0 {
+            if let Err(error) = netns::delete(name) {
+                eprintln!("namespace {name} stays: {error}");
+            }
+        }
+    }
+}
+
+impl Bed {
+    fn new(name: &str, guest: String) -> Self {
+        let state_dir = tempfile::tempdir().unwrap();
+        let config = Arc::new(config(name, state_dir.path()));
+        let (input, inputs) = mpsc::channel(INPUTS_MAX);
+        let ports = Ports {
+            inputs,
+            input,
+            reports: watch::channel(Arc::new(HostReport {
+                generation: Generation::default(),
+                ports: Vec::new(),
+            }))
+            .0,
+            claims: watch::channel(Arc::default()).0,
+            feed: Arc::new(FeedState::default()),
+        };
+        let mut bed = Self {
+            host: Host::new(config, ports).unwrap(),
+            guest,
+            _state_dir: state_dir,
+        };
+        bed.follow(vec![delta([
+            (PlanKey::Cloud, Some(PlanEntry::Cloud(cloud()))),
+            (
+                PlanKey::Network(NET),
+                Some(PlanEntry::Network(network(NET))),
+            ),
+            (
+                PlanKey::Subnet(slaac_subnet().id),
+                Some(PlanEntry::Subnet(slaac_subnet())),
+            ),
+            come(1),
+        ])]);
+        bed.attach(1, &bed.guest.clone());
+        bed
+    }
+
+    fn follow(&mut self, deltas: Vec<PlanDelta>) {
+        self.host.follow(false, deltas, &[], Vec::new());
+    }
+
+    fn attach(&mut self, number: u8, namespace: &str) {
+        let target = Target::Netns {
+            name: namespace.to_owned(),
+            ifname: format!("eth{number}"),
+            down: false,
+        };
+        let (reply, mut answer) = oneshot::channel();
+        let question = Local::Attach(port(number).id, target, reply);
+        self.host.answer(question);
+        self.host.bring_attached_about();
+        answer.try_recv().unwrap().unwrap();
+    }
+
+    fn carrier(&self, number: u8) -> &Carrier {
+        &self.host.carriers[&port(number).id]
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.host.answer(Local::Down(oneshot::channel().0));
+    }
+}
+
+fn come(number: u8) -> (PlanKey, Option<PlanEntry>) {
+    let port = port(number);
+    (PlanKey::Port(port.id), Some(PlanEntry::Port(port)))
+}
+
+fn go(number: u8) -> (PlanKey, Option<PlanEntry>) {
+    (PlanKey::Port(port(number).id), None)
+}
+
+fn delta(changes: impl IntoIterator<Item = (PlanKey, Option<PlanEntry>)>) -> PlanDelta {
+    PlanDelta {
+        generation: Generation {
+            epoch: 1,
+            revision: 1,
+        },
+        changes: changes.into_iter().collect(),
+    }
+}
+
+fn port(number: u8) -> PortPlan {
+    PortPlan {
+        dhcp_options: hextet_core::dhcp::DhcpOptions::default(),
+        id: PortId(Uuid::from_u128(u128::from(number) << 96)),
+        number: PortNumber(number.into()),
+        vni: NET,
+        mac: Mac([2, 0, 0, 0, 0, number]),
+        admin_state_up: true,
+        port_security_enabled: true,
+        fixed_ips: Vec::new(),
+    }
+}
+
+fn cloud() -> CloudSettings {
+    CloudSettings {
+        server_duid: Uuid::from_u128(1),
+        max_rtr_adv_interval_s: 600,
+        preferred_lifetime_s: 2700,
+        valid_lifetime_s: 5400,
+        dhcpv6_times: RenewalTimes::of_preferred_lifetime(2700),
+        dhcpv4_lease_s: 5400,
+        dhcpv4_times: RenewalTimes::of_lease(5400),
+        retrans_timer_ms: 100,
+        dns_search: Vec::new(),
+    }
+}
+
+fn config(name: &str, state_dir: &Path) -> Config {
+    Config {
+        host: HostId("host".to_owned()),
+        state_dir: state_dir.to_owned(),
+        socket: state_dir.join("agent.sock"),
+        instance: name.to_owned(),
+        // Every kernel has it.
+        hook: HookKind::Clsact,
+        resync: Duration::from_secs(60),
+        server: ServerAccess {
+            address: ServerAddress::File(state_dir.join("feed.addr")),
+            name: "server".to_owned(),
+            ca: state_dir.join("ca.pem"),
+            cert: state_dir.join("cert.pem"),
+            key: state_dir.join("key.pem"),
+        },
+        retry: Retry {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(1),
+        },
+        punt: PuntLimits {
+            rate: 200,
+            burst: 400,
+        },
+        metrics_listen: None,
+        maps: Sizes::default(),
+        physical_networks: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn a_port_that_goes_and_comes_at_once_has_another_guest() {
+    on_a_host(|bed| {
+        let before = bed.carrier(1).clone();
+        assert!(before.attached && before.admin_up, "{before:?}");
+        bed.follow(vec![delta([go(1)]), delta([come(1)])]);
+        let now = bed.carrier(1);
+        // What it was told was taken back, and what was learned of it is forgotten.
+        assert_ne!(now.incarnation, before.incarnation);
+        assert!(!now.resumed);
+    });
+}
+
+#[test]
+fn a_host_that_was_taken_down_rests() {
+    on_a_host(|bed| {
+        let name = format!("{}-gone", bed.guest);
+        netns::create(&name).unwrap();
+        bed.follow(vec![delta([come(2)])]);
+        bed.attach(2, &name);
+        netns::delete(&name).unwrap();
+        links::delete(bed.carrier(2).ifindex).unwrap();
+        bed.host.bring_about();
+        assert!(bed.host.until_namespaces() < Duration::MAX);
+        bed.host.answer(Local::Down(oneshot::channel().0));
+        assert_eq!(bed.host.until_namespaces(), Duration::MAX);
+    });
+}
