@@ -22,6 +22,13 @@ pub(super) struct Claims {
     over: usize,
 }
 
+impl Claims {
+    /// Whether the server was told of this tap.
+    pub(super) fn is_asked(&self, tap: &str) -> bool {
+        self.asked.contains_key(tap)
+    }
+}
+
 impl Host {
     /// After a look at all links.
     pub(super) fn note_taps(&mut self, links: &BTreeMap<String, LinkSeen>) {
@@ -121,7 +128,7 @@ impl Host {
         let known = taps.any(|link| link.name == name || Some(link.ifindex) == carrier);
         known
             || self.claims.over > 0
-            || self.claims.asked.contains_key(&name)
+            || self.claims.is_asked(&name)
             || self.state.let_go.contains_key(&name)
     }
 

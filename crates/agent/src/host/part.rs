@@ -112,14 +112,16 @@ impl Host {
         planned && done && self.fastpath.is_settled()
     }
 
-    /// Whether no other port's rows and link depend on this one's.
+    /// Whether no other port's rows and link depend on this one's, and its link is claimed for none.
     fn stands_alone(&self, id: PortId) -> bool {
         let Some(port) = self.state.plan.port(id) else {
             return true;
         };
         let network = self.state.plan.network(port.vni);
         let on_segment = network.is_some_and(|network| network.physical_network.is_some());
-        !on_segment && self.state.port_of_link(&self.link_name(id)) == Some(id)
+        let link = self.link_name(id);
+        let claimed = self.claims.is_asked(&link);
+        !on_segment && !claimed && self.state.port_of_link(&link) == Some(id)
     }
 
     /// How many operations it took. What failed is among the failures.

@@ -100,6 +100,10 @@ impl Bed {
             ifname: format!("eth{number}"),
             down: false,
         };
+        self.attach_to(number, target);
+    }
+
+    fn attach_to(&mut self, number: u8, target: Target) {
         let (reply, mut answer) = oneshot::channel();
         let question = Local::Attach(port(number).id, target, reply);
         self.host.answer(question);
@@ -221,4 +225,27 @@ fn a_host_that_was_taken_down_rests() {
         bed.host.answer(Local::Down(oneshot::channel().0));
         assert_eq!(bed.host.until_namespaces(), Duration::MAX);
     });
+}
+
+#[test]
+fn a_tap_of_another_ports_name_is_claimed_no_more_when_it_is_attached() {
+    on_a_host(|bed| {
+        let name = port(3).id.tap_name();
+        ip(&format!("tuntap add dev {name} mode tap"));
+        bed.follow(vec![delta([come(2)])]);
+        bed.host.bring_about();
+        let claimed = |bed: &Bed| bed.host.claims.is_asked(&name);
+        assert!(claimed(bed));
+        bed.attach_to(2, Target::Tap { name: name.clone() });
+        assert!(bed.carrier(2).attached);
+        assert!(!claimed(bed));
+    });
+}
+
+/// In the namespace that the caller is in.
+fn ip(words: &str) {
+    let ip = std::process::Command::new("ip")
+        .args(words.split(' '))
+        .status();
+    assert!(ip.unwrap().success(), "ip {words}");
 }
