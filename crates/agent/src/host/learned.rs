@@ -131,8 +131,9 @@ impl Host {
     }
 
     fn take_learned(&mut self, port: PortId, address: Ipv6Addr) -> bool {
-        // An event that the link sent before its port went.
-        let Some(plan) = self.state.plan.port(port) else {
+        // An event that the link sent before it went, or its port.
+        let plan = self.state.plan.port(port);
+        let Some(plan) = plan.filter(|_| self.carriers.contains_key(&port)) else {
             return false;
         };
         // Two links may learn one address before either hears of the other: the first to be told of has it, and the

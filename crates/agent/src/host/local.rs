@@ -145,7 +145,10 @@ impl Host {
             )));
         }
         info!(%port, "detached");
-        self.serve.cease(BTreeSet::from([port]));
+        let ports = BTreeSet::from([port]);
+        // With the rows of what is forgotten.
+        let part = self.part_of(&ports);
+        self.serve.cease(ports);
         self.let_go(port);
         let pair = matches!(
             self.state.declarations.get(&port),
@@ -157,7 +160,7 @@ impl Host {
         }
         self.write();
         match pair {
-            true => self.bring_some_about(&BTreeSet::from([port])),
+            true => self.bring_about_alone(part),
             // A tap stays, and is somebody's to claim.
             false => self.bring_about(),
         }

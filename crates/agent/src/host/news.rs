@@ -72,6 +72,8 @@ pub(super) fn take_links(
                 known.carrier = link.carrier;
                 news.carriers.extend(port);
             }
+            // By its new name it is another port's, or none's.
+            Some(known) if known.name != link.name => news.others = true,
             Some(_) => news.note(port),
             None => news.note(port.or_else(|| port_of(&link.name))),
         }

@@ -31,15 +31,27 @@ pub(super) struct Part {
     networks: BTreeSet<Vni>,
     numbers: BTreeMap<PortId, PortNumber>,
     rows: Rows,
+    /// How many addresses were learned, by all ports.
+    learned: usize,
 }
 
 impl Host {
     /// Brings these ports about, and all of them where that cannot be told from these alone.
     pub(super) fn bring_some_about(&mut self, ports: &BTreeSet<PortId>) {
-        let part = self.part(Touched {
+        let part = self.part_of(ports);
+        self.bring_about_alone(part);
+    }
+
+    /// A pass over these ports.
+    pub(super) fn part_of(&self, ports: &BTreeSet<PortId>) -> Option<Part> {
+        self.part(Touched {
             ports: ports.clone(),
             ..Touched::default()
-        });
+        })
+    }
+
+    /// Brings it about, and everything where there is no part that stands alone.
+    pub(super) fn bring_about_alone(&mut self, part: Option<Part>) {
         match part.filter(|part| self.stand_alone(part)) {
             Some(part) => self.bring_part_about(part),
             None => self.bring_about(),
@@ -68,6 +80,7 @@ impl Host {
             networks,
             numbers,
             rows: Rows::default(),
+            learned: self.state.learned.len(),
         };
         part.rows = self.rows_of(&part, part.numbers.values().copied().collect());
         Some(part)
@@ -83,7 +96,6 @@ impl Host {
             return self.tell_of(&part.ports);
         }
         let began = Instant::now();
-        let learned = self.state.learned.len();
         let outcome = self.pass_over(&part);
         self.passes
             .note(outcome.as_ref().ok().copied(), began.elapsed());
@@ -95,7 +107,7 @@ impl Host {
                 return self.bring_about();
             }
         }
-        if self.state.learned.len() != learned {
+        if self.state.learned.len() != part.learned {
             self.directory = self.directory.relearned(&self.state);
         }
         let addresses = Addresses::of(&self.state, &part.concerned);
@@ -114,6 +126,10 @@ impl Host {
 
     /// Whether no other port's rows and link depend on this one's, and its link is claimed for none.
     fn stands_alone(&self, id: PortId) -> bool {
+        let taken = |problem: &LinkProblem| matches!(problem, LinkProblem::Taken { port, .. } if *port == id);
+        if self.problems.values().any(taken) {
+            return false;
+        }
         let Some(port) = self.state.plan.port(id) else {
             return true;
         };

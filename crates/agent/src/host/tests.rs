@@ -1,5 +1,6 @@
 //! The host's thread on a kernel: a namespace is the host, another the guest. What it does step by step is seen from within. Needs root.
 
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,6 +8,7 @@ use hextet_core::ids::{HostId, PortNumber};
 use hextet_core::mac::Mac;
 use hextet_core::plan::{Generation, PlanEntry, PlanKey, PortPlan};
 use hextet_core::settings::{CloudSettings, RenewalTimes};
+use hextet_proto::Directory;
 use uuid::Uuid;
 
 use super::*;
@@ -109,6 +111,24 @@ impl Bed {
         self.host.answer(question);
         self.host.bring_attached_about();
         answer.try_recv().unwrap().unwrap();
+    }
+
+    /// As the first who does.
+    fn learn(&mut self, number: u8, address: Ipv6Addr) {
+        let learned = LinkEvent::Learned {
+            address,
+            first_holder: None,
+        };
+        let heard = vec![(port(number).id, learned)];
+        self.host.follow(false, Vec::new(), &[], heard);
+    }
+
+    /// What the program admits as sources of a port.
+    fn sources(&self, number: u8) -> Vec<Ipv6Addr> {
+        let rows = self.host.fastpath.dump().unwrap();
+        let sources = rows.sources.into_keys();
+        let own = sources.filter(|(of, _)| *of == port(number).number);
+        own.map(|(_, address)| address).collect()
     }
 
     fn carrier(&self, number: u8) -> &Carrier {
@@ -239,6 +259,44 @@ fn a_tap_of_another_ports_name_is_claimed_no_more_when_it_is_attached() {
         bed.attach_to(2, Target::Tap { name: name.clone() });
         assert!(bed.carrier(2).attached);
         assert!(!claimed(bed));
+    });
+}
+
+#[test]
+fn a_tap_that_its_port_leaves_for_another_is_the_ports_that_wanted_it_too() {
+    on_a_host(|bed| {
+        let name = port(2).id.tap_name();
+        for tap in [&name, "vm"] {
+            ip(&format!("tuntap add dev {tap} mode tap"));
+        }
+        bed.follow(vec![delta([come(2), come(3)])]);
+        bed.attach_to(3, Target::Tap { name });
+        assert!(!bed.host.carriers.contains_key(&port(3).id));
+        bed.attach_to(
+            2,
+            Target::Tap {
+                name: "vm".to_owned(),
+            },
+        );
+        assert!(bed.carrier(2).attached && bed.carrier(3).attached);
+    });
+}
+
+#[test]
+fn what_a_guest_formed_goes_with_its_link() {
+    on_a_host(|bed| {
+        let formed = "2001:db8::7".parse().unwrap();
+        bed.learn(1, formed);
+        assert!(bed.sources(1).contains(&formed));
+        let (reply, mut answer) = oneshot::channel();
+        bed.host.answer(Local::Detach(port(1).id, reply));
+        answer.try_recv().unwrap().unwrap();
+        assert_eq!(bed.sources(1), [port(1).mac.link_local()]);
+        let holder = bed.host.directory.holder(NET, formed);
+        assert_eq!(holder, None);
+        // It was heard before the link went, and is told after.
+        bed.learn(1, formed);
+        assert_eq!(bed.sources(1), [port(1).mac.link_local()]);
     });
 }
 

@@ -137,6 +137,11 @@ fn other_properties_other_links_and_lost_changes_take_a_pass() {
         told(true, &[LinkChange::Seen(down.clone())]),
         (of_port(), false)
     );
+    let renamed = LinkSeen {
+        name: "tap8".to_owned(),
+        ..link(true)
+    };
+    assert!(told(true, &[LinkChange::Seen(renamed)]).0.others);
     let other = LinkSeen { ifindex: 6, ..down };
     let gone = LinkChange::Gone { ifindex: 6 };
     for change in [LinkChange::Seen(other), gone, LinkChange::Lost] {
