@@ -27,5 +27,6 @@ pub use sender::Sender;
 pub use verdict::{Kind, Verdict};
 
 mod hooks;
+mod netlink;
 mod object;
 mod verdict;

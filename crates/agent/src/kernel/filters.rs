@@ -10,7 +10,7 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::links::exchange;
+use super::netlink::exchange;
 
 /// The unicast MACs by NIC.
 pub fn dump() -> io::Result<BTreeMap<u32, BTreeSet<Mac>>> {
