@@ -3,8 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use hextet_agent::kernel::{Fastpath, FastpathConfig};
 use serde_json::json;
 
+use crate::fastpath;
 use crate::support::{Cloud, Namespace, echo_replies, echoes, mounts, reaches, told, until};
 
 #[test]
@@ -189,6 +191,13 @@ fn an_agent_leaves_the_socket_of_a_running_one_alone() {
     assert_eq!(code, 1);
     assert!(error.contains("another agent listens at"), "{error}");
     cloud.done(&["port", "list"]);
+    // It has a place for its pins by then.
+    let left = FastpathConfig {
+        instance: format!("{instance}x"),
+        state_dir: elsewhere,
+        ..fastpath(&cloud)
+    };
+    Fastpath::remove(&left).unwrap();
 }
 
 #[test]
