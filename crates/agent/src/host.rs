@@ -8,6 +8,7 @@ mod figures;
 mod find;
 mod groups;
 mod learned;
+mod lines;
 mod local;
 mod news;
 mod part;
@@ -44,6 +45,7 @@ use carriers::Carrier;
 use claims::Claims;
 use groups::GroupAge;
 use learned::Conflicts;
+use lines::Lines;
 use news::take_links;
 use rounds::Rounds;
 
@@ -173,6 +175,8 @@ pub struct Host {
     /// Since when guests did something that the server is to hear of.
     untold_since: Option<Instant>,
     conflicts: Conflicts,
+    /// What guests cause in the log.
+    lines: Lines,
     claims: Claims,
     /// When it was looked which learned addresses are in use.
     looked_at: Instant,
@@ -235,6 +239,7 @@ impl Host {
             unwritten_since: None,
             untold_since: None,
             conflicts: Conflicts::default(),
+            lines: Lines::default(),
             claims: Claims::default(),
             looked_at: Instant::now(),
             passes: Passes::default(),

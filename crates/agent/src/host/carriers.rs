@@ -107,6 +107,9 @@ impl Host {
             self.unwritten_since.get_or_insert_with(Instant::now);
         }
         self.conflicts.retain(|port| !gone(port));
+        // A guest that comes and goes has no other share.
+        self.lines
+            .retain(|port| self.state.plan.port(*port).is_some());
     }
 
     /// The links that carry ports.

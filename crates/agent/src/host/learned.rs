@@ -93,6 +93,7 @@ impl Host {
             } => {
                 if let Some(other) = first_holder
                     && self.is_new_conflict(port, address, first_holder)
+                    && self.may_say(port)
                 {
                     warn!(%port, %other, "two guests use one link-local address");
                 }
@@ -100,7 +101,7 @@ impl Host {
             }
             LinkEvent::Forgotten { address } => self.state.unlearn(port, address),
             LinkEvent::Conflict { address, holder } => {
-                if self.is_new_conflict(port, address, holder) {
+                if self.is_new_conflict(port, address, holder) && self.may_say(port) {
                     let holder = holder.map(|id| id.to_string());
                     let holder = holder.as_deref().unwrap_or("the service or the segment");
                     warn!(%port, holder, "a guest claims an address that is not its own");
@@ -118,7 +119,9 @@ impl Host {
                 false
             }
             LinkEvent::Declined { addresses } => {
-                warn!(%port, count = addresses.len(), "declined by DHCP");
+                if self.may_say(port) {
+                    warn!(%port, count = addresses.len(), "declined by DHCP");
+                }
                 debug!(%port, ?addresses, "declined by DHCP");
                 false
             }
@@ -128,6 +131,11 @@ impl Host {
             self.untold_since.get_or_insert_with(Instant::now);
         }
         changed
+    }
+
+    /// Whether the guest of a port of the plan may cause one more line in the log.
+    fn may_say(&mut self, port: PortId) -> bool {
+        self.state.plan.port(port).is_some() && self.lines.may_say(port, Instant::now())
     }
 
     fn take_learned(&mut self, port: PortId, address: Ipv6Addr) -> bool {

@@ -300,6 +300,18 @@ fn what_a_guest_formed_goes_with_its_link() {
     });
 }
 
+#[test]
+fn a_guest_that_declines_all_the_time_has_its_share_of_the_log() {
+    on_a_host(|bed| {
+        let declined = LinkEvent::Declined {
+            addresses: Vec::new(),
+        };
+        let heard = vec![(port(1).id, declined); 100];
+        bed.host.follow(false, Vec::new(), &[], heard);
+        assert!(!bed.host.lines.may_say(port(1).id, Instant::now()));
+    });
+}
+
 /// In the namespace that the caller is in.
 fn ip(words: &str) {
     let ip = std::process::Command::new("ip")
