@@ -100,7 +100,7 @@ int guest(struct __sk_buff *skb)
 SEC("classifier")
 int uplink(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
+	__u32 ifindex = skb->ifindex, tagged = skb->vlan_present, tci = skb->vlan_tci;
 	struct frame *f = frame();
 	struct trace *t = trace();
 	struct nic *nic;
@@ -131,6 +131,9 @@ int uplink(struct __sk_buff *skb)
 	}
 	if (verdict == V_SEGMENT_UNICAST)
 		return bpf_redirect(f->target, 0);
+	/* The host, or the wire, gets the frame as it was. */
+	if (tagged && !skb->vlan_present)
+		bpf_skb_vlan_push(skb, htons(ETHERTYPE_VLAN), tci);
 	/* Only what is for a guest alone is kept from the host, or from the wire. */
 	return f->target ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }

@@ -66,12 +66,12 @@ INLINE int admit(struct __sk_buff *skb, struct frame *f)
 	return f->nested || bpf_map_lookup_elem(&seen, &f->port.port) ? NEXT : begin(skb);
 }
 
-/* Ethernet II with IPv6, IPv4 or ARP and no tag, whether the tag is in the frame or was taken off by the kernel. */
-INLINE int ethertype(struct __sk_buff *skb, const struct frame *f)
+/* Ethernet II with IPv6, IPv4 or ARP and no tag in the frame. */
+INLINE int ethertype(const struct frame *f)
 {
 	__u16 type = ntohs(f->eth.type);
 
-	if (skb->vlan_present || type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)
+	if (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)
 		return V_VLAN_TAG;
 	if (type == ETHERTYPE_IPV6 || type == ETHERTYPE_IPV4 || type == ETHERTYPE_ARP)
 		return NEXT;
@@ -183,7 +183,8 @@ INLINE int parse(struct __sk_buff *skb, struct frame *f)
 	f->fragment = WHOLE;
 	f->target = 0;
 	f->ipv4 = f->eth.type == htons(ETHERTYPE_IPV4);
-	verdict = ethertype(skb, f);
+	/* Nor one that the kernel has taken off. */
+	verdict = skb->vlan_present ? V_VLAN_TAG : ethertype(f);
 	if (verdict)
 		return verdict;
 	if (is_arp(f))

@@ -16,6 +16,8 @@
 #include "parse.h"
 #include "punt.h"
 
+#define VLAN_NUMBER 0x0fff /* of a tag's 16 bits */
+
 /* The network's row for an address that a port of this host has, or the service. */
 INLINE struct neighbour *held(const struct frame *f, const __u8 *addr)
 {
@@ -203,6 +205,15 @@ STAGE int segment_icmp(struct __sk_buff *skb)
 	return hand(skb, 0, V_HOST);
 }
 
+/*
+ * Whether the kernel has taken off a tag that makes the frame one of a VLAN. Number 0 says a priority alone: the frame is the
+ * segment's (IEEE 802.1Q-2014 sections 6.9.1, 9.6).
+ */
+INLINE int is_of_vlan(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && (skb->vlan_proto != htons(ETHERTYPE_VLAN) || skb->vlan_tci & VLAN_NUMBER);
+}
+
 /* Who it is for, and whether who sent it may say so. */
 STAGE int segment_parse(struct __sk_buff *skb)
 {
@@ -218,7 +229,7 @@ STAGE int segment_parse(struct __sk_buff *skb)
 	f->nested = 0;
 	f->fragment = WHOLE;
 	f->ipv4 = f->eth.type == htons(ETHERTYPE_IPV4);
-	verdict = ethertype(skb, f);
+	verdict = is_of_vlan(skb) ? V_VLAN_TAG : ethertype(f);
 	/* VLANs of the NIC are the host's. */
 	if (verdict == V_VLAN_TAG)
 		return V_HOST;
@@ -247,6 +258,9 @@ STAGE int segment_judge(struct __sk_buff *skb)
 	verdict = segment_parse(skb);
 	if (verdict)
 		return verdict;
+	/* No guest gets a tag. */
+	if (skb->vlan_present)
+		bpf_skb_vlan_pop(skb);
 	if (f->eth.type == htons(ETHERTYPE_ARP))
 		return segment_arp(skb);
 	verdict = f->ipv4 ? parse_ipv4(skb) : parse_ipv6(skb, f);

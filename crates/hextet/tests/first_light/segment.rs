@@ -12,6 +12,7 @@ use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches
 
 mod detached;
 mod formed;
+mod priority;
 mod servers;
 mod stacked;
 

@@ -106,13 +106,13 @@ impl Intruder {
 }
 
 /// tcpdump in a guest, of what comes from one MAC; ended when dropped.
-struct Ear {
+pub(super) struct Ear {
     tcpdump: Child,
-    heard: PathBuf,
+    pub(super) heard: PathBuf,
 }
 
 impl Ear {
-    fn open(cloud: &Cloud, guest: &Namespace, from: Mac) -> Self {
+    pub(super) fn open(cloud: &Cloud, guest: &Namespace, from: Mac) -> Self {
         let heard = cloud.path(&guest.name).with_extension("heard");
         let said = heard.with_extension("said");
         let mut command = Command::new("tcpdump");
