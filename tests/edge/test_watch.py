@@ -47,6 +47,7 @@ AGENT_TYPES = {
     "hextet_agent_answers": "counter",
     "hextet_agent_drops": "counter",
     "hextet_agent_unsent": "counter",
+    "hextet_agent_segment_adverts_unheard": "counter",
     "hextet_agent_machines_restarted": "counter",
     "hextet_agent_ports": "gauge",
     "hextet_agent_claims": "gauge",

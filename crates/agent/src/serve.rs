@@ -35,7 +35,7 @@ use frames::Outlets;
 use link::Served;
 use segments::Ears;
 pub use segments::SegmentView;
-pub use totals::Totals;
+pub use totals::{Totals, Unheard};
 
 /// How soon a busy host's thread is tried again.
 const EVENTS_RETRY: Duration = Duration::from_millis(20);

@@ -162,6 +162,13 @@ impl Shown {
             "Frames to guests that the kernel refused to send",
             served.unsent,
         )?;
+        to.counters(
+            "hextet_agent_segment_adverts_unheard",
+            "Router Advertisements of physical segments that told nothing: invalid, or of a sender beyond those that are kept apart (senders)",
+            None,
+            [("invalid", served.unheard.invalid), ("senders", served.unheard.senders)]
+                .map(|(reason, count)| ([("reason", reason)], count)),
+        )?;
         to.counter(
             "hextet_agent_machines_restarted",
             "Ports whose protocol machine panicked and began anew",

@@ -12,6 +12,7 @@ use tracing::{debug, error, warn};
 use crate::kernel::{Objections, Sender};
 
 use super::link::Served;
+use super::totals::Unheard;
 
 /// A segment that a NIC leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Ears {
     by_net: BTreeMap<Vni, Ear>,
     /// What the host's thread has not taken yet, the newest of each.
     pub(super) untold: BTreeMap<Vni, SegmentSeen>,
+    /// Of segments that are gone.
+    past: Unheard,
 }
 
 struct Ear {
@@ -40,22 +43,35 @@ impl Ears {
             objections,
             by_net: BTreeMap::new(),
             untold: BTreeMap::new(),
+            past: Unheard::default(),
         }
+    }
+
+    /// What told nothing, of all segments.
+    pub(super) fn unheard(&self) -> Unheard {
+        let mut unheard = self.past;
+        let ears = self.by_net.values();
+        ears.for_each(|ear| unheard.add(&ear.segment));
+        unheard
     }
 
     /// These there are from now on. Another NIC is another segment until it is heard to be the same.
     pub(super) fn take_view(&mut self, views: &BTreeMap<Vni, SegmentView>, now: Instant) {
-        self.by_net.retain(|net, _| views.contains_key(net));
+        let gone = self.by_net.extract_if(.., |net, ear| {
+            let view = views.get(net);
+            view.is_none_or(|view| view.ifindex != ear.view.ifindex)
+        });
+        gone.for_each(|(_, ear)| self.past.add(&ear.segment));
         self.untold.retain(|net, _| views.contains_key(net));
         for (net, view) in views {
             match self.by_net.get_mut(net) {
-                Some(ear) if ear.view.ifindex == view.ifindex => {
+                Some(ear) => {
                     if ear.view != *view {
                         ear.view = view.clone();
                         ear.segment.handle_rules(view.rules.clone());
                     }
                 }
-                _ => {
+                None => {
                     let segment = Segment::new(view.rules.clone(), now);
                     let view = view.clone();
                     self.by_net.insert(*net, Ear { segment, view });
@@ -73,6 +89,7 @@ impl Ears {
         let step = AssertUnwindSafe(|| ear.segment.handle_frame(frame, now));
         if catch_unwind(step).is_err() {
             error!(%net, "a segment's machine panicked and begins anew");
+            self.past.add(&ear.segment);
             ear.segment = Segment::new(ear.view.rules.clone(), now);
         }
     }

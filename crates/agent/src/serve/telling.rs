@@ -34,6 +34,7 @@ impl Thread {
     pub(super) fn totals(&self) -> Totals {
         let mut totals = self.totals.clone();
         totals.unsent = self.outlets.unsent;
+        totals.unheard = self.outlets.ears.unheard();
         self.links.values().for_each(|served| totals.add(served));
         totals
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hextet_proto::LinkCounters;
+use hextet_proto::{LinkCounters, Segment};
 
 use super::link::Served;
 use crate::kernel::PuntReason;
@@ -20,6 +20,24 @@ pub struct Totals {
     pub links: LinkCounters,
     /// Machines that panicked and began anew.
     pub panics: u64,
+    /// Router Advertisements of physical segments that told nothing.
+    pub unheard: Unheard,
+}
+
+/// Router Advertisements of physical segments that told nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unheard {
+    /// What was no valid advertisement.
+    pub invalid: u64,
+    /// Those of senders beyond [`hextet_proto::SENDERS_MAX`].
+    pub senders: u64,
+}
+
+impl Unheard {
+    pub(super) fn add(&mut self, segment: &Segment) {
+        self.invalid += segment.invalid;
+        self.senders += segment.uncounted;
+    }
 }
 
 impl Totals {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use hextet_agent::kernel::{filters, netns};
 use serde_json::{Value, json};
 
+use crate::metrics::{LISTEN, figures};
 use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches_from, until};
 
 mod detached;
@@ -19,6 +20,9 @@ mod stacked;
 /// The router's on the segment, and the prefix there.
 const ROUTER: &str = "2001:db8:aa::1";
 const PREFIX: &str = "2001:db8:aa::/64";
+
+/// Senders of Router Advertisements that a host keeps apart.
+const SENDERS_MAX: u16 = 16;
 
 /// How the host is on the segment.
 struct Wire {
@@ -417,24 +421,22 @@ fn a_router_that_contradicts_the_subnets_is_reported_until_it_does_no_more() {
 
 #[test]
 fn a_second_router_is_reported_with_what_it_sends_until_it_says_farewell() {
-    let mut segment = Segment::new(json!({ "ipv6_address_mode": "slaac" }));
+    let lines = format!("metrics_listen = \"{LISTEN}\"\n");
+    let mut segment = Segment::with(json!({ "ipv6_address_mode": "slaac" }), &lines);
     let (_one, id, _) = segment.cloud.guest(&segment.network, "one");
+    let advertise = |outside: &Namespace, number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let mac = format!("02:00:00:00:{high:02x}:{low:02x}");
+        let mut ra6 = Command::new("ra6");
+        ra6.args(["-i", "eth0", "-d", "ff02::1", "-s"])
+            .arg(format!("fe80::{number:x}"))
+            .args(["-S", &mac, "-E", &mac, "-m", "-t", "1800", "-P"])
+            .arg(format!("{PREFIX}#LA#2000#1000"));
+        assert!(outside.succeeds(&mut ra6));
+    };
     // The first one is known by what it says against the modes.
-    let mut ra6 = Command::new("ra6");
-    ra6.args([
-        "-i",
-        "eth0",
-        "-d",
-        "ff02::1",
-        "-s",
-        "fe80::1",
-        "-S",
-        "02:00:00:00:00:01",
-    ])
-    .args(["-E", "02:00:00:00:00:01", "-m", "-t", "1800", "-P"])
-    .arg(format!("{PREFIX}#LA#2000#1000"));
     let first = until("the first one is heard", || {
-        assert!(segment.outside.succeeds(&mut ra6));
+        advertise(&segment.outside, 1);
         let problems = segment.problems(&id);
         (!problems.is_empty()).then_some(problems)
     });
@@ -467,6 +469,16 @@ fn a_second_router_is_reported_with_what_it_sends_until_it_says_farewell() {
     until("nobody speaks of it any more", || {
         (segment.problems(&id) == first).then_some(())
     });
+
+    // Who is one too many is counted.
+    let mut number = 1;
+    until("a sender is not kept apart", || {
+        number += 1;
+        advertise(&segment.outside, number);
+        let unheard = "hextet_agent_segment_adverts_unheard_total{reason=\"senders\"}";
+        (figures(&segment.cloud)[unheard] > 0.0).then_some(())
+    });
+    assert!(number > SENDERS_MAX);
 }
 
 fn dad_failed(guest: &Namespace) -> bool {

@@ -1,7 +1,7 @@
 //! A NIC whose program somebody takes off behind the agent's back.
 
 use super::*;
-use crate::metrics::{LISTEN, figures, frames};
+use crate::metrics::frames;
 use crate::support::{Stream, told};
 use crate::survival::pins;
 

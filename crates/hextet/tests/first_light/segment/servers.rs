@@ -13,7 +13,7 @@ use hextet_wire::ipv4::Ipv4Envelope;
 
 use super::*;
 use crate::ipv4::Client;
-use crate::metrics::{LISTEN, figures, frames};
+use crate::metrics::frames;
 
 /// Of the server itself, and of the subnets on which the cloud gives nothing: their DHCP is off.
 const SERVER: &str = "2001:db8:ab::1";
