@@ -132,9 +132,14 @@ fn a_bond_leads_to_a_segment_by_whichever_of_its_links() {
     inwards.end_whole();
     outwards.end_whole();
     outside.ip(&format!("link set {first} up"));
+    until("the switch takes what comes by it", || {
+        let ports = shown(outside, &["bridge", "-j", "link", "show", "dev", &first]);
+        (ports[0]["state"] == "forwarding").then_some(())
+    });
     assert_eq!(found().as_deref(), Some(second));
 
-    // Both links are well: only who announces itself is found by the one that is taken into use.
+    // Both links are well: only who announces itself is found by the one that is taken into use. The guest says nothing.
+    one.ip("link set eth0 down");
     let back = first.replace("port", "phys");
     until("an operator's change", || {
         let change = ["ip", "link", "set", "bond0", "type", "bond", "active_slave"];
@@ -146,6 +151,7 @@ fn a_bond_leads_to_a_segment_by_whichever_of_its_links() {
     until("the guest is found there", || {
         (found()? == first).then_some(())
     });
+    one.ip("link set eth0 up");
     reaches(outside, address);
     let said = "guests were announced on a physical segment";
     assert!(cloud.log_text().contains(said));
