@@ -101,6 +101,14 @@ fn a_bond_leads_to_a_segment_by_whichever_of_its_links() {
     let (one, address, host) = reach_each_other(&mut segment);
     let router = ROUTER.parse().unwrap();
     let (cloud, outside) = (&segment.cloud, &segment.outside);
+    // A host that names one of the two is told of the bond.
+    let seen = cloud.host.links_seen();
+    let link = |name: &str| seen.iter().find(|link| link.name == name).unwrap();
+    let bond = Some(link("bond0").ifindex);
+    assert_eq!(
+        [link("phys0"), link("phys1")].map(|nic| nic.member_of),
+        [bond; 2]
+    );
     let mac = one.links_seen()[0].mac.to_string();
     let active = || {
         let bond = shown(&cloud.host, &["ip", "-d", "-j", "link", "show", "bond0"]);
