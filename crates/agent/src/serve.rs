@@ -127,7 +127,6 @@ impl Serve {
             forgotten: Departed::default(),
             outlets: Outlets::new(sender, Ears::new(objections)),
             totals: Totals::default(),
-            knows_links: false,
         };
         std::thread::Builder::new()
             .name("serve".to_owned())
@@ -221,8 +220,6 @@ struct Thread {
     outlets: Outlets,
     /// Of links that are gone, and of none.
     totals: Totals,
-    /// It is known which links there are: until then what guests said while no agent ran waits.
-    knows_links: bool,
 }
 
 impl Thread {
@@ -236,9 +233,7 @@ impl Thread {
             if woken && self.take_commands().is_break() {
                 return;
             }
-            if self.knows_links {
-                self.take_frames(&mut punt);
-            }
+            self.take_frames(&mut punt);
             self.take_timers();
             self.take_contests();
             self.outlets.run_ears();
@@ -262,13 +257,12 @@ impl Thread {
             Some(wait) => PollTimeout::try_from(wait.as_millis() + 1).unwrap_or(PollTimeout::MAX),
         };
         let mut fds = [
-            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(punt.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
-        let waited = if self.knows_links { 2 } else { 1 };
-        match poll(&mut fds[..waited], timeout) {
+        match poll(&mut fds, timeout) {
             Err(nix::errno::Errno::EINTR) => Ok(false),
-            other => other.map(|_| fds[0].any() == Some(true)),
+            other => other.map(|_| fds[1].any() == Some(true)),
         }
     }
 

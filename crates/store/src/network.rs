@@ -20,7 +20,12 @@ pub(crate) const LAYOUT: Layout = Layout {
     first_internal: Some("provider:segmentation_id"),
 };
 
-const TAKE_SEGMENT: Taking = taking!("INSERT INTO segment (vni, network_id) VALUES ($1, $2)");
+pub(crate) const TAKE_SEGMENT: Taking = taking!(
+    "segment",
+    1,
+    "vni",
+    "INSERT INTO segment (vni, network_id) VALUES ($1, $2)"
+);
 
 impl Tx {
     /// The network of this id.
@@ -114,18 +119,16 @@ impl Tx {
     /// # Errors
     /// When the database fails, or subnets or ports stand on it.
     pub async fn delete_network(&mut self, id: NetworkId) -> Result<(), EngineError> {
-        let project = self.network(id).await?.map(|network| network.project_id);
+        let network = self.network(id).await?;
         let id = id.to_string();
         self.delete(NETWORK, &id).await?;
-        if let Some(project) = project {
-            self.count_down(NETWORK, &project).await?;
+        let sql = "DELETE FROM segment WHERE network_id = $1";
+        self.exec_later(sql, &[id.into()], None).await?;
+        if let Some(network) = network {
+            self.count_down(NETWORK, &network.project_id).await?;
+            self.give_back(TAKE_SEGMENT, &[network.vni.0.into()]);
         }
-        self.exec_later(
-            "DELETE FROM segment WHERE network_id = $1",
-            &[id.into()],
-            None,
-        )
-        .await
+        Ok(())
     }
 
     /// Whether the network has a port.

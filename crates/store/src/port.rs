@@ -6,6 +6,7 @@ use hextet_core::port::Port;
 
 use crate::document::Layout;
 use crate::engine::EngineError;
+use crate::subnet::{self, TAKE_ADDRESS};
 use crate::tx::{Pick, Taking, Tx, taking};
 use crate::{NETWORK, OBSERVED, PORT};
 
@@ -14,7 +15,12 @@ pub(crate) const LAYOUT: Layout = Layout {
     first_internal: Some("number"),
 };
 
-const TAKE_MAC: Taking = taking!("INSERT INTO mac (network_id, mac, port_id) VALUES ($1, $2, $3)");
+pub(crate) const TAKE_MAC: Taking = taking!(
+    "mac",
+    2,
+    "network_id, mac",
+    "INSERT INTO mac (network_id, mac, port_id) VALUES ($1, $2, $3)"
+);
 
 impl Tx {
     /// The port of this id.
@@ -67,12 +73,11 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn free_mac(&mut self, network: NetworkId, mac: Mac) -> Result<(), EngineError> {
-        self.exec_later(
-            "DELETE FROM mac WHERE network_id = $1 AND mac = $2",
-            &[network.to_string().into(), mac.0.to_vec().into()],
-            None,
-        )
-        .await
+        let key = [network.to_string().into(), mac.0.to_vec().into()];
+        let sql = "DELETE FROM mac WHERE network_id = $1 AND mac = $2";
+        self.exec_later(sql, &key, None).await?;
+        self.give_back(TAKE_MAC, &key);
+        Ok(())
     }
 
     /// Stores a new port. Its MAC and its addresses must have been taken.
@@ -111,11 +116,12 @@ impl Tx {
         }
         self.delete(OBSERVED, &id).await?;
         self.free_mac(port.network_id, port.mac_address).await?;
-        self.exec_later(
-            "DELETE FROM ip_allocation WHERE port_id = $1",
-            &[id.into()],
-            None,
-        )
-        .await
+        let sql = "DELETE FROM ip_allocation WHERE port_id = $1";
+        self.exec_later(sql, &[id.into()], None).await?;
+        for fixed in &port.fixed_ips {
+            let key = subnet::allocation_key(fixed.subnet_id, fixed.ip_address);
+            self.give_back(TAKE_ADDRESS, &key);
+        }
+        Ok(())
     }
 }

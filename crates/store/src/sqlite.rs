@@ -28,11 +28,14 @@ use crate::audience::Audience;
 use crate::engine::EngineError;
 use crate::lock::{DatabaseLock, beside};
 use crate::model::{Committed, Model};
+use crate::network::TAKE_SEGMENT;
+use crate::port::TAKE_MAC;
 use crate::redo::{self, Redo, Statements};
 use crate::schema::{self, Unusable};
 use crate::stats::Counts;
 use crate::store::{BUSY_TIMEOUT, OpenError, StoreConfig, Synchronous, unusable};
-use crate::tx::{Engine, Logged, Tx, View};
+use crate::subnet::TAKE_ADDRESS;
+use crate::tx::{CLAIM, Engine, Logged, Taken, Taking, Tx, View};
 use crate::writer::{GROUP_MAX, Job, Order, Undo, ready};
 
 /// How long the log grows before it is written into the database, pages of 4 KiB. Most pages are written by several
@@ -43,6 +46,10 @@ const CHECKPOINT_PAGES: u32 = 4000;
 const CHANGED_PAGES_KEPT: u32 = 1024;
 /// How many prepared statements are kept.
 const STATEMENTS_KEPT: usize = 128;
+/// How long the disk writes, at least: what SQLite is given meanwhile costs nobody time.
+const BESIDE_DISK: Duration = Duration::from_micros(20);
+/// The tables of what is taken.
+const TAKEN: &[Taking] = &[TAKE_SEGMENT, TAKE_MAC, TAKE_ADDRESS, CLAIM];
 /// Opens a file, and starts its writer.
 pub(crate) fn start(
     path: &Path,
@@ -70,6 +77,7 @@ pub(crate) fn start(
         tx,
         redo,
         audience: audience.clone(),
+        beside: BESIDE_DISK,
         open_since: None,
     };
     let desk = Desk::new(writer);
@@ -134,6 +142,7 @@ fn open(path: &Path, config: &StoreConfig) -> Result<(Tx, Redo, Model), Unusable
     redo::set_generation(tx.connection()?, generation)?;
     redo::mark_served(tx.connection()?, true)?;
     ready(tx.batch("COMMIT"))?;
+    tx.taken = Some(Taken::read(tx.connection()?, TAKEN)?);
     redo.begin(generation);
     // Into the database itself: SQLite's log may be taken away with the redo file.
     ready(tx.batch("PRAGMA wal_checkpoint(PASSIVE)"))?;
@@ -157,6 +166,7 @@ fn run_thread(desk: &Desk, mut orders: mpsc::Receiver<Order>, lock: DatabaseLock
             Wait::Order(first) => {
                 let group = gather(first, &mut orders, &mut closing);
                 desk.commit(writer, group);
+                writer.catch_up();
             }
             Wait::Due => writer.write_down_now(),
             Wait::Gone => {}
@@ -186,6 +196,8 @@ struct Writer {
     tx: Tx,
     redo: Redo,
     audience: Audience,
+    /// How long SQLite is given statements while the disk writes.
+    beside: Duration,
     /// Since when SQLite's transaction is open. Where there is none, what the redo file's records say is not in SQLite.
     open_since: Option<Instant>,
 }
@@ -250,26 +262,26 @@ impl Writer {
         let tx = &mut self.tx;
         tx.set_view(Some(View::new(self.audience.model.clone(), newest)));
         tx.recorded = Some(Statements::default());
-        tx.set_putting_off(group.len() == 1);
         let mut committed = Vec::new();
         for job in group {
-            tx.control("SAVEPOINT job")?;
+            tx.begin_job();
             let before = tx.recorded.as_ref().map_or(0, Statements::mark);
             match job.run(tx).now_or_never().unwrap_or(Err(Undo)) {
-                Ok(changes) => committed.extend(changes),
+                Ok(changes) => {
+                    tx.end_job()?;
+                    committed.extend(changes);
+                }
                 // Some failures make SQLite give up the transaction as a whole, other jobs' work with it.
                 Err(Undo) if tx.connection()?.is_autocommit() => {
                     return Err(EngineError::TransactionLost);
                 }
                 Err(Undo) => {
-                    tx.forget_later();
-                    tx.control("ROLLBACK TO job")?;
+                    tx.undo_job()?;
                     if let Some(recorded) = &mut tx.recorded {
                         recorded.back_to(before);
                     }
                 }
             }
-            tx.control("RELEASE job")?;
         }
         Ok(committed)
     }
@@ -280,6 +292,9 @@ impl Writer {
             self.tx.control("BEGIN IMMEDIATE")?;
             self.redo.replay(self.tx.connection()?)?;
             self.open_since = Some(Instant::now());
+        }
+        if self.tx.taken.is_none() {
+            self.tx.taken = Some(Taken::read(self.tx.connection()?, TAKEN)?);
         }
         Ok(())
     }
@@ -303,14 +318,22 @@ impl Writer {
         Ok(Kept::Stored)
     }
 
-    /// Gives SQLite what was put off, and waits for the disk.
+    /// Waits for the disk, and gives SQLite some of what was put off meanwhile.
     fn finish_keeping(&mut self) -> Result<(), EngineError> {
-        if let Err(fault) = self.tx.catch_up() {
+        if let Err(fault) = self.tx.catch_up_for(self.beside) {
             self.redo.withdraw();
             return Err(fault);
         }
         let synced = self.redo.sync();
         synced.or_else(|error| self.do_without(&error))
+    }
+
+    /// Gives SQLite what was put off, where nobody waits. If it fails, nothing is lost, as in [`Writer::write_down_now`].
+    fn catch_up(&mut self) {
+        if let Err(fault) = self.tx.catch_up() {
+            error!(error = %fault, "SQLite refused what was acknowledged; it is kept in the redo file");
+            self.roll_back();
+        }
     }
 
     fn do_without(&mut self, error: &io::Error) -> Result<(), EngineError> {

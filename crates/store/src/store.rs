@@ -212,12 +212,22 @@ impl Store {
     /// Runs a job on the short way, if there is one and it is free: nobody who waits already is overtaken. Else gives the
     /// job back.
     fn run_at_once(&self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
-        match &self.direct {
-            Some(direct) if self.orders.capacity() == WRITE_QUEUE_MAX => {
-                direct.try_write(job).err()
-            }
-            _ => Some(job),
+        let Some(direct) = &self.direct else {
+            return Some(job);
+        };
+        if self.orders.capacity() < WRITE_QUEUE_MAX {
+            return Some(job);
         }
+        match direct.try_write(job) {
+            Ok(false) => {}
+            Ok(true) => {
+                // Once the caller has its answer.
+                let direct = direct.clone();
+                tokio::spawn(async move { direct.catch_up() });
+            }
+            Err(job) => return Some(job),
+        }
+        None
     }
 
     /// Shows the model, which holds every write that was acknowledged before. The closure should be quick: commits wait

@@ -17,8 +17,12 @@ pub(crate) const LAYOUT: Layout = Layout {
     first_internal: Some("sequence"),
 };
 
-const TAKE_ADDRESS: Taking =
-    taking!("INSERT INTO ip_allocation (subnet_id, address, port_id) VALUES ($1, $2, $3)");
+pub(crate) const TAKE_ADDRESS: Taking = taking!(
+    "ip_allocation",
+    2,
+    "subnet_id, address",
+    "INSERT INTO ip_allocation (subnet_id, address, port_id) VALUES ($1, $2, $3)"
+);
 
 impl Tx {
     /// The subnet of this id.
@@ -120,12 +124,11 @@ impl Tx {
         subnet: SubnetId,
         address: IpAddr,
     ) -> Result<(), EngineError> {
-        self.exec_later(
-            "DELETE FROM ip_allocation WHERE subnet_id = $1 AND address = $2",
-            &[subnet.to_string().into(), bytes(address)],
-            None,
-        )
-        .await
+        let key = allocation_key(subnet, address);
+        let sql = "DELETE FROM ip_allocation WHERE subnet_id = $1 AND address = $2";
+        self.exec_later(sql, &key, None).await?;
+        self.give_back(TAKE_ADDRESS, &key);
+        Ok(())
     }
 
     /// The ports that hold an address of the subnet, in the order of their ids.
@@ -211,6 +214,11 @@ impl Tx {
             .await?;
         rows.first().ok_or(EngineError::Unsound("count"))?.number(0)
     }
+}
+
+/// What there may be one of.
+pub(crate) fn allocation_key(subnet: SubnetId, address: IpAddr) -> [Value; 2] {
+    [subnet.to_string().into(), bytes(address)]
 }
 
 fn bytes(address: IpAddr) -> Value {

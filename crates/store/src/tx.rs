@@ -4,6 +4,7 @@ mod later;
 mod log;
 mod noun;
 mod take;
+mod taken;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,11 +24,20 @@ use later::Later;
 pub(crate) use log::{Logged, View};
 pub use take::Pick;
 pub(crate) use take::{Taking, taking};
+pub(crate) use taken::Taken;
 
 const INSERT_RESOURCE: Taking = taking!(
+    "resource",
+    2,
+    "kind, id",
     "INSERT INTO resource (kind, id, project_id, revision, body, public_bytes, admin_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 );
-const CLAIM: Taking = taking!("INSERT INTO claim (scope, name, holder) VALUES ($1, $2, $3)");
+pub(crate) const CLAIM: Taking = taking!(
+    "claim",
+    2,
+    "scope, name",
+    "INSERT INTO claim (scope, name, holder) VALUES ($1, $2, $3)"
+);
 
 /// A transaction. Everything in it happens, or nothing.
 ///
@@ -43,6 +53,8 @@ pub struct Tx {
     pub(crate) recorded: Option<Statements>,
     /// What is known of the counters.
     pub(crate) counted: Counted,
+    /// What is known to be taken; where nothing is known, the database is asked.
+    pub(crate) taken: Option<Taken>,
     later: Later,
     /// Whether what was drawn is asked for as if it were named: counting on it has failed.
     pub(crate) careful: bool,
@@ -67,6 +79,7 @@ impl Tx {
             view: None,
             recorded: None,
             counted: Counted::default(),
+            taken: None,
             later: Later::default(),
             careful: false,
             alone: false,
@@ -309,12 +322,11 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn release(&mut self, scope: &str, name: &str) -> Result<(), EngineError> {
-        self.exec_later(
-            "DELETE FROM claim WHERE scope = $1 AND name = $2",
-            &[scope.into(), name.into()],
-            None,
-        )
-        .await
+        let key = [scope.into(), name.into()];
+        let sql = "DELETE FROM claim WHERE scope = $1 AND name = $2";
+        self.exec_later(sql, &key, None).await?;
+        self.give_back(CLAIM, &key);
+        Ok(())
     }
 
     /// Says that one document stands on another, which then cannot be deleted before it. Deleting the first takes the
@@ -363,7 +375,7 @@ impl Tx {
         sql: &'static str,
         params: &[Value],
     ) -> Result<u64, EngineError> {
-        self.catch_up()?;
+        self.run_what_was_put_off()?;
         self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {
@@ -385,7 +397,7 @@ impl Tx {
         sql: &'static str,
         params: &[Value],
     ) -> Result<Vec<Row>, EngineError> {
-        self.catch_up()?;
+        self.run_what_was_put_off()?;
         self.statements += 1;
         match &mut self.engine {
             Engine::Sqlite(connection) => {

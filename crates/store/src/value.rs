@@ -6,7 +6,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::engine::EngineError;
 
 /// A parameter or a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
     Null,
     Int(i64),
@@ -108,6 +108,10 @@ impl Row {
             })
         });
         values.collect::<Result<_, EngineError>>().map(Row)
+    }
+
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.0
     }
 
     pub(crate) fn text(&self, column: usize) -> Result<&str, EngineError> {

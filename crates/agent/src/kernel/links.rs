@@ -10,8 +10,8 @@ use hextet_core::mac::Mac;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoPortKind, InfoVeth, LinkAttribute, LinkEvent, LinkExtentMask,
-    LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkEvent, LinkExtentMask, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage,
 };
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
@@ -51,8 +51,6 @@ pub struct LinkSeen {
     pub all_multicast: bool,
     /// What it is.
     pub kind: LinkKind,
-    /// The number of the bond, the bridge or the like that it is a member of. What a VRF has is by itself as it was.
-    pub member_of: Option<u32>,
     /// A veth end whose other end is in another network namespace.
     pub peer_elsewhere: bool,
     /// Its alias: our tag on links that we made ([`tag`]).
@@ -391,11 +389,9 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
         carrier: link.header.flags.contains(LinkFlags::LowerUp),
         all_multicast: link.header.flags.contains(LinkFlags::Allmulti),
         kind: LinkKind::Other,
-        member_of: None,
         peer_elsewhere: false,
         alias: None,
     };
-    let mut routed_apart = false;
     let ethernet = link.header.link_layer_type == LinkLayerType::Ether;
     for attribute in link.attributes {
         match attribute {
@@ -407,16 +403,11 @@ fn seen(message: RouteNetlinkMessage) -> Option<LinkSeen> {
                     seen.mac = Mac(octets);
                 }
             }
-            LinkAttribute::Controller(number) => seen.member_of = Some(number),
-            LinkAttribute::LinkInfo(infos) => {
-                seen.kind = kind(&infos, ethernet);
-                routed_apart = infos.contains(&LinkInfo::PortKind(InfoPortKind::Vrf));
-            }
+            LinkAttribute::LinkInfo(infos) => seen.kind = kind(&infos, ethernet),
             LinkAttribute::LinkNetNsId(_) => seen.peer_elsewhere = true,
             _ => {}
         }
     }
-    seen.member_of = seen.member_of.filter(|_| !routed_apart);
     // Other kinds of links have something in other namespaces, too.
     seen.peer_elsewhere &= seen.kind == LinkKind::Veth;
     Some(seen)

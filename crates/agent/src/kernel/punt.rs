@@ -13,8 +13,7 @@ use super::maps::raw::{PuntHead, Raw};
 
 include!(concat!(env!("OUT_DIR"), "/reasons.rs"));
 
-/// Records older than this are not shown: their guest has long tried again. A guest's first frame is never too old: there is no
-/// other.
+/// Records older than this are not shown: their guest has long tried again.
 pub const STALE: Duration = Duration::from_secs(5);
 /// Most records of one [`Punt::drain`], so that a flood leaves time for other work.
 pub const DRAIN_MAX: usize = 256;
@@ -44,7 +43,7 @@ pub struct PuntRecord<'a> {
 pub struct Drained {
     /// Shown.
     pub shown: usize,
-    /// Too old ([`STALE`]), or not a record of this schema.
+    /// Older than [`STALE`], or not a record of this schema.
     pub discarded: usize,
 }
 
@@ -156,7 +155,7 @@ unsafe extern "C" fn sample(
 }
 
 fn is_stale(record: &PuntRecord<'_>) -> bool {
-    record.age > STALE && record.reason != PuntReason::FirstFrame
+    record.age > STALE
 }
 
 fn record(bytes: &[u8], now: Duration) -> Option<PuntRecord<'_>> {

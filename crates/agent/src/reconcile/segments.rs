@@ -57,16 +57,6 @@ pub enum SegmentProblem {
     /// It carries a guest.
     #[error("{0} is a guest's link, and leads to no physical network")]
     Guest(String),
-    /// It is a member of another link, by which what comes in goes on.
-    #[error(
-        "{nic} is a member of {of}: name {of} in physical_networks, or a NIC that is no member of another link"
-    )]
-    Member {
-        /// The NIC's name.
-        nic: String,
-        /// The name of the bond or the bridge.
-        of: String,
-    },
     /// Another network of the plan is that segment.
     #[error("physical network {0} is another network")]
     Taken(String),
@@ -155,13 +145,6 @@ fn nic<'a>(
     }
     if link.mac == Mac::default() {
         return Err(SegmentProblem::NotEthernet(name.clone()));
-    }
-    if let Some(number) = link.member_of {
-        let of = links.values().find(|link| link.ifindex == number);
-        return Err(SegmentProblem::Member {
-            nic: name.clone(),
-            of: of.map_or_else(|| format!("link {number}"), |of| of.name.clone()),
-        });
     }
     Ok(link)
 }

@@ -747,7 +747,6 @@ fn ours(ifindex: u32, number: u8) -> LinkSeen {
     let id = port(number).id;
     LinkSeen {
         kind: LinkKind::Veth,
-        member_of: None,
         peer_elsewhere: true,
         alias: Some(tag(INSTANCE, id)),
         ..tap(ifindex, &id.tap_name())
@@ -771,7 +770,6 @@ fn tap(ifindex: u32, name: &str) -> LinkSeen {
         carrier: true,
         all_multicast: false,
         kind: LinkKind::Tap,
-        member_of: None,
         peer_elsewhere: false,
         alias: None,
     }

@@ -12,7 +12,6 @@ use super::{LinkView, Thread, View};
 impl Thread {
     pub(super) fn take_view(&mut self, view: &View) {
         let now = Instant::now();
-        self.knows_links = true;
         let before = std::mem::replace(&mut self.directory, view.directory.clone());
         let mut moved = self.departed.moved(&before, &self.directory);
         moved.extend(self.forgotten.moved_learned(&before, &self.directory));

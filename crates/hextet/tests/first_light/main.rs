@@ -19,7 +19,7 @@ mod support;
 mod survival;
 mod vhost_net;
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use hextet_agent::kernel::{Fastpath, FastpathConfig, Hook};
 use serde_json::{Value, json};
@@ -241,26 +241,6 @@ fn the_agent_alone_restores_service_from_its_ledger() {
     kill(&alone.id().to_string(), "TERM");
     assert!(alone.wait().unwrap().success());
     cloud.up();
-}
-
-#[test]
-fn a_guest_that_came_while_no_agent_ran_hears_of_it_though_it_does_not_ask() {
-    let mut cloud = Cloud::new();
-    let network = cloud.network();
-    let (one, _, address) = cloud.guest_with(&network, "one", &["--down"]);
-    let never = "net.ipv6.conf.eth0.router_solicitations=0";
-    assert!(one.succeeds(Command::new("sysctl").args(["-q", "-w", never])));
-    cloud.stop();
-    one.ip("link set eth0 up");
-    until("the guest has said something", || {
-        let words = "-6 -o addr show dev eth0 scope link -tentative";
-        let shown = one.output(Command::new("ip").args(words.split(' ')));
-        (!shown.stdout.is_empty()).then_some(())
-    });
-    cloud.up();
-    until("the address", || {
-        one.addresses().contains(&(address, 64)).then_some(())
-    });
 }
 
 #[test]

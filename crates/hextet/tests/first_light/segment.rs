@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::metrics::{LISTEN, figures};
 use crate::support::{Cloud, Namespace, kill, pings, pings_from, reaches, reaches_from, until};
 
-mod bridged;
 mod detached;
 mod formed;
 mod priority;

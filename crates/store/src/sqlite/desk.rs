@@ -101,9 +101,10 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Runs a job here and now, to its end. Gives it back where somebody else writes or several did just now, where commits are
+    /// Runs a job here and now, to its end. Answers whether SQLite is to be given what was put off, by
+    /// [`Direct::catch_up`]. Gives the job back where somebody else writes or several did just now, where commits are
     /// slow, and where SQLite has to commit first.
-    pub(crate) fn try_write(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+    pub(crate) fn try_write(&self, job: Box<dyn Job>) -> Result<bool, Box<dyn Job>> {
         if Instant::now() < self.desk.gate().closed_until {
             return Err(job);
         }
@@ -117,6 +118,15 @@ impl Direct {
         if self.desk.note_due(writer) {
             self.thread.unpark();
         }
-        Ok(())
+        Ok(writer.tx.is_behind())
+    }
+
+    /// Gives SQLite what was put off, unless somebody writes, who does it.
+    pub(crate) fn catch_up(&self) {
+        if let Ok(mut writer) = self.desk.writer.try_lock()
+            && let Some(writer) = writer.as_mut()
+        {
+            writer.catch_up();
+        }
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::desk::{CROWDED_FOR, Gate, QUICK, SLOW_FOR};
 use super::*;
 use crate::document::Layout;
+use crate::tx::Pick;
 use crate::writer::Write;
 
 struct Bed {
@@ -40,6 +41,7 @@ impl Bed {
             tx,
             redo,
             audience,
+            beside: BESIDE_DISK,
             open_since: None,
         }
     }
@@ -193,24 +195,204 @@ fn only_once(tx: &mut Tx) -> BoxFuture<'_, Result<(), EngineError>> {
     })
 }
 
-#[test]
-fn what_sqlite_refuses_after_the_record_was_written_is_lost_for_good() {
-    let mut bed = Bed::new();
-    let mut writer = bed.writer();
-    assert!(bed.put(&mut writer, "before", 10));
-    // A row that stands in the way of the log's next, which nobody looks for first.
+/// Puts a row in the way of the log's next, which nobody looks for first.
+fn stand_in_the_way(writer: &mut Writer) {
+    writer.begin().unwrap();
     let next = writer.audience.model().generation().revision + 1;
     let row = format!(
         "INSERT INTO change (revision, ordinal, kind, id, op, body, project_id, public_bytes, admin_bytes) \
          VALUES ({next}, 0, 'thing', 'x', 'put', '', '', 0, 0)"
     );
     ready(writer.tx.batch(&row)).unwrap();
+}
+
+#[test]
+fn what_sqlite_refuses_while_the_disk_writes_is_lost_for_good() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    writer.beside = Duration::MAX;
+    assert!(bed.put(&mut writer, "before", 10));
+    stand_in_the_way(&mut writer);
     assert!(!bed.put(&mut writer, "lost", 10));
     // The row went with the transaction, what was acknowledged did not.
     assert!(bed.put(&mut writer, "after", 10));
     drop(writer);
     assert_eq!(bed.found(), bed.acknowledged);
     assert!(!bed.acknowledged.contains("lost"));
+}
+
+#[test]
+fn what_sqlite_refuses_after_the_answer_is_done_again() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    writer.beside = Duration::ZERO;
+    assert!(bed.put(&mut writer, "before", 10));
+    writer.catch_up();
+    stand_in_the_way(&mut writer);
+    assert!(bed.put(&mut writer, "kept", 10));
+    writer.catch_up();
+    assert!(writer.open_since.is_none(), "SQLite was to refuse it");
+    assert!(bed.put(&mut writer, "after", 10));
+    writer.write_down_now();
+    assert!(writer.redo.is_empty(), "SQLite was to have everything");
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+    assert_eq!(bed.acknowledged.len(), 3);
+}
+
+/// A job that asks the database something.
+fn ask(tx: &mut Tx) -> BoxFuture<'_, Result<bool, EngineError>> {
+    Box::pin(async move { Ok(tx.newest_revision().await? > 0) })
+}
+
+#[test]
+fn what_sqlite_refuses_before_it_answers_another_job_is_done_again() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    writer.beside = Duration::ZERO;
+    assert!(bed.put(&mut writer, "before", 10));
+    writer.catch_up();
+    stand_in_the_way(&mut writer);
+    assert!(bed.put(&mut writer, "kept", 10));
+    assert!(!run(&mut writer, ask), "the transaction was to be lost");
+    assert!(run(&mut writer, ask));
+    writer.write_down_now();
+    let connection = writer.tx.connection().unwrap();
+    let sql = "SELECT group_concat(id) FROM (SELECT id FROM change ORDER BY revision)";
+    let logged: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(logged, "before,kept");
+    drop(writer);
+    assert_eq!(bed.found(), bed.acknowledged);
+}
+
+/// A job that claims a name.
+fn claim(tx: &mut Tx) -> BoxFuture<'_, Result<bool, EngineError>> {
+    Box::pin(tx.claim(Pick::Named, ("test", "name"), "somebody"))
+}
+
+#[test]
+fn what_a_lost_job_gave_back_is_still_taken() {
+    let bed = Bed::new();
+    let mut writer = bed.writer();
+    writer.beside = Duration::MAX;
+    assert!(run(&mut writer, claim));
+    stand_in_the_way(&mut writer);
+    let given_back = run(&mut writer, |tx| {
+        Box::pin(async move {
+            let value = BTreeMap::from([("text", "")]);
+            tx.release("test", "name").await?;
+            tx.insert("thing", "lost", "", &value, Layout::default())
+                .await
+        })
+    });
+    assert!(!given_back, "SQLite was to refuse it");
+    let (job, mut answer) = boxed(claim);
+    writer.commit(vec![job]);
+    let is_taken = matches!(answer.try_recv(), Ok(Ok(false)));
+    assert!(is_taken, "it was to be refused, and by its own answer");
+}
+
+#[test]
+fn a_refused_job_takes_nothing_along_that_was_put_off_before_it() {
+    let mut bed = Bed::new();
+    let mut writer = bed.writer();
+    writer.beside = Duration::ZERO;
+    assert!(bed.put(&mut writer, "first", 10));
+    assert!(writer.tx.is_behind());
+    let refused = run(&mut writer, |tx| {
+        Box::pin(async move {
+            let value = BTreeMap::from([("text", "")]);
+            tx.insert("thing", "refused", "", &value, Layout::default())
+                .await?;
+            let sql = "SELECT id FROM resource WHERE kind = 'thing' ORDER BY id";
+            let rows = tx.rows(sql, &[]).await?;
+            let seen: Result<Vec<_>, _> = rows.iter().map(|row| row.text(0)).collect();
+            assert_eq!(seen?, ["first", "refused"]);
+            tx.insert("thing", "later", "", &value, Layout::default())
+                .await?;
+            Ok(true)
+        })
+    });
+    assert!(
+        refused,
+        "its question is answered with all that came before"
+    );
+    let refused = run(&mut writer, |tx| {
+        Box::pin(async move {
+            tx.delete("thing", "first").await?;
+            Err(EngineError::Unsound("wish"))
+        })
+    });
+    assert!(!refused);
+    writer.catch_up();
+    let connection = writer.tx.connection().unwrap();
+    let sql =
+        "SELECT group_concat(id) FROM (SELECT id FROM resource WHERE kind = 'thing' ORDER BY id)";
+    let stored: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, "first,later,refused");
+}
+
+/// What a job does with a name, and whether it is refused at its end.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    name: u8,
+    kind: u8,
+    refused: bool,
+}
+
+/// Claims a name, gives it back, or both in either order; the answers of its claims.
+async fn take_step(tx: &mut Tx, step: Step) -> Result<Vec<bool>, EngineError> {
+    let name = step.name.to_string();
+    let mut answers = Vec::new();
+    for claims in [step.kind & 1 == 0, step.kind & 2 == 0] {
+        match claims {
+            true => answers.push(tx.claim(Pick::Named, ("test", &name), "somebody").await?),
+            false => tx.release("test", &name).await?,
+        }
+    }
+    Ok(answers)
+}
+
+#[test]
+fn what_is_taken_is_known_whatever_becomes_of_those_who_take() {
+    let bed = Bed::new();
+    let mut writer = bed.writer();
+    let mut held = BTreeSet::new();
+    for _ in 0..4000 {
+        let step = Step {
+            name: rand::random_range(0..8),
+            kind: rand::random_range(0..4),
+            refused: rand::random(),
+        };
+        let (mut now, mut expected) = (held.clone(), Vec::new());
+        for claims in [step.kind & 1 == 0, step.kind & 2 == 0] {
+            match claims {
+                true => expected.push(now.insert(step.name)),
+                false => drop(now.remove(&step.name)),
+            }
+        }
+        if !step.refused {
+            held = now;
+        }
+        let right = run(&mut writer, move |tx| {
+            let expected = expected.clone();
+            Box::pin(async move {
+                assert_eq!(take_step(tx, step).await?, expected, "{step:?}");
+                (!step.refused).then_some(true).ok_or(EngineError::Closed)
+            })
+        });
+        assert_eq!(right, !step.refused, "{step:?}");
+        match rand::random_range(0..24) {
+            0 => writer.write_down_now(),
+            1 => writer.roll_back(),
+            2 => {
+                drop(writer);
+                writer = bed.writer();
+            }
+            3..8 => writer.catch_up(),
+            _ => {}
+        }
+    }
 }
 
 #[test]

@@ -15,19 +15,28 @@ pub enum Pick {
     Drawn,
 }
 
-/// The two forms of a statement that takes something.
+/// A table of what is taken, and the two forms of the statement that takes.
 #[derive(Clone, Copy)]
 pub(crate) struct Taking {
+    /// Its name.
+    pub table: &'static str,
+    /// How many of the statement's parameters, the first ones, there may be only once.
+    pub key: usize,
+    /// Those columns of each row.
+    pub all: &'static str,
     /// Fails where it is taken.
     pub plain: &'static str,
     /// Changes nothing where it is taken.
     pub asking: &'static str,
 }
 
-/// Both forms, from the first.
+/// A table, how many columns are its key, which, and the statement that takes.
 macro_rules! taking {
-    ($sql:literal) => {
+    ($table:literal, $count:literal, $key:literal, $sql:literal) => {
         $crate::tx::Taking {
+            table: $table,
+            key: $count,
+            all: concat!("SELECT ", $key, " FROM ", $table),
             plain: $sql,
             asking: concat!($sql, " ON CONFLICT DO NOTHING"),
         }
@@ -51,6 +60,26 @@ impl Tx {
             session.guess(sql.plain, params).await?;
             return Ok(true);
         }
-        Ok(self.exec(sql.asking, params).await? == 1)
+        let key = &params[..sql.key];
+        let is_free = self
+            .taken
+            .as_ref()
+            .is_some_and(|taken| taken.is_free(sql, key));
+        if is_free {
+            self.exec_later(sql.asking, params, Some(1)).await?;
+        } else if self.exec(sql.asking, params).await? != 1 {
+            return Ok(false);
+        }
+        if let Some(taken) = &mut self.taken {
+            taken.take(sql, key);
+        }
+        Ok(true)
+    }
+
+    /// Notes that what was taken is given back, by a statement of the same job.
+    pub(crate) fn give_back(&mut self, table: Taking, key: &[Value]) {
+        if let Some(taken) = &mut self.taken {
+            taken.give_back(table, key);
+        }
     }
 }

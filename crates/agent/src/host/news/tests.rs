@@ -18,7 +18,6 @@ fn link(carrier: bool) -> LinkSeen {
         carrier,
         all_multicast: false,
         kind: LinkKind::Tap,
-        member_of: None,
         peer_elsewhere: false,
         alias: None,
     }

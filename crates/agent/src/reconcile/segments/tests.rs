@@ -37,7 +37,6 @@ fn eth(name: &str) -> LinkSeen {
         carrier: true,
         all_multicast: false,
         kind: LinkKind::Other,
-        member_of: None,
         peer_elsewhere: false,
         alias: None,
     }
@@ -94,12 +93,6 @@ fn what_keeps_a_segment_from_its_ports_is_said_in_words() {
             "eth1 is a guest's link, and leads to no physical network",
         ),
         (
-            with(|link| link.member_of = Some(7)),
-            &[],
-            false,
-            "eth1 is a member of link 7: name link 7 in physical_networks, or a NIC that is no member of another link",
-        ),
-        (
             with(|link| link.admin_up = false),
             &[],
             true,
@@ -129,29 +122,6 @@ fn what_keeps_a_segment_from_its_ports_is_said_in_words() {
         elsewhere[&Vni(5)].problem.as_ref().unwrap().to_string(),
         "this host's configuration names no NIC for physical network dmz (physical_networks)"
     );
-}
-
-#[test]
-fn of_a_bonds_member_the_bond_is_named() {
-    let plan = plan(&[network(5, Some("lab"))]);
-    let member = LinkSeen {
-        member_of: Some(10),
-        ..eth("eth1")
-    };
-    let bond = LinkSeen {
-        ifindex: 10,
-        ..eth("bond0")
-    };
-    let links = [member, bond].map(|link| (link.name.clone(), link)).into();
-    let told = |nic: &str| {
-        let named = BTreeMap::from([("lab".to_owned(), nic.to_owned())]);
-        let segments = segments(&plan, &named, &links, &BTreeSet::new(), &BTreeMap::new());
-        let problem = segments[&Vni(5)].problem.as_ref();
-        problem.map(ToString::to_string)
-    };
-    let wanted = "eth1 is a member of bond0: name bond0 in physical_networks, or a NIC that is no member of another link";
-    assert_eq!(told("eth1").as_deref(), Some(wanted));
-    assert_eq!(told("bond0"), None);
 }
 
 #[test]
