@@ -77,17 +77,22 @@ impl Intruder {
         }
     }
 
-    /// Asks it as a client with this MAC would that is on the segment, until it has answered with such a line.
-    fn asked(&self, frame: &[u8], answer: &str, mac: Mac) {
+    /// How often it has answered so to a client with this MAC.
+    fn answered(&self, answer: &str, mac: Mac) -> usize {
         // A DHCPv6 client's identifier holds the MAC.
         let mac = mac.to_string();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines = log.lines();
+        lines
+            .filter(|line| line.contains(answer) && line.contains(&mac))
+            .count()
+    }
+
+    /// Asks it as a client with this MAC would that is on the segment, until it has answered so.
+    fn asked(&self, frame: &[u8], answer: &str, mac: Mac) {
         until(&format!("the server says {answer} to {mac}"), || {
             self.sender.send(self.towards, frame).unwrap();
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            let mut lines = log.lines();
-            lines
-                .any(|line| line.contains(answer) && line.contains(&mac))
-                .then_some(())
+            (self.answered(answer, mac) > 0).then_some(())
         });
     }
 
@@ -289,14 +294,17 @@ fn a_dhcp_server_of_the_segment_reaches_the_guests_of_subnets_without_dhcp_and_n
 
     // What it sends to a served guest unasked is counted, and ends at the NIC; so does what it sends to all.
     let counted = || figures(&segment.cloud)[&frames("consumed", "segment_dhcp")];
-    for (frame, answer) in [
-        (solicit(first), "DHCPADVERTISE"),
-        (discover(first, false), "DHCPOFFER"),
-    ] {
-        let before = counted();
-        intruder.asked(&frame, answer, first);
-        until("it ends here", || (counted() > before).then_some(()));
-    }
+    let before = counted();
+    intruder.asked(&discover(first, false), "DHCPOFFER", first);
+    until("an offer ends here, and nothing else was asked for", || {
+        (counted() > before).then_some(())
+    });
+    intruder.asked(&solicit(first), "DHCPADVERTISE", first);
+    until("more ends here than the offers that it has said", || {
+        let ended = counted() - before;
+        let offers = u32::try_from(intruder.answered("DHCPOFFER", first)).unwrap();
+        (ended > f64::from(offers)).then_some(())
+    });
     intruder.asked(&discover(STRANGER, true), "DHCPOFFER", STRANGER);
     let heard = intruder.heard(&ears[1], second);
     let to_all = heard.contains("ff:ff:ff:ff:ff:ff");
