@@ -1,5 +1,6 @@
 //! SQLite: opening, and the writer. Jobs run in one transaction that stays open over many groups of them. A group is stored
-//! when its record is in the redo file (`crate::redo`), and SQLite commits now and then.
+//! when its record is in the redo file (`crate::redo`); SQLite is given its statements when there is time
+//! (`crate::tx`), and commits now and then.
 //!
 //! The writer has a thread, which takes the jobs that wait as one group. Where none waits and nobody writes, who has a job
 //! runs it alone and at once: two hand-overs between threads take longer than the job. That is so as long as commits are
