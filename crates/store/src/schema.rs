@@ -26,7 +26,7 @@ impl Types {
 /// The tables of this version, statement by statement.
 ///
 /// `resource`: a document of each kind; `public_bytes` and `admin_bytes` say where its text is cut. `change`: the log;
-/// one revision is one transaction, and a line holds all of the document. `reference`: what keeps a resource from being
+/// one revision is one transaction, and on PostgreSQL a line holds all of the document. `reference`: what keeps a resource from being
 /// deleted. `claim`: names of which there may be one in a scope. `counter`: numbers that are handed out, and what
 /// projects have.
 fn tables(types: &Types) -> Vec<String> {

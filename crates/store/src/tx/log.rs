@@ -206,15 +206,18 @@ impl Tx {
             self.settle().await?;
             return Ok(None);
         };
+        // Nobody follows the log where nobody else writes: it says there what was changed, not to what.
+        let is_followed = !self.is_sole();
         for (ordinal, change) in logged.iter().enumerate() {
-            let (op, body, project_id, (public_bytes, admin_bytes)) = match &change.document {
+            let op = change.document.as_ref().map_or("delete", |_| "put");
+            let document = change.document.as_ref().filter(|_| is_followed);
+            let (body, project_id, (public_bytes, admin_bytes)) = match document {
                 Some(document) => (
-                    "put",
                     document.text(),
                     document.project_id.as_ref(),
                     document.cuts(),
                 ),
-                None => ("delete", "", "", (0, 0)),
+                None => ("", "", (0, 0)),
             };
             self.exec_later(
                 "INSERT INTO change (revision, ordinal, kind, id, op, body, project_id, \
