@@ -44,7 +44,7 @@ use crate::writer::{GROUP_MAX, Job, Order, Undo, ready};
 const CHECKPOINT_PAGES: u32 = 4000;
 /// Changed pages that are kept in memory until SQLite commits. Above its cache of 2 MB it would write them into its log in the
 /// midst of jobs, the same ones again and again.
-const CHANGED_PAGES_KEPT: u32 = 1024;
+const CHANGED_PAGES_KEPT: u32 = 768;
 /// How many prepared statements are kept.
 const STATEMENTS_KEPT: usize = 128;
 /// How long the disk writes, at least: what SQLite is given meanwhile costs nobody time.

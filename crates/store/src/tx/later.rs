@@ -10,7 +10,7 @@ use crate::engine::{EngineError, translate};
 use crate::value::Value;
 
 /// Most statements that are put off; with one more all are run at once.
-const PUT_OFF_MAX: usize = 1024;
+const PUT_OFF_MAX: usize = 128;
 
 /// Statements that are put off, in their order.
 #[derive(Default)]
