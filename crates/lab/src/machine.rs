@@ -17,6 +17,9 @@ pub use initrd::Initrd;
 
 /// How long a machine may take until its first program runs.
 pub const BOOT_BOUND: Duration = Duration::from_secs(300);
+/// What its kernel is told. Its own messages would take longer than the boot; and where this machine is so busy that QEMU gives no ticks
+/// while the kernel looks for them, it would end the boot.
+pub const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 /// How long QEMU itself may take to start.
 const START_BOUND: Duration = Duration::from_secs(60);
 /// How often its serial line is looked at.
@@ -111,9 +114,8 @@ pub fn arguments(
         "-display",
         "none",
         "-no-reboot",
-        // The kernel's own messages would take longer than the boot.
         "-append",
-        "console=ttyS0 quiet panic=-1",
+        KERNEL_ARGUMENTS,
     ]
     .map(str::to_owned)
     .to_vec();

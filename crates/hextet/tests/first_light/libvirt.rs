@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hextet_lab::clouds::{Proof, login};
-use hextet_lab::machine::{Initrd, Kernel};
+use hextet_lab::machine::{Initrd, KERNEL_ARGUMENTS, Kernel};
 use serde_json::{Value, json};
 
 use crate::support::{Cloud, kill, told, until};
@@ -250,7 +250,7 @@ impl Domain {
         let xml = format!(
             "<domain type='qemu'><name>guest1</name><memory unit='MiB'>192</memory>\
              <os><type arch='x86_64' machine='pc'>hvm</type><kernel>{}</kernel><initrd>{}</initrd>\
-             <cmdline>console=ttyS0 quiet panic=-1</cmdline></os><devices>\
+             <cmdline>{KERNEL_ARGUMENTS}</cmdline></os><devices>\
              <emulator>/usr/bin/qemu-system-x86_64</emulator>\
              <serial type='file'><source path='{}'/></serial>{interface}</devices></domain>",
             kernel.image().display(),
