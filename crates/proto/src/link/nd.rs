@@ -87,7 +87,14 @@ impl Link {
         for address in learned {
             match nd::claim(&self.plan, address, directory) {
                 Claim::Learnable(_) => {}
-                Claim::Held(holder) => self.conflict(address, holder.port),
+                Claim::Held(holder) => {
+                    // A guest whose check still runs, as another's of the same moment, sees it fail (RFC 4862 §5.4.4).
+                    if self.plan.admin_state_up {
+                        let frame = nd::moved(&self.plan, address, holder.mac);
+                        self.transmit(frame, Sent::NaDefence);
+                    }
+                    self.conflict(address, holder.port);
+                }
                 Claim::Own | Claim::Foreign => {
                     self.neighbours.forget(address);
                     self.events.push_back(LinkEvent::Forgotten { address });

@@ -107,6 +107,24 @@ fn what_another_port_learned_is_refused_counted_and_named() {
 }
 
 #[test]
+fn of_two_checks_of_one_moment_the_second_fails_as_soon_as_it_is_known_whose_the_address_is() {
+    let now = start();
+    let mut link = heard(now);
+    link.handle_frame(&probe(OWN), &Book::default(), now);
+    drain(&mut link, now);
+    link.handle_directory(&Book::default().with(OWN, 2, HolderKind::Learned));
+    let frames = drain(&mut link, now);
+    assert_eq!(frames.len(), 1);
+    let (envelope, message) = ndp_of(&frames[0]);
+    assert_eq!(envelope.destination, ALL_NODES);
+    assert_eq!(message.target_link_layer(), Some(OTHER));
+    let NdpMessage::NeighborAdvert(advert) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!((advert.target, advert.solicited), (ip(OWN), false));
+}
+
+#[test]
 fn what_is_assigned_to_another_or_no_longer_a_guests_to_take_is_withdrawn() {
     let now = start();
     let mut link = heard(now);
